@@ -1,0 +1,33 @@
+"""Everything that can go wrong with a model, as one small tree.
+
+    ModelError
+    ├── ModelUnavailable     there is no model to answer, or it died: callers fall back
+    │   └── BrokenWeights    the file is missing, truncated or not what it says it is
+    ├── PromptTooLong        the prompt leaves no room for an answer
+    └── EmbedderUnavailable  the embedding model cannot be loaded
+
+Each message is one line for the person who runs the program and names the mend. Errors of vendor
+libraries never leave the file that imports the vendor.
+"""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """Anything of the models package."""
+
+
+class ModelUnavailable(ModelError):
+    """There is no language model to answer, or it died."""
+
+
+class BrokenWeights(ModelUnavailable):
+    """The weights file is missing, truncated, or not a GGUF."""
+
+
+class PromptTooLong(ModelError):
+    """Prompt and answer together do not fit the model's context."""
+
+
+class EmbedderUnavailable(ModelError):
+    """The embedding model cannot be loaded."""
