@@ -41,6 +41,22 @@ class ModelIdentity:
     lora_sha256: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen: the likeliest at temperature 0, else drawn.
+
+    `top_p` keeps the likeliest tokens whose probabilities reach that sum (1 keeps all). The same
+    `seed`, prompt and settings give the same answer.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+GREEDY = Sampling()
+
+
 class Generator(Protocol):
     """A language model that streams. One call of `stream` may run at a time or many; callers need not care."""
 
@@ -63,8 +79,12 @@ class Generator(Protocol):
         max_tokens: int,
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
     ) -> AsyncIterator[Delta]:
         """Generates, greedily by default. Closing the iterator cancels and frees the model.
+
+        The answer ends before the first of the `stop` texts, which is not part of it. `deadline_s`
+        counts from the call, waiting included; past it the last delta says "deadline".
 
         Raises `models.errors.PromptTooLong` when prompt and `max_tokens` do not fit together, and
         `models.errors.ModelUnavailable` when there is no model, or it died, for a reason that the

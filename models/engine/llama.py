@@ -1,0 +1,177 @@
+"""One GGUF model with one context, in this process, over llama.cpp's low-level interface.
+
+Rule: the only file that imports llama_cpp; one thread uses it, and what comes out of it is tokens,
+bytes and numpy arrays.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from models.engine.settings import EnginePlan
+
+Logits = npt.NDArray[np.float32]
+
+_FLASH = {
+    "auto": llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": llama_cpp.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+_KV = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0}
+
+
+class LoadError(RuntimeError):
+    """llama.cpp refused the file or the memory."""
+
+
+class ReadError(RuntimeError):
+    """llama.cpp could not read a batch of tokens."""
+
+
+class Llama:
+    """A loaded model and the tokens its context holds, which are always positions 0 to `len(held)`."""
+
+    def __init__(self, plan: EnginePlan, *, progress: Callable[[], None]) -> None:
+        llama_cpp.llama_backend_init()
+        self._model = _load_model(plan, progress)
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self._context = _new_context(plan, self._model)
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._batch = llama_cpp.llama_batch_init(plan.batch_tokens, 0, 1)
+        self._vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+        self.batch_tokens = plan.batch_tokens
+        self.context_tokens = min(plan.context_tokens, int(llama_cpp.llama_n_ctx(self._context)))
+        self.held: list[int] = []
+
+    @property
+    def chat_template(self) -> str | None:
+        """The template in the file's metadata, if it has one."""
+        found = llama_cpp.llama_model_chat_template(self._model, None)
+        return found.decode("utf-8", "replace") if found else None
+
+    @property
+    def bos_text(self) -> str:
+        return self._text_of(llama_cpp.llama_vocab_bos(self._vocab))
+
+    @property
+    def eos_text(self) -> str:
+        return self._text_of(llama_cpp.llama_vocab_eos(self._vocab))
+
+    def control_texts(self) -> list[str]:
+        """The texts of all tokens that steer the model instead of saying something."""
+        steering = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        return [
+            self._text_of(token)
+            for token in range(self._vocabulary)
+            if llama_cpp.llama_vocab_get_attr(self._vocab, token) & steering
+        ]
+
+    def opening_token(self) -> int | None:
+        """The token every prompt must begin with, where the model wants one."""
+        if not llama_cpp.llama_vocab_get_add_bos(self._vocab):
+            return None
+        token = int(llama_cpp.llama_vocab_bos(self._vocab))
+        return token if token >= 0 else None
+
+    def tokenize(self, text: str, *, control: bool) -> list[int]:
+        """Tokens of `text`; control tokens are recognised only with `control`."""
+        encoded = text.encode("utf-8", "replace")
+        room = len(encoded) + 8
+        tokens = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(self._vocab, encoded, len(encoded), tokens, room, False, control)
+        if count < 0:
+            raise ReadError(f"cannot tokenize {len(encoded)} bytes")
+        return list(tokens[:count])
+
+    def bytes_of(self, token: int) -> bytes:
+        """What `token` adds to a text: whole characters or a part of one; nothing for a control token."""
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    def ends(self, token: int) -> bool:
+        """Whether `token` ends an answer."""
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def keep(self, count: int) -> None:
+        """Forgets all but the first `count` held tokens, or everything where a part can't be forgotten."""
+        if count >= len(self.held):
+            return
+        if count > 0 and llama_cpp.llama_memory_seq_rm(self._memory, 0, count, -1):
+            del self.held[count:]
+            return
+        llama_cpp.llama_memory_clear(self._memory, False)
+        self.held.clear()
+
+    def read(self, tokens: Sequence[int], *, rows: int = 1) -> Logits:
+        """Adds at most `batch_tokens` tokens to the context.
+
+        Returns float32 (rows, vocabulary): the logits after each of the last `rows` tokens, as a view
+        that the next `read` overwrites.
+        """
+        start = len(self.held)
+        first_row = len(tokens) - rows
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for place, token in enumerate(tokens):
+            batch.token[place] = token
+            batch.pos[place] = start + place
+            batch.n_seq_id[place] = 1
+            batch.seq_id[place][0] = 0
+            batch.logits[place] = place >= first_row
+        status = llama_cpp.llama_decode(self._context, batch)
+        if status != 0:
+            llama_cpp.llama_memory_clear(self._memory, False)
+            self.held.clear()
+            raise ReadError(f"llama_decode returned {status} for {len(tokens)} tokens after {start}")
+        self.held.extend(tokens)
+        if rows == 0:
+            return np.empty((0, self._vocabulary), np.float32)
+        first = llama_cpp.llama_get_logits_ith(self._context, first_row)
+        return np.ctypeslib.as_array(first, shape=(rows, self._vocabulary))
+
+    def _text_of(self, token: int) -> str:
+        if token < 0:
+            return ""
+        return bytes(llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
+
+
+def _load_model(plan: EnginePlan, progress: Callable[[], None]) -> ctypes.c_void_p:
+    @llama_cpp.llama_progress_callback
+    def step(share: float, _: ctypes.c_void_p) -> bool:
+        progress()
+        return True
+
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = plan.gpu_layers
+    params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
+    params.use_extra_bufts = False
+    params.progress_callback = step
+    model = llama_cpp.llama_model_load_from_file(plan.path.encode(), params)
+    if not model:
+        raise LoadError("llama.cpp cannot load it")
+    return model
+
+
+def _new_context(plan: EnginePlan, model: ctypes.c_void_p) -> ctypes.c_void_p:
+    params = llama_cpp.llama_context_default_params()
+    params.n_ctx = plan.context_tokens
+    params.n_batch = params.n_ubatch = plan.batch_tokens
+    params.n_seq_max = 1
+    params.n_threads = params.n_threads_batch = plan.threads
+    params.type_k = params.type_v = _KV[plan.kv_type]
+    params.flash_attn_type = _FLASH[plan.flash_attention]
+    params.no_perf = True
+    context = llama_cpp.llama_init_from_model(model, params)
+    if not context:
+        raise LoadError(f"llama.cpp cannot make a context of {plan.context_tokens} tokens")
+    return context

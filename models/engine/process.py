@@ -1,0 +1,174 @@
+"""A GGUF model in a child process: the Generator that answers without a network.
+
+Rule: the parent never loads llama.cpp. Whatever happens in native code (a crash, a hang, memory that
+runs out) costs one child; every request it held ends with one ModelUnavailable, and the next request
+starts a new child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from models.engine.generator import GREEDY, Delta, ModelIdentity, Sampling, Turn
+from models.engine.settings import EnginePlan, EngineSettings
+from models.engine.spawn import Child, spawn
+from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Piece, Reply, Score
+from models.errors import BrokenWeights, ModelUnavailable, PromptTooLong
+from models.gguf import Header, read_header
+from models.hardware import plan
+from models.weights import sha256_of
+
+
+class LocalModel:
+    """Answers with the GGUF at `path`, in a child process that starts at the first use.
+
+    `identity` None means that the file's name and sha256 are found out here, at the first look.
+    Belongs to one event loop at a time: used from another, it starts another child there.
+    """
+
+    def __init__(
+        self, path: Path, settings: EngineSettings | None = None, *, identity: ModelIdentity | None = None
+    ) -> None:
+        self._path = path
+        self._settings = settings or EngineSettings()
+        self._identity = identity
+        self._header: Header | None = None
+        self._child: Child | None = None
+        self._starting: asyncio.Lock | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ids = itertools.count(1)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Hashes the file at the first look where the constructor got no identity (0.3 s for 100 MB)."""
+        if self._identity is None:
+            self._identity = ModelIdentity(self._known().name or self._path.stem, sha256_of(self._path))
+        return self._identity
+
+    @property
+    def context_tokens(self) -> int:
+        """The context of the settings, at most the length the model was trained for."""
+        return self._plan().context_tokens
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while it lives."""
+        return self._child.pid if self._child is not None and self._child.lives else None
+
+    async def start(self) -> None:
+        """Loads the model now instead of at the first use; raises ModelUnavailable."""
+        await self._ready()
+
+    async def count_tokens(self, turns: Sequence[Turn]) -> int:
+        child = await self._ready()
+        return int(await _number(child, Count(next(self._ids), tuple(turns))))
+
+    async def score(self, turns: Sequence[Turn], continuation: str) -> float:
+        """The mean log-probability a token, in nats, of `continuation` as the answer to `turns`.
+
+        Raises ValueError for an empty continuation, and what `stream` raises.
+        """
+        if not continuation:
+            raise ValueError("an empty continuation has no probability")
+        child = await self._ready()
+        return await _number(child, Score(next(self._ids), tuple(turns), continuation))
+
+    async def stream(
+        self,
+        turns: Sequence[Turn],
+        *,
+        max_tokens: int,
+        deadline_s: float | None = None,
+        stop: Sequence[str] = (),
+        sampling: Sampling = GREEDY,
+    ) -> AsyncIterator[Delta]:
+        if max_tokens < 1:
+            raise ValueError("an answer needs room for one token at least")
+        began = time.monotonic()
+        child = await self._ready()
+        left = None if deadline_s is None else max(0.0, deadline_s - (time.monotonic() - began))
+        request = Generate(
+            next(self._ids),
+            tuple(turns),
+            max_tokens,
+            left,
+            tuple(stop),
+            sampling.temperature,
+            sampling.top_p,
+            sampling.seed,
+        )
+        async for reply in _replies(child, request):
+            if isinstance(reply, Piece) and (reply.text or reply.finished):
+                yield Delta(
+                    reply.text,
+                    reply.prompt_tokens,
+                    reply.reused_tokens,
+                    reply.completion_tokens,
+                    reply.finished,
+                )
+
+    async def close(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end()
+
+    def _known(self) -> Header:
+        if self._header is None:
+            self._header = read_header(self._path)
+        return self._header
+
+    def _plan(self) -> EnginePlan:
+        return plan(self._path, self._known(), self._settings)
+
+    async def _ready(self) -> Child:
+        """The living child, started if need be."""
+        loop = asyncio.get_running_loop()
+        if self._starting is None or self._loop is not loop:
+            self._loop, self._starting = loop, asyncio.Lock()
+            if self._child is not None:  # it belongs to a loop that is gone
+                self._child.kill()
+                self._child = None
+        async with self._starting:
+            if self._child is None or not self._child.lives:
+                await self.close()
+                planned = await asyncio.to_thread(self._plan)
+                self._child = await spawn(planned, self._settings)
+            return self._child
+
+
+async def _replies(child: Child, request: Count | Generate | Score) -> AsyncIterator[Reply]:
+    """What the child says to `request` until its end; leaving early cancels it."""
+    inbox = child.ask(request)
+    ended = False
+    try:
+        while not ended:
+            reply = await inbox.get()
+            if isinstance(reply, Failure):
+                ended = True
+                raise _error(reply)
+            ended = isinstance(reply, Number) or (isinstance(reply, Piece) and reply.finished is not None)
+            if not isinstance(reply, Alive):
+                yield reply
+    finally:
+        child.forget(request.id)
+        if not ended:
+            child.say(Cancel(request.id))
+
+
+async def _number(child: Child, request: Count | Score) -> float:
+    async with contextlib.aclosing(_replies(child, request)) as replies:
+        async for reply in replies:
+            if isinstance(reply, Number):
+                return reply.value
+    raise ModelUnavailable("the model's process gave no number")
+
+
+def _error(failure: Failure) -> Exception:
+    if failure.error == "too_long":
+        return PromptTooLong(failure.message)
+    return (BrokenWeights if failure.error == "broken" else ModelUnavailable)(failure.message)

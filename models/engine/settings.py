@@ -1,0 +1,45 @@
+"""How a GGUF model is run: the values a configuration may set, with the defaults that suit most machines.
+
+Rule: values only; what "auto" and None come to is decided in `models.hardware`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+KvType = Literal["f16", "q8_0"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`context_tokens` is capped at the length the model was trained for.
+
+    `threads` None takes the cores this process may use. `gpu_layers` "auto" offloads as many layers
+    as fit the GPU's free memory, 0 without a GPU. `kv_type` "q8_0" halves the memory of the context.
+    `batch_tokens` is how much of a prompt is read between two looks for a cancellation; None takes a
+    size that suits the model. `silence_s` is how long the child may say nothing while it has work
+    before it counts as hung; `load_s` the same while it loads.
+    """
+
+    context_tokens: int = 4096
+    threads: int | None = None
+    gpu_layers: int | Literal["auto"] = "auto"
+    kv_type: KvType = "f16"
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    batch_tokens: int | None = None
+    silence_s: float = 30.0
+    load_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """The settings with nothing left to decide: what the child process is told to load."""
+
+    path: str
+    context_tokens: int
+    threads: int
+    gpu_layers: int
+    kv_type: KvType
+    flash_attention: Literal["auto", "on", "off"]
+    batch_tokens: int
