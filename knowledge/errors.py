@@ -6,6 +6,7 @@
     ├── IndexMismatch        the index was made by another embedder
     ├── IndexDamaged         the index on disk fails its health check
     ├── IndexMissing         nothing has been synced yet
+    ├── DiskFull             nothing was changed, because there is no room to write it
     └── Busy                 another process is writing the same data folder
 
 Each message is one line for the person who runs the program and names the mend.
@@ -40,6 +41,10 @@ class IndexDamaged(KnowledgeError):
 
 class IndexMissing(KnowledgeError):
     """There is no index yet."""
+
+
+class DiskFull(KnowledgeError):
+    """There is no room on the disk; what was there before is untouched."""
 
 
 class Busy(KnowledgeError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
+
+import numpy as np
 
 from knowledge.documents import Chunk
 from models.embedding.embedder import Vectors
@@ -83,3 +86,39 @@ class Store(Protocol):
     def neighbours(self, chunks: Sequence[Chunk]) -> list[IndexedChunk]:
         """The chunks just before and after each of `chunks` in their documents."""
         ...
+
+    def digests(self) -> Iterator[tuple[str, str, str]]:
+        """(document id, chunk id, `row_digest`) of every chunk as it stands on disk now, in no order."""
+        ...
+
+    def check(self, *, deep: bool) -> list[str]:
+        """What is wrong with the index, a line each, none when it is well.
+
+        Does a real vector search and a real keyword search for chunks that are there; `deep` also
+        reads every byte and compares it with what was written.
+        """
+        ...
+
+    def purge(self) -> int:
+        """Takes text that was removed or replaced off the disk. Gives the new version."""
+        ...
+
+
+def row_digest(item: IndexedChunk, vector: Vectors) -> str:
+    """Names the content of a chunk with its vector: an equal digest means that nothing has changed."""
+    chunk = item.chunk
+    updated_at = item.updated_at.astimezone(UTC).isoformat() if item.updated_at else None
+    fields = (
+        *(chunk.id, chunk.ordinal, chunk.headings, chunk.page, chunk.text, chunk.kind),
+        *(item.title, item.url, updated_at, item.source, item.collection, item.text_hash),
+    )
+    digest = hashlib.blake2b(valid_text(repr(fields)).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(vector, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def valid_text(text: str) -> str:
+    """`text` with each lone surrogate, which UTF-8 cannot hold, turned into a replacement sign."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
