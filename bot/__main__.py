@@ -1,0 +1,59 @@
+"""The program's door: runs the command line and turns every expected error into one line and an exit code.
+
+Exit 0 done, 1 the thing asked for failed, 2 wrong use or configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """The console script `groundling`."""
+    # Set before any library can look: nothing asks a model hub for anything, tokenizers do not fork.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.umask(0o077)
+
+    import click
+
+    from bot.cli.root import root
+    from bot.errors import BotError, WrongUse
+    from knowledge.errors import KnowledgeError
+    from models.errors import ModelError
+
+    try:
+        root(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output has gone; what it wanted it has.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (BotError, KnowledgeError, ModelError) as error:
+        click.echo(f"groundling: {error}", err=True)
+        sys.exit(2 if isinstance(error, WrongUse) else 1)
+    except OSError as error:
+        click.echo(f"groundling: {_explain(error)}", err=True)
+        sys.exit(1)
+
+
+def _explain(error: OSError) -> str:
+    import errno
+
+    name = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{name}; make room and run the command again, nothing was lost"
+    return f"{error.strerror or error}{name}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The options that commands share, and the one way results are written.
+
+Rule: one JSON value on standard output with `--json`, everything else on standard error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bot.wiring import Project
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+as_json = click.option("--json", "json_", is_flag=True, help="Write one JSON value to standard output.")
+
+
+def with_project(command: Callable[P, R]) -> Callable[P, R]:
+    """Adds `--config` and `--data` to a command and hands it the `Project` as its first argument."""
+
+    @click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=Path("groundling.toml"),
+        show_default=True,
+        help="The configuration file.",
+    )
+    @click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=None,
+        help="The data folder.  [default: data, beside the configuration]",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, config: Path, data: Path | None, **kwargs: Any) -> R:
+        from bot.wiring import Project
+
+        with Project.open(config, data) as project:
+            return command(project, *args, **kwargs)  # type: ignore[arg-type]
+
+    return wrapped  # type: ignore[return-value]
+
+
+def readable_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Adds `--collection` and `--source`, each may be given more than once."""
+    for name in ("source", "collection"):
+        command = click.option(
+            f"--{name}", f"{name}s", multiple=True, metavar="NAME", help=f"Only this {name} (repeatable)."
+        )(command)
+    return command
+
+
+def write_json(value: object) -> None:
+    """One JSON value and a line end on standard output, flushed, so that a reader of lines gets it at once."""
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: object) -> object:
+    """Dataclasses, tuples and times as JSON knows them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def check_names(project: Project, kind: str, names: tuple[str, ...]) -> None:
+    """Refuses a source or collection that the configuration does not know, naming the nearest that it does."""
+    import difflib
+
+    from bot.errors import WrongUse
+
+    known = sorted({s.name if kind == "source" else s.collection for s in project.config.source})
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
+            raise WrongUse(f"no {kind} is called {name!r}; {hint}")
