@@ -6,6 +6,7 @@
     ├── IndexMismatch        the index was made by another embedder
     ├── IndexDamaged         the index on disk fails its health check
     ├── IndexMissing         nothing has been synced yet
+    ├── DatabaseUnusable     the database is damaged, or was written by a newer program
     ├── DiskFull             nothing was changed, because there is no room to write it
     └── Busy                 another process is writing the same data folder
 
@@ -41,6 +42,10 @@ class IndexDamaged(KnowledgeError):
 
 class IndexMissing(KnowledgeError):
     """There is no index yet."""
+
+
+class DatabaseUnusable(KnowledgeError):
+    """The database is damaged, cannot be written, or was written by a newer program."""
 
 
 class DiskFull(KnowledgeError):
