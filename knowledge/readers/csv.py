@@ -1,0 +1,52 @@
+"""Reads tables in text: comma, semicolon, tab or bar between the cells.
+
+Rule: one table, the first row is its header; a file with nothing between cells is a list.
+"""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from typing import Final
+
+from knowledge.documents import Reading
+from knowledge.errors import Unreadable
+from knowledge.readers.encodings import decode
+from knowledge.readers.outline import Outline
+from knowledge.readers.tables import pipe_table
+
+_SEPARATORS: Final = ",;\t|"
+_SAMPLE_LINES: Final = 50
+
+
+def read(body: bytes) -> Reading:
+    """A CSV or TSV file as one section with one table."""
+    text = decode(body).replace("\0", "").lstrip("\n")
+    csv.field_size_limit(max(131_072, len(text)))
+    try:
+        rows = list(csv.reader(StringIO(text), delimiter=_separator(text), skipinitialspace=True))
+    except csv.Error as error:
+        raise Unreadable(f"a damaged table ({error})") from error
+    outline = Outline()
+    if max((len(row) for row in rows), default=0) < 2:
+        outline.add("\n".join(row[0] for row in rows if row))
+    else:
+        outline.add(pipe_table(rows), "table")
+    return Reading(title=None, sections=outline.sections())
+
+
+def _separator(text: str) -> str:
+    """The separator that cuts the first lines into the most cells of equal number."""
+    lines = text[:65_536].split("\n")[:_SAMPLE_LINES]
+    if lines[0].lower().startswith("sep=") and len(lines[0]) == 5:
+        return lines[0][4]
+    best, most = ",", 0.0
+    for separator in _SEPARATORS:
+        counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+        if not counts or max(counts) < 2:
+            continue
+        usual = max(set(counts), key=counts.count)
+        score = (counts.count(usual) / len(counts)) * min(usual, 20) if usual > 1 else 0.1
+        if score > most:
+            best, most = separator, score
+    return best

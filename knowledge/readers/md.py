@@ -1,0 +1,88 @@
+"""Reads Markdown as GitHub shows it.
+
+Rule: front matter gives title and date and is not text; cmark-gfm parses, the HTML reader walks.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Final
+
+import yaml
+from cmarkgfm import markdown_to_html_with_extensions
+from cmarkgfm.cmark import Options
+
+from knowledge.documents import Reading
+from knowledge.readers.dates import from_words, in_utc
+from knowledge.readers.encodings import decode
+from knowledge.readers.html import parse, walk
+from knowledge.readers.outline import Outline
+
+_FRONT_MATTER: Final = re.compile(r"\A\s*---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+_DATE_KEYS: Final = ("updated", "last_updated", "lastUpdated", "last_modified", "lastmod", "modified", "date")
+_MAX_FRONT_MATTER: Final = 20_000
+
+
+def read(body: bytes) -> Reading:
+    """A Markdown file. Its title is that of the front matter, else the first heading."""
+    return read_text(decode(body))
+
+
+def read_text(text: str) -> Reading:
+    """Markdown that is text already."""
+    title, updated_at, rest = front_matter(text)
+    outline = Outline()
+    notes = add(rest, outline)
+    sections = outline.sections()
+    return Reading(
+        title=title or outline.first_heading, sections=sections, updated_at=updated_at, notes=notes
+    )
+
+
+def add(text: str, outline: Outline) -> tuple[str, ...]:
+    """Adds Markdown without front matter to an outline; gives notes on what was hidden."""
+    if not text.strip():
+        return ()
+    html = markdown_to_html_with_extensions(
+        text.replace("\0", ""),
+        options=Options.CMARK_OPT_UNSAFE | Options.CMARK_OPT_FOOTNOTES,
+        extensions=["table", "strikethrough", "autolink", "tasklist"],
+    )
+    return walk(parse(f"<html><body>{html}</body></html>"), outline)
+
+
+def front_matter(text: str) -> tuple[str | None, datetime | None, str]:
+    """Title, date and the text after the front matter; what is no YAML mapping stays text."""
+    match = _FRONT_MATTER.match(text)
+    if match is None or match.end() > _MAX_FRONT_MATTER:
+        return None, None, text
+    try:
+        fields = yaml.load(match[1] or "", Loader=_NoAliases)  # noqa: S506 - it is a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        fields = None
+    if fields is None and not (match[1] or "").strip():
+        return None, None, text[match.end() :]
+    if not isinstance(fields, dict):
+        return None, None, text
+    title = fields.get("title")
+    return (
+        str(title).strip() or None if isinstance(title, str | int | float) else None,
+        next((moment for key in _DATE_KEYS if (moment := _moment(fields.get(key)))), None),
+        text[match.end() :],
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, date):
+        return in_utc(value)
+    return from_words(value) if isinstance(value, str) else None
+
+
+class _NoAliases(yaml.SafeLoader):
+    """YAML without aliases: a few of them expand to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)

@@ -1,0 +1,187 @@
+"""Reads OpenDocument files: text, and with the same walk spreadsheets and presentations.
+
+Rule: follows OASIS OpenDocument 1.3 as far as text goes; deleted text stays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+
+from knowledge.documents import Reading
+from knowledge.errors import Unreadable
+from knowledge.readers import xml
+from knowledge.readers.archive import Archive
+from knowledge.readers.dates import from_words
+from knowledge.readers.outline import Outline
+from knowledge.readers.tables import pipe_table
+
+_LEFT_OUT: Final = frozenset(
+    {
+        "tracked-changes",
+        "annotation",
+        "hidden-text",
+        "hidden-paragraph",
+        "forms",
+        "settings",
+        "sequence-decls",
+    }
+)
+_MAX_REPEATED: Final = 100
+
+
+def read(body: bytes) -> Reading:
+    """An .odt, .ods or .odp; title and date from its properties."""
+    archive = Archive(body)
+    if b"encryption-data" in archive.read("META-INF/manifest.xml"):
+        raise Unreadable("encrypted")
+    root = xml.parse(archive.read("content.xml"))
+    if root is None:
+        raise Unreadable("an OpenDocument file without its content")
+    title, updated_at = _properties(archive)
+    walk = _Walk()
+    for element in root.iter():
+        if xml.local(element) in ("text", "spreadsheet", "presentation") and _is_body(element):
+            walk.blocks(element)
+            break
+    sections = walk.outline.sections()
+    return Reading(
+        title=title or walk.title or walk.outline.first_heading,
+        sections=sections,
+        updated_at=updated_at,
+    )
+
+
+def _is_body(element: etree._Element) -> bool:
+    parent = element.getparent()
+    return parent is not None and xml.local(parent) == "body"
+
+
+def _properties(archive: Archive) -> tuple[str | None, datetime | None]:
+    title, updated_at = None, None
+    root = xml.parse(archive.read("meta.xml"))
+    for element in root.iter() if root is not None else ():
+        text = " ".join((element.text or "").split())
+        if xml.local(element) == "title":
+            title = text or None
+        elif xml.local(element) == "date":
+            updated_at = from_words(text[:19])
+    return title, updated_at
+
+
+class _Walk:
+    """One pass over a document's body."""
+
+    def __init__(self) -> None:
+        self.outline = Outline()
+        self.title: str | None = None
+        self._slides = 0
+
+    def blocks(self, parent: etree._Element) -> None:
+        for element in parent:
+            name = xml.local(element)
+            if name in _LEFT_OUT:
+                continue
+            if name == "h":
+                level = xml.attribute(element, "outline-level") or "1"
+                self.outline.heading(int(level) if level.isdigit() else 1, self._text(element))
+            elif name == "p":
+                self._paragraph(element)
+            elif name == "list":
+                self.outline.add("\n".join(self._items(element, 0)))
+            elif name == "table":
+                self._table(element)
+            elif name == "page":
+                self._slide(element)
+            elif name != "notes":
+                self.blocks(element)
+
+    def _paragraph(self, element: etree._Element) -> None:
+        text = self._text(element)
+        if xml.attribute(element, "style-name") == "Title":
+            self.title = self.title or text
+        self.outline.add(text)
+        for inner in element.iter():
+            if xml.local(inner) == "text-box":
+                self.blocks(inner)
+
+    def _slide(self, page: etree._Element) -> None:
+        self._slides += 1
+        self.outline.page(f"slide {self._slides}")
+        frames = list(page)
+        for frame in frames:
+            if xml.attribute(frame, "class") == "title":
+                self.outline.heading(1, self._text(frame))
+                frames.remove(frame)
+                break
+        for frame in frames:
+            if xml.local(frame) == "notes":
+                texts = [self._text(paragraph) for paragraph in frame.iter() if xml.local(paragraph) == "p"]
+                if any(texts):
+                    self.outline.add("Notes: " + "\n".join(filter(None, texts)))
+            else:
+                self.blocks(frame)
+
+    def _items(self, listing: etree._Element, level: int) -> Iterator[str]:
+        for item in listing:
+            bullet = f"{'  ' * level}- "
+            for element in item:
+                name = xml.local(element)
+                if name == "list":
+                    yield from self._items(element, level + 1)
+                elif name in ("p", "h"):
+                    text = self._text(element)
+                    if text:
+                        yield bullet + text
+                        bullet = f"{'  ' * level}  "
+
+    def _table(self, table: etree._Element) -> None:
+        parent = table.getparent()
+        if parent is not None and xml.local(parent) == "spreadsheet":
+            self.outline.page(f"sheet {xml.attribute(table, 'name') or ''}".strip())
+        rows: list[list[str]] = []
+        for row in _rows(table):
+            cells: list[str] = []
+            for cell in row:
+                if xml.local(cell) not in ("table-cell", "covered-table-cell"):
+                    continue
+                paragraphs = (self._text(inner) for inner in cell.iter() if xml.local(inner) in ("p", "h"))
+                text = " ".join(filter(None, paragraphs))
+                times = xml.attribute(cell, "number-columns-repeated") or "1"
+                cells.extend([text] * min(int(times) if times.isdigit() else 1, _MAX_REPEATED))
+            rows.append(cells)
+        self.outline.add(pipe_table(rows), "table")
+
+    def _text(self, element: etree._Element) -> str:
+        text = "".join(self._pieces(element))
+        return "\n".join(line for line in (" ".join(line.split()) for line in text.split("\n")) if line)
+
+    def _pieces(self, element: etree._Element) -> Iterator[str]:
+        yield element.text or ""
+        for inner in element:
+            name = xml.local(inner)
+            if name in ("tab", "s"):
+                yield " "
+            elif name == "line-break":
+                yield "\n"
+            elif name == "note-citation":
+                pass
+            elif name == "note-body":
+                yield " ("
+                yield from self._pieces(inner)
+                yield ")"
+            elif name not in _LEFT_OUT and name != "text-box":
+                yield from self._pieces(inner)
+            yield inner.tail or ""
+
+
+def _rows(table: etree._Element) -> Iterator[etree._Element]:
+    for element in table:
+        name = xml.local(element)
+        if name == "table-row":
+            yield element
+        elif name in ("table-header-rows", "table-rows", "table-row-group"):
+            yield from _rows(element)

@@ -1,0 +1,192 @@
+"""Reads reStructuredText.
+
+Rule: docutils parses with includes and raw HTML switched off; Sphinx's roles and directives lose no text.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+from docutils import nodes
+from docutils.core import publish_doctree
+from docutils.parsers.rst import roles
+from docutils.parsers.rst.languages import en
+
+from knowledge.documents import Reading
+from knowledge.hidden_text import removed
+from knowledge.readers.dates import from_words
+from knowledge.readers.encodings import decode
+from knowledge.readers.outline import Outline
+from knowledge.readers.tables import pipe_table
+
+_SETTINGS: Final = {
+    "_disable_config": True,
+    "doctitle_xform": False,
+    "docinfo_xform": False,
+    "file_insertion_enabled": False,
+    "halt_level": 6,
+    "input_encoding": "unicode",
+    "line_length_limit": 1_000_000,
+    "raw_enabled": False,
+    "report_level": 5,
+    "smart_quotes": False,
+    "syntax_highlight": "none",
+    "warning_stream": False,
+}
+_ROLE: Final = re.compile(r":([a-zA-Z][\w.+-]*(?::[a-zA-Z][\w.+-]*)*):`")
+_ROLE_TARGET: Final = re.compile(r"\s*<[^<>]*>$")
+_HEADER: Final = re.compile(
+    r"\A\s*(?:[A-Za-z][A-Za-z-]{1,30}:(?:[ \t].*)?\n(?:[ \t]+\S.*\n)*){3,}(?=\s*(?:\n|\Z))"
+)
+_FIELD: Final = re.compile(r"^([A-Za-z][A-Za-z-]{1,30}):[ \t]*(.*(?:\n[ \t]+\S.*)*)", re.M)
+_DATES: Final = ("last-modified", "updated", "date", "created")
+
+
+def read(body: bytes) -> Reading:
+    """A .rst file. A block of mail-like fields at its start gives title and date, as in PEPs."""
+    text = decode(body).replace("\0", "")
+    title, updated_at, header, text = _header(text)
+    for name in {match[1].lower() for match in _ROLE.finditer(text)}:
+        if name not in en.roles:
+            roles.register_local_role(name, _plain_role)
+    outline = Outline()
+    outline.add(header)
+    walk = _Walk(outline)
+    walk.blocks(publish_doctree(text, settings_overrides=_SETTINGS), 0)
+    sections = outline.sections()
+    return Reading(
+        title=title or outline.first_heading,
+        sections=sections,
+        updated_at=updated_at,
+        notes=removed({"comment": walk.comments}),
+    )
+
+
+def _header(text: str) -> tuple[str | None, datetime | None, str, str]:
+    """Title, date, the fields a line each, and the text behind them."""
+    match = _HEADER.match(text)
+    if match is None:
+        return None, None, "", text
+    fields = {field[1].lower(): " ".join(field[2].split()) for field in _FIELD.finditer(match[0])}
+    lines = [f"{field[1]}: {' '.join(field[2].split())}" for field in _FIELD.finditer(match[0])]
+    dates = (from_words(fields.get(name)) for name in _DATES)
+    return fields.get("title"), next(filter(None, dates), None), "\n".join(lines), text[match.end() :]
+
+
+def _plain_role(
+    name: str, rawtext: str, text: str, lineno: int, inliner: object, *_: object, **__: object
+) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    shown = _ROLE_TARGET.sub("", text) or text
+    return [nodes.inline(rawtext, shown.lstrip("~!"))], []
+
+
+class _Walk:
+    """One pass over a document tree; its depth is bounded by docutils' own recursion."""
+
+    def __init__(self, outline: Outline) -> None:
+        self.comments = 0
+        self._outline = outline
+
+    def blocks(self, parent: nodes.Element, level: int) -> None:
+        for node in parent.children:
+            if isinstance(node, nodes.section):
+                self.blocks(node, level + 1)
+            elif isinstance(node, nodes.title):
+                self._outline.heading(max(level, 1), node.astext())
+            elif isinstance(node, nodes.comment):
+                self.comments += bool(node.astext().strip())
+            elif isinstance(node, nodes.system_message):
+                self._unknown_directive(node, level)
+            elif isinstance(node, nodes.literal_block | nodes.doctest_block | nodes.math_block):
+                self._outline.add(node.astext(), "code")
+            elif isinstance(node, nodes.table):
+                self._table(node, level)
+            elif isinstance(
+                node,
+                nodes.bullet_list
+                | nodes.enumerated_list
+                | nodes.definition_list
+                | nodes.field_list
+                | nodes.option_list,
+            ):
+                self._outline.add("\n".join(self._items(node, 0)))
+            elif isinstance(node, nodes.footnote | nodes.citation) or isinstance(node, nodes.TextElement):
+                self._outline.add(_text(node))
+            elif isinstance(node, nodes.Element) and not isinstance(node, nodes.Invisible | nodes.image):
+                self.blocks(node, level)
+
+    def _unknown_directive(self, message: nodes.system_message, level: int) -> None:
+        """A directive that docutils does not know (Sphinx has hundreds): its argument and content as text."""
+        for literal in message.findall(nodes.literal_block):
+            source = literal.astext()
+            if not source.lstrip().startswith(".."):
+                continue
+            first, _, rest = source.partition("\n")
+            argument = first.partition("::")[2].strip()
+            lines = [line for line in rest.split("\n") if not re.match(r"\s+:[\w-]+:", line)]
+            indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+            content = "\n".join(line[indent:] for line in lines).strip("\n")
+            self._outline.add(argument)
+            if content and level < 20:
+                self.blocks(publish_doctree(content, settings_overrides=_SETTINGS), level + 10)
+
+    def _items(self, listing: nodes.Element, depth: int) -> list[str]:
+        lines: list[str] = []
+        indent = "  " * depth
+        number = int(listing.get("start", 1))
+        for item in listing.children:
+            if not isinstance(item, nodes.Element):
+                continue
+            bullet = f"{indent}- " if isinstance(listing, nodes.bullet_list) else indent
+            if isinstance(listing, nodes.enumerated_list):
+                bullet = f"{indent}{number}. "
+                number += 1
+            for part in item.children:
+                if isinstance(part, nodes.Sequential) and isinstance(part, nodes.Element):
+                    lines.extend(self._items(part, depth + 1))
+                    continue
+                if isinstance(part, nodes.definition | nodes.field_body | nodes.description):
+                    inner = self._items(_as_item(part), depth + 1)
+                    if isinstance(part, nodes.field_body | nodes.description) and inner and lines:
+                        lines[-1] += f": {inner.pop(0).strip()}"
+                    lines.extend(inner)
+                    continue
+                text = _text(part)
+                if text:
+                    lines.append(bullet + text)
+                    bullet = f"{indent}  " if bullet.strip() else bullet
+        return lines
+
+    def _table(self, table: nodes.table, level: int) -> None:
+        for caption in table.findall(nodes.title):
+            self._outline.add(_text(caption))
+        rows: list[list[str]] = []
+        below: dict[int, int] = {}
+        for row in table.findall(nodes.row):
+            cells: list[str] = []
+            for entry in row.findall(nodes.entry):
+                while below.get(len(cells), 0):
+                    below[len(cells)] -= 1
+                    cells.append(rows[-1][len(cells)] if rows and len(cells) < len(rows[-1]) else "")
+                for _ in range(min(int(entry.get("morecols", 0)), 50) + 1):
+                    below[len(cells)] = int(entry.get("morerows", 0))
+                    cells.append(_text(entry))
+            rows.append(cells)
+        self._outline.add(pipe_table(rows), "table")
+
+
+def _as_item(part: nodes.Element) -> nodes.Element:
+    """A definition as a list with one item, so that its paragraphs are lines of the list around it."""
+    listing = nodes.definition_list()
+    item = nodes.definition_list_item()
+    item.children = list(part.children)
+    listing.children = [item]
+    return listing
+
+
+def _text(node: nodes.Node) -> str:
+    if isinstance(node, nodes.line_block):
+        return "\n".join(_text(line) for line in node.children)
+    return " ".join(node.astext().split())
