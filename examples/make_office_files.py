@@ -141,12 +141,12 @@ def _pdf_flowables(piece: Piece, number: int, body: ParagraphStyle, cell: Paragr
         return [_pdf_table(piece.rows, cell), Spacer(1, 6)]
     if piece.kind in ("bullet", "number"):
         style = ParagraphStyle("item", parent=body, leftIndent=14, bulletIndent=3)
-        return [Paragraph(_marked(piece.text), style, bulletText=f"{number}." if number else "•")]
+        return [Paragraph(_marked(piece.text), style, bulletText=f"{number}." if number else "–")]
     return [Paragraph(_marked(piece.text), body)]
 
 
 def _pdf_table(rows: list[list[str]], cell: ParagraphStyle) -> Table:
-    longest = [max(min(len(row[column]), 42) for row in rows) + 3 for column in range(len(rows[0]))]
+    longest = [max(min(len(row[column]), 42) for row in rows) + 6 for column in range(len(rows[0]))]
     widths = [166 * mm * length / sum(longest) for length in longest]
     header = [[Paragraph(f"<b>{_marked(text)}</b>", cell) for text in rows[0]]]
     lines = [[Paragraph(_marked(text), cell) for text in row] for row in rows[1:]]
