@@ -3,19 +3,20 @@
 Rule: the same texts give the same bytes, so dates, ids and the order inside archives are fixed.
 
 Run `python examples/make_office_files.py` with python-docx, python-pptx, openpyxl and reportlab installed.
-A text is a little Markdown: `#` headings, paragraphs, `-` and `1.` lists, pipe tables, `>` speaker notes,
+A text begins with the date that the file is to carry (`date: 2026-05-28`). The rest is a little Markdown: `#` headings, paragraphs, `-` and `1.` lists, pipe tables, `>` speaker notes,
 `**bold**`, `*italic*`, `\\pagebreak`. Its name says what becomes of it: `fleet/vehicle-policy.pdf.md`.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from openpyxl import Workbook
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 from pptx import Presentation
+from pptx.presentation import Presentation as Deck
 from pptx.util import Inches
 from pptx.util import Pt as SlidePt
 from reportlab.lib import colors
@@ -43,7 +45,6 @@ from reportlab.platypus import (
 )
 
 HERE = Path(__file__).resolve().parent
-MADE = datetime(2026, 2, 2, 9, 0)
 AUTHOR = "Brackmoor Flow"
 
 Kind = Literal["heading", "text", "bullet", "number", "note", "table", "break"]
@@ -99,7 +100,7 @@ def plain(text: str) -> str:
 # --- PDF ---------------------------------------------------------------------------------------------
 
 
-def make_pdf(pieces: list[Piece]) -> bytes:
+def make_pdf(pieces: list[Piece], made: datetime) -> bytes:
     """A PDF with headings in the outline, running footers and tables that repeat their header row."""
     title = pieces[0].text
     styles = getSampleStyleSheet()
@@ -118,6 +119,8 @@ def make_pdf(pieces: list[Piece]) -> bytes:
         canvas.drawString(22 * mm, 12 * mm, f"{AUTHOR} · {title}")
         canvas.drawRightString(A4[0] - 22 * mm, 12 * mm, f"Page {page.page}")
 
+    # the only way to tell reportlab the time
+    os.environ["SOURCE_DATE_EPOCH"] = str(int(made.replace(tzinfo=UTC).timestamp()))
     document.build(story, onFirstPage=footer, onLaterPages=footer)
     return out.getvalue()
 
@@ -170,10 +173,10 @@ def _marked(text: str) -> str:
 # --- Word --------------------------------------------------------------------------------------------
 
 
-def make_docx(pieces: list[Piece]) -> bytes:
+def make_docx(pieces: list[Piece], made: datetime) -> bytes:
     """A Word file with the built-in heading, list and table styles."""
     document = WordDocument()
-    _stamp(document.core_properties, pieces[0].text)
+    _stamp(document.core_properties, pieces[0].text, made)
     document.styles["Normal"].font.name = "Verdana"
     document.styles["Normal"].font.size = Pt(10)
     for piece in pieces:
@@ -196,25 +199,25 @@ def make_docx(pieces: list[Piece]) -> bytes:
     document.sections[0].footer.paragraphs[0].text = f"{AUTHOR}, {plain(pieces[0].text)}"
     out = io.BytesIO()
     document.save(out)
-    return fixed_archive(out.getvalue())
+    return fixed_archive(out.getvalue(), made)
 
 
-def _stamp(properties: object, title: str) -> None:
+def _stamp(properties: object, title: str, made: datetime) -> None:
     for name, value in {"title": title, "author": AUTHOR, "last_modified_by": AUTHOR}.items():
         setattr(properties, name, value)
     for name in ("created", "modified"):
-        setattr(properties, name, MADE)
+        setattr(properties, name, made)
 
 
 # --- Excel -------------------------------------------------------------------------------------------
 
 
-def make_xlsx(pieces: list[Piece]) -> bytes:
+def make_xlsx(pieces: list[Piece], made: datetime) -> bytes:
     """A workbook with a sheet for each second-level heading; figures and dates are stored as such."""
     book = Workbook()
     book.remove(book.active)
     book.properties.title, book.properties.creator = pieces[0].text, AUTHOR
-    book.properties.created = book.properties.modified = MADE
+    book.properties.created = book.properties.modified = made
     for heading, table in zip(pieces[1::2], pieces[2::2], strict=True):
         sheet = book.create_sheet(heading.text)
         for row in table.rows:
@@ -232,7 +235,7 @@ def make_xlsx(pieces: list[Piece]) -> bytes:
         sheet.freeze_panes = "A2"
     out = io.BytesIO()
     book.save(out)
-    return fixed_archive(out.getvalue())
+    return fixed_archive(out.getvalue(), made)
 
 
 def _value(text: str) -> str | int | float | datetime | None:
@@ -250,11 +253,11 @@ def _value(text: str) -> str | int | float | datetime | None:
 # --- PowerPoint --------------------------------------------------------------------------------------
 
 
-def make_pptx(pieces: list[Piece]) -> bytes:
+def make_pptx(pieces: list[Piece], made: datetime) -> bytes:
     """A deck with a title slide and a slide for each second-level heading; notes go to the speaker."""
     deck = Presentation()
     deck.slide_width, deck.slide_height = Inches(13.333), Inches(7.5)
-    _stamp(deck.core_properties, pieces[0].text)
+    _stamp(deck.core_properties, pieces[0].text, made)
     slide = deck.slides.add_slide(deck.slide_layouts[0])
     slide.shapes.title.text = pieces[0].text
     slide.placeholders[1].text = pieces[1].text
@@ -263,10 +266,10 @@ def make_pptx(pieces: list[Piece]) -> bytes:
         _add_slide(deck, pieces[start].text, pieces[start + 1 : end])
     out = io.BytesIO()
     deck.save(out)
-    return fixed_archive(out.getvalue())
+    return fixed_archive(out.getvalue(), made)
 
 
-def _add_slide(deck: Presentation, title: str, pieces: list[Piece]) -> None:
+def _add_slide(deck: Deck, title: str, pieces: list[Piece]) -> None:
     has_table = any(piece.kind == "table" for piece in pieces)
     slide = deck.slides.add_slide(deck.slide_layouts[5 if has_table else 1])
     slide.shapes.title.text = title
@@ -289,7 +292,7 @@ def _add_slide(deck: Presentation, title: str, pieces: list[Piece]) -> None:
 # --- all of them -------------------------------------------------------------------------------------
 
 
-def fixed_archive(body: bytes) -> bytes:
+def fixed_archive(body: bytes, made: datetime) -> bytes:
     """The same zip archive with fixed times and its members in order, content types first."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(body)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
@@ -297,15 +300,19 @@ def fixed_archive(body: bytes) -> bytes:
             member = old.read(name)
             if name == "docProps/core.xml":
                 # openpyxl and others write the present moment here whatever they were told
-                member = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>2026-02-02T09:00:00Z", member)
-            entry = zipfile.ZipInfo(name, date_time=MADE.timetuple()[:6])
+                member = re.sub(
+                    rb"(<dcterms:modified[^>]*>)[^<]*",
+                    rb"\g<1>" + f"{made:%Y-%m-%dT%H:%M:%SZ}".encode(),
+                    member,
+                )
+            entry = zipfile.ZipInfo(name, date_time=made.timetuple()[:6])
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             new.writestr(entry, member)
     return out.getvalue()
 
 
-MAKERS: dict[str, Callable[[list[Piece]], bytes]] = {
+MAKERS: dict[str, Callable[[list[Piece], datetime], bytes]] = {
     ".pdf": make_pdf,
     ".docx": make_docx,
     ".xlsx": make_xlsx,
@@ -319,7 +326,9 @@ def make_all(target: Path) -> list[Path]:
     for source in sorted((HERE / "sources").rglob("*.md")):
         path = target / source.relative_to(HERE / "sources").with_suffix("")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(MAKERS[path.suffix](parse(source.read_text(encoding="utf-8"))))
+        date, text = source.read_text(encoding="utf-8").split("\n", maxsplit=1)
+        made_at = datetime.fromisoformat(date.removeprefix("date: ")).replace(hour=9)
+        path.write_bytes(MAKERS[path.suffix](parse(text), made_at))
         made.append(path)
     return made
 
