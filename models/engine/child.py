@@ -219,9 +219,9 @@ def _stay_small() -> None:
 
 
 def _failure(id_: int, error: Exception) -> Failure:
-    from models.engine.generation import TooLong
+    from models.engine.generation import TooLongError
 
-    return Failure(id_, "too_long" if isinstance(error, TooLong) else "unavailable", _line(error))
+    return Failure(id_, "too_long" if isinstance(error, TooLongError) else "unavailable", _line(error))
 
 
 def _id(request: Request) -> int:

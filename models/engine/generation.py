@@ -9,6 +9,7 @@ answer as a fresh reading.
 from __future__ import annotations
 
 import codecs
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from models.engine.wire import Alive, Failure, Finish, Generate, Number, Piece, 
 SCORED_ROWS = 32  # logits of this many tokens are held at once while scoring
 
 
-class TooLong(ValueError):
+class TooLongError(ValueError):
     """Prompt and answer do not fit the context together."""
 
 
@@ -59,15 +60,14 @@ class Model:
         tokens, head = self._prompt(request.turns)
         self._check_room(len(tokens), request.max_tokens)
         reading = self._read(tokens, head)
-        row: Logits | None = None
         reused = len(self._llama.held)
         answer = _Answer(request.id, prompt_tokens=len(tokens), reused_tokens=reused, stops=request.stop)
-        for row in reading:
+        for logits in reading:
             if verdict := watch.verdict():
                 yield answer.end(verdict)
                 return
             yield Alive()
-        assert row is not None
+            row = logits
         draw = np.random.default_rng(request.seed)
         while True:
             token = _chosen(row[-1], request, draw)
@@ -126,7 +126,7 @@ class Model:
     def _check_room(self, prompt: int, answer: int) -> None:
         room = self._llama.context_tokens
         if prompt + answer > room:
-            raise TooLong(
+            raise TooLongError(
                 f"the prompt has {prompt:,} tokens and the answer may have {answer:,}, but the context "
                 f"holds {room:,}: shorten the question or raise the context in the configuration"
             )
@@ -145,7 +145,7 @@ class Model:
         return self._batches(tokens, [cut for cut in (0, *cuts) if cut >= len(self._llama.held)])
 
     def _batches(self, tokens: Sequence[int], cuts: Sequence[int]) -> Iterator[Logits]:
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in itertools.pairwise(cuts):
             yield self._llama.read(tokens[start:end], rows=1)
 
 

@@ -7,7 +7,9 @@ bytes and numpy arrays.
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import llama_cpp
 import numpy as np
@@ -16,6 +18,9 @@ import numpy.typing as npt
 from models.engine.settings import EnginePlan
 
 Logits = npt.NDArray[np.float32]
+Pointer: TypeAlias = Any  # an opaque handle of llama.cpp
+
+_NO = False  # llama.cpp's functions take their switches by place
 
 _FLASH = {
     "auto": llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO,
@@ -37,6 +42,7 @@ class Llama:
     """A loaded model and the tokens its context holds, which are always positions 0 to `len(held)`."""
 
     def __init__(self, plan: EnginePlan, *, progress: Callable[[], None]) -> None:
+        logging.getLogger("llama-cpp-python").setLevel(logging.WARNING)
         llama_cpp.llama_backend_init()
         self._model = _load_model(plan, progress)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
@@ -83,7 +89,7 @@ class Llama:
         encoded = text.encode("utf-8", "replace")
         room = len(encoded) + 8
         tokens = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self._vocab, encoded, len(encoded), tokens, room, False, control)
+        count = llama_cpp.llama_tokenize(self._vocab, encoded, len(encoded), tokens, room, _NO, control)
         if count < 0:
             raise ReadError(f"cannot tokenize {len(encoded)} bytes")
         return list(tokens[:count])
@@ -93,7 +99,7 @@ class Llama:
         size = 64
         while True:
             buffer = ctypes.create_string_buffer(size)
-            count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            count = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, _NO)
             if count >= 0:
                 return buffer.raw[:count]
             size = -count
@@ -109,7 +115,7 @@ class Llama:
         if count > 0 and llama_cpp.llama_memory_seq_rm(self._memory, 0, count, -1):
             del self.held[count:]
             return
-        llama_cpp.llama_memory_clear(self._memory, False)
+        llama_cpp.llama_memory_clear(self._memory, _NO)
         self.held.clear()
 
     def read(self, tokens: Sequence[int], *, rows: int = 1) -> Logits:
@@ -130,7 +136,7 @@ class Llama:
             batch.logits[place] = place >= first_row
         status = llama_cpp.llama_decode(self._context, batch)
         if status != 0:
-            llama_cpp.llama_memory_clear(self._memory, False)
+            llama_cpp.llama_memory_clear(self._memory, _NO)
             self.held.clear()
             raise ReadError(f"llama_decode returned {status} for {len(tokens)} tokens after {start}")
         self.held.extend(tokens)
@@ -145,24 +151,23 @@ class Llama:
         return bytes(llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
 
 
-def _load_model(plan: EnginePlan, progress: Callable[[], None]) -> ctypes.c_void_p:
-    @llama_cpp.llama_progress_callback
-    def step(share: float, _: ctypes.c_void_p) -> bool:
+def _load_model(plan: EnginePlan, progress: Callable[[], None]) -> Pointer:
+    def step(_share: float, _data: object) -> bool:
         progress()
         return True
 
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = plan.gpu_layers
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
-    params.use_extra_bufts = False
-    params.progress_callback = step
+    params.use_extra_bufts = plan.repack
+    params.progress_callback = llama_cpp.llama_progress_callback(step)
     model = llama_cpp.llama_model_load_from_file(plan.path.encode(), params)
     if not model:
         raise LoadError("llama.cpp cannot load it")
     return model
 
 
-def _new_context(plan: EnginePlan, model: ctypes.c_void_p) -> ctypes.c_void_p:
+def _new_context(plan: EnginePlan, model: Pointer) -> Pointer:
     params = llama_cpp.llama_context_default_params()
     params.n_ctx = plan.context_tokens
     params.n_batch = params.n_ubatch = plan.batch_tokens

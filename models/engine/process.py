@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 
 from models.engine.generator import GREEDY, Delta, ModelIdentity, Sampling, Turn
@@ -20,7 +20,7 @@ from models.engine.spawn import Child, spawn
 from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Piece, Reply, Score
 from models.errors import BrokenWeights, ModelUnavailable, PromptTooLong
 from models.gguf import Header, read_header
-from models.hardware import plan
+from models.hardware import check_memory, context_of, plan
 from models.weights import sha256_of
 
 
@@ -47,13 +47,13 @@ class LocalModel:
     def identity(self) -> ModelIdentity:
         """Hashes the file at the first look where the constructor got no identity (0.3 s for 100 MB)."""
         if self._identity is None:
-            self._identity = ModelIdentity(self._known().name or self._path.stem, sha256_of(self._path))
+            self._identity = ModelIdentity(self._path.stem, sha256_of(self._path))
         return self._identity
 
     @property
     def context_tokens(self) -> int:
         """The context of the settings, at most the length the model was trained for."""
-        return self._plan().context_tokens
+        return context_of(self._known(), self._settings)
 
     @property
     def pid(self) -> int | None:
@@ -102,15 +102,16 @@ class LocalModel:
             sampling.top_p,
             sampling.seed,
         )
-        async for reply in _replies(child, request):
-            if isinstance(reply, Piece) and (reply.text or reply.finished):
-                yield Delta(
-                    reply.text,
-                    reply.prompt_tokens,
-                    reply.reused_tokens,
-                    reply.completion_tokens,
-                    reply.finished,
-                )
+        async with contextlib.aclosing(_replies(child, request)) as replies:
+            async for reply in replies:
+                if isinstance(reply, Piece) and (reply.text or reply.finished):
+                    yield Delta(
+                        reply.text,
+                        reply.prompt_tokens,
+                        reply.reused_tokens,
+                        reply.completion_tokens,
+                        reply.finished,
+                    )
 
     async def close(self) -> None:
         child, self._child = self._child, None
@@ -123,7 +124,11 @@ class LocalModel:
         return self._header
 
     def _plan(self) -> EnginePlan:
-        return plan(self._path, self._known(), self._settings)
+        """Looks at the file anew: it may have changed since the last child started."""
+        self._header = read_header(self._path)
+        planned = plan(self._path, self._header, self._settings)
+        check_memory(self._header, planned)
+        return planned
 
     async def _ready(self) -> Child:
         """The living child, started if need be."""
@@ -141,7 +146,7 @@ class LocalModel:
             return self._child
 
 
-async def _replies(child: Child, request: Count | Generate | Score) -> AsyncIterator[Reply]:
+async def _replies(child: Child, request: Count | Generate | Score) -> AsyncGenerator[Reply, None]:
     """What the child says to `request` until its end; leaving early cancels it."""
     inbox = child.ask(request)
     ended = False

@@ -34,7 +34,11 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
-    """The settings with nothing left to decide: what the child process is told to load."""
+    """The settings with nothing left to decide: what the child process is told to load.
+
+    `repack` lets llama.cpp copy weights into a form that suits the processor better. It is off where the
+    processor has AMX: the AMX kernels of the llama.cpp in llama-cpp-python 0.3.36 were seen to crash.
+    """
 
     path: str
     context_tokens: int
@@ -43,3 +47,4 @@ class EnginePlan:
     kv_type: KvType
     flash_attention: Literal["auto", "on", "off"]
     batch_tokens: int
+    repack: bool

@@ -18,6 +18,8 @@ from types import FrameType
 
 import jinja2
 import jinja2.ext
+import jinja2.nodes
+import jinja2.parser
 import jinja2.sandbox
 
 from models.engine.generator import Turn
@@ -50,6 +52,16 @@ class Prompt:
     head: tuple[Span, ...]
 
 
+class _Generation(jinja2.ext.Extension):
+    """Hugging Face's `{% generation %}` tag, which marks training text and changes nothing."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2 declares it so
+
+    def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 class ChatTemplate:
     """A compiled chat template; `control_texts` are the texts of the model's control tokens."""
 
@@ -57,8 +69,8 @@ class ChatTemplate:
         environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
             trim_blocks=True,
             lstrip_blocks=True,
-            autoescape=False,  # noqa: S701 - a prompt is not HTML
-            extensions=[jinja2.ext.loopcontrols],
+            autoescape=False,  # a prompt is not HTML
+            extensions=[jinja2.ext.loopcontrols, _Generation],
         )
         environment.filters["tojson"] = _tojson
         environment.globals["raise_exception"] = _refuse
@@ -137,7 +149,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def ring(number: int, frame: FrameType | None) -> None:
+    def ring(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, ring)
