@@ -132,11 +132,14 @@ class LanceStore:
 
     def replace(self, source: str, documents: Sequence[str], batches: Iterable[Batch]) -> int:
         with self._writing() as table:
-            if table.count_rows():
-                for part in _slices(documents, _IDS_A_FILTER):
-                    table.delete((col("source") == lit(source)) & _is_in("document", part))
+            _delete(table, source, documents)
+            replaced = set(documents)
             for rows in writes(batches, self.dimensions):
-                table.add(rows)
+                brought = dict.fromkeys(rows["document"].to_pylist())
+                _delete(table, source, [document for document in brought if document not in replaced])
+                replaced.update(brought)
+                with _vendor_errors():
+                    table.add(rows)
             self._finish(table)
         return self._current.index_version
 
@@ -202,7 +205,7 @@ class LanceStore:
 
     def purge(self) -> int:
         before = self._current
-        with self._writing() as table:
+        with self._writing() as table, _vendor_errors():
             current = _new_table(self._folder, before, self.dimensions)
             copy = self._database.open_table(current.table)
             if table.count_rows():
@@ -224,23 +227,27 @@ class LanceStore:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Table]:
         self._refresh()
-        with index_folder.private_files(), _vendor_errors():
-            table = self._database.open_table(self._current.table)
-            if table.version != self._current.version:
-                # A writer died before it published: what it wrote is not the state to build on.
-                table.checkout(self._current.version)
-                table.restore()
-                table.checkout_latest()  # type: ignore[no-untyped-call]
+        with index_folder.private_files():
+            with _vendor_errors():
+                table = self._database.open_table(self._current.table)
+                if table.version != self._current.version:
+                    # A writer died before it published: what it wrote is not the state to build on.
+                    table.checkout(self._current.version)
+                    table.restore()
+                    table.checkout_latest()  # type: ignore[no-untyped-call]
             yield table
 
     def _finish(self, table: Table) -> None:
-        complete = [*self._current.complete, table.version]
-        _index(table)
-        complete.append(table.version)
-        current = replace(self._current, version=table.version, complete=tuple(complete))
-        self._publish(current)
-        self._table = table
-        table.checkout(current.version)
+        if table.version == self._current.version:
+            return
+        with _vendor_errors():
+            complete = [*self._current.complete, table.version]
+            _index(table)
+            complete.append(table.version)
+            current = replace(self._current, version=table.version, complete=tuple(dict.fromkeys(complete)))
+            self._publish(current)
+            self._table = table
+            table.checkout(current.version)
 
     def _publish(self, current: Current) -> None:
         self._current = current
@@ -316,6 +323,12 @@ def _new_table(folder: Path, before: Current | None, dimensions: int) -> Current
     with _vendor_errors():
         table = lancedb.connect(folder).create_table(name, schema=schema(dimensions))
         return Current(name, table.version, before.index_version if before else 0, (table.version,))
+
+
+def _delete(table: Table, source: str, documents: Sequence[str]) -> None:
+    with _vendor_errors():
+        for part in _slices(documents, _IDS_A_FILTER) if table.count_rows() else ():
+            table.delete((col("source") == lit(valid_text(source))) & _is_in("document", part))
 
 
 def _index(table: Table) -> None:

@@ -43,17 +43,19 @@ class MemoryStore:
         return {item.text_hash: vector for item, vector in self._rows.values() if item.text_hash in wanted}
 
     def replace(self, source: str, documents: Sequence[str], batches: Iterable[Batch]) -> int:
-        gone = set(documents)
+        new: dict[str, tuple[IndexedChunk, Vectors]] = {}
+        for items, vectors in batches:
+            if items and vectors.shape != (len(items), self.dimensions):
+                raise IndexMismatch(f"the index holds vectors of {self.dimensions} numbers")
+            for item, vector in zip(items, vectors, strict=True):
+                new[item.chunk.id] = (item, np.array(vector, dtype=np.float32))
+        gone = {*documents, *(item.chunk.document_id for item, _ in new.values())}
         rows = {
             key: (item, vector)
             for key, (item, vector) in self._rows.items()
             if item.source != source or item.chunk.document_id not in gone
         }
-        for items, vectors in batches:
-            if items and vectors.shape != (len(items), self.dimensions):
-                raise IndexMismatch(f"the index holds vectors of {self.dimensions} numbers")
-            for item, vector in zip(items, vectors, strict=True):
-                rows[item.chunk.id] = (item, np.array(vector, dtype=np.float32))
+        rows.update(new)
         # Nothing of the old state is touched before the last batch is in.
         self._rows = rows
         self._version += 1

@@ -67,11 +67,12 @@ class Store(Protocol):
         ...
 
     def replace(self, source: str, documents: Sequence[str], batches: Iterable[Batch]) -> int:
-        """In one atomic step: all chunks of `documents` (ids of `source`) are replaced by `batches`.
+        """In one atomic step: the chunks of documents of `source` are replaced by `batches`.
 
-        A document in `documents` without chunks is gone. Batches are taken one at a time, so that
-        memory does not grow with their number. Gives the new version. A reader sees the old state
-        or the new one, never half.
+        Replaced are the documents in `documents` (gone, when no batch brings chunks of them) and
+        every document that a batch brings chunks of. Batches are taken one at a time, so that memory
+        does not grow with their number; an error raised while taking one passes through, and nothing
+        has changed. Gives the new version. A reader sees the old state or the new one, never half.
         """
         ...
 

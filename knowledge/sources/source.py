@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -36,6 +36,13 @@ class Source(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """Every document there is now. Raises `SourceUnavailable` when it cannot be told."""
+        ...
+
+    def unlisted(self) -> Mapping[str, str]:
+        """After `entries` is through: what of the source could not be listed, path -> reason.
+
+        Every document at such a path or below it ("path/...") stays as it is known.
+        """
         ...
 
     def read(self, entry: Entry) -> bytes:

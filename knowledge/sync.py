@@ -1,0 +1,214 @@
+"""Brings catalogue and index level with the sources.
+
+Rule: the index changes first, the catalogue after it, each in one step. Dying between the two leaves
+versions that differ, and the next sync compares the contents and mends the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from knowledge.catalogue import Catalogue, IndexState
+from knowledge.errors import IndexDamaged, IndexMismatch, IndexMissing, SourceUnavailable
+from knowledge.lancedb import LanceStore
+from knowledge.source_sync import (
+    Chunking,
+    DocumentReader,
+    Progress,
+    SourceReport,
+    SourceSync,
+    forget_source,
+    unavailable,
+)
+from knowledge.sources.source import Source
+from knowledge.store import Store
+from knowledge.sync_lock import only_writer
+from knowledge.sync_plan import SyncRules, plan
+from models.embedding.embedder import Embedder
+
+INDEX = "index.lance"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """`documents` and `chunks` count what is known after the sync; `notes` say what had to be mended."""
+
+    sources: tuple[SourceReport, ...]
+    index_version: int
+    documents: int
+    chunks: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """`again` are documents to index anew (None for all), `strays` those only the index knows."""
+
+    store: LanceStore
+    again: Collection[str] | None
+    strays: Collection[str]
+    beside: bool
+    notes: tuple[str, ...]
+
+    @property
+    def mending(self) -> bool:
+        """Whether index and catalogue are known to differ until every source has been gone through."""
+        return self.again is None or bool(self.again) or bool(self.strays)
+
+
+class Sync:
+    """Syncs sources into the index in the folder `data`.
+
+    The embedder is asked for vectors only when there is new text, so that an unchanged source costs
+    no model. `reader` is used by one thread at a time.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        catalogue: Catalogue,
+        embedder: Embedder,
+        reader: DocumentReader,
+        chunker: Chunking,
+        rules: SyncRules | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._data = data
+        self._catalogue = catalogue
+        self._embedder = embedder
+        self._reader = reader
+        self._chunker = chunker
+        self._rules = rules or SyncRules()
+        self._progress: Progress = progress or (lambda _source, _done, _of: None)
+
+    def run(
+        self, sources: Sequence[Source], *, only: Collection[str] | None = None, rebuild: bool = False
+    ) -> SyncReport:
+        """Syncs `sources`, or those of them named in `only`; an index made anew takes all of them.
+
+        `rebuild` makes the index anew beside the old one, which goes on serving until the end. Raises
+        `Busy`, `IndexMismatch`, `DiskFull`, `DatabaseUnusable`; a source that cannot be listed is held
+        back in the report, except in a rebuild, where it raises `SourceUnavailable` and nothing changes.
+        """
+        with only_writer(self._data):
+            start = self._start(rebuild=rebuild)
+            chosen = [source for source in sources if only is None or start.mending or source.name in only]
+            reports = [self._source(source, start, must=rebuild) for source in chosen]
+            if only is None or start.mending:
+                reports += self._drop_others(start.store, {source.name for source in sources})
+            store = start.store
+            if start.beside:
+                store.activate()
+            elif any(report.chunks_removed for report in reports):
+                store.purge()
+            if not start.mending or self._all_mended(reports):
+                self._level(store)
+            documents = self._catalogue.documents()
+            return SyncReport(
+                sources=tuple(reports),
+                index_version=store.version,
+                documents=len(documents),
+                chunks=store.count(),
+                notes=(*start.notes, *store.notes),
+            )
+
+    def _all_mended(self, reports: Sequence[SourceReport]) -> bool:
+        """Whether no source that has known documents was left out."""
+        unseen = {report.name for report in reports if report.unavailable}
+        return not any(document.source in unseen for document in self._catalogue.documents())
+
+    def _drop_others(self, store: Store, names: Collection[str]) -> list[SourceReport]:
+        """Sources that are no longer configured go with everything that is known of them."""
+        return [
+            forget_source(state.source, catalogue=self._catalogue, store=store)
+            for state in self._catalogue.sources()
+            if state.source not in names
+        ]
+
+    def _start(self, *, rebuild: bool) -> _Start:
+        folder = self._data / INDEX
+        state = self._catalogue.index()
+        if rebuild:
+            return self._anew(())
+        try:
+            store = LanceStore.open(folder)
+        except IndexMissing:
+            store = LanceStore.create(folder, self._embedder.dimensions)
+            self._level(store)
+            return _Start(store, None, (), beside=False, notes=())
+        except IndexDamaged as error:
+            return self._anew((str(error), _MADE_ANEW))
+        if state is None or (self._made_by_another(state) and not store.count()):
+            return self._anew(())
+        if self._made_by_another(state):
+            raise IndexMismatch(
+                f"the index was made with {state.embedder} ({state.dimensions} numbers a vector), the "
+                f"configuration names {self._embedder.name} ({self._embedder.dimensions}); "
+                "run: groundling sync --rebuild"
+            )
+        uneven = state.version != store.version
+        problems = store.check(deep=uneven)
+        if problems:
+            return self._anew((*store.notes, *problems, _MADE_ANEW))
+        if state.chunker != self._chunker.version:
+            return _Start(store, None, (), beside=False, notes=())
+        again, strays = _differences(self._catalogue, store) if uneven else (set(), set())
+        return _Start(store, again, strays, beside=False, notes=())
+
+    def _anew(self, notes: tuple[str, ...]) -> _Start:
+        store = LanceStore.create(self._data / INDEX, self._embedder.dimensions, publish=False)
+        return _Start(store, None, (), beside=True, notes=notes)
+
+    def _made_by_another(self, state: IndexState) -> bool:
+        return (state.embedder, state.dimensions) != (self._embedder.name, self._embedder.dimensions)
+
+    def _level(self, store: LanceStore) -> None:
+        self._catalogue.set_index(
+            IndexState(self._embedder.name, self._embedder.dimensions, self._chunker.version, store.version)
+        )
+
+    def _source(self, source: Source, start: _Start, *, must: bool) -> SourceReport:
+        try:
+            todo = plan(source, self._catalogue, again=start.again, strays=start.strays, rules=self._rules)
+            return SourceSync(
+                source,
+                todo,
+                catalogue=self._catalogue,
+                store=start.store,
+                embedder=self._embedder,
+                reader=self._reader,
+                chunker=self._chunker,
+                progress=self._progress,
+                level=not start.mending,
+            ).run()
+        except SourceUnavailable as error:
+            if must:
+                raise
+            self._catalogue.note_unavailable(source.name, str(error), at=datetime.now(UTC))
+            return unavailable(source.name, error)
+
+
+_MADE_ANEW = "the index was damaged and has been made anew from the sources"
+
+
+def _differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:
+    """Documents whose chunks in the index are not those of the catalogue; documents only the index has."""
+    wanted = {
+        document.id: {document.digests[at : at + 16] for at in range(0, len(document.digests), 16)}
+        for document in catalogue.documents()
+    }
+    differing: set[str] = set()
+    strays: set[str] = set()
+    for document, _, digest in store.digests():
+        left = wanted.get(document)
+        if left is None:
+            strays.add(document)
+        elif (found := bytes.fromhex(digest)) in left:
+            left.discard(found)
+        else:
+            differing.add(document)
+    return differing | {document for document, left in wanted.items() if left}, strays

@@ -1,0 +1,114 @@
+"""What there is to do for one source, told from its listing and the catalogue alone.
+
+Rule: nothing is read and nothing is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from knowledge.catalogue import Catalogue, Failure, KnownDocument
+from knowledge.sources.source import Entry, Source
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRules:
+    """When a sync holds back.
+
+    A source that loses more than `shrink_share` of its documents, and more than `shrink_documents` of
+    them, keeps them all unless `allow_shrink`. A document that failed `tries` times is not read again
+    until it changes.
+    """
+
+    shrink_share: float = 0.5
+    shrink_documents: int = 10
+    allow_shrink: bool = False
+    tries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`read` are entries to look into, `again` those of them to be indexed even if they have not changed.
+
+    `removed` are ids of documents that are gone, `failures` what is known to fail without a new try.
+    """
+
+    source: str
+    known: Mapping[str, KnownDocument]
+    read: Sequence[Entry]
+    again: Collection[str]
+    removed: Sequence[str]
+    failures: Sequence[Failure]
+    unchanged: int
+    held_back: str | None
+
+
+def document_id(source: str, path: str) -> str:
+    """The id of a document: "handbook:policies/leave.md"."""
+    return f"{source}:{path}"
+
+
+def plan(
+    source: Source,
+    catalogue: Catalogue,
+    *,
+    again: Collection[str] | None,
+    strays: Collection[str],
+    rules: SyncRules,
+) -> Plan:
+    """Lists `source`.
+
+    `again` are ids that must be indexed anew, None for all. `strays` are ids in the index that the
+    catalogue does not know. Raises `SourceUnavailable`.
+    """
+    known = {document.id: document for document in catalogue.documents(source.name)}
+    failed = {failure.document_id: failure for failure in catalogue.failures(source.name)}
+    listed: dict[str, Entry] = {}
+    for entry in source.entries():
+        listed.setdefault(document_id(source.name, entry.path), entry)
+    read: list[Entry] = []
+    failures: list[Failure] = []
+    forced: set[str] = set()
+    for key, entry in listed.items():
+        before = known.get(key)
+        if again is None or key in again:
+            forced.add(key)
+            read.append(entry)
+        elif (failure := failed.get(key)) and _given_up(failure, entry, rules):
+            failures.append(failure)
+        elif before is None or before.fingerprint != entry.fingerprint or key in failed:
+            read.append(entry)
+    unlisted = source.unlisted()
+    missing = [key for key in known if key not in listed and not _below(known[key].path, unlisted)]
+    held_back = _too_many(missing, known, rules)
+    mine = [key for key in strays if key.startswith(f"{source.name}:")]
+    return Plan(
+        source=source.name,
+        known=known,
+        read=read,
+        again=forced,
+        removed=[*mine, *([] if held_back else missing)],
+        failures=failures,
+        unchanged=len(listed) - len(read) - len(failures),
+        held_back=held_back,
+    )
+
+
+def _given_up(failure: Failure, entry: Entry, rules: SyncRules) -> bool:
+    return failure.fingerprint == entry.fingerprint and failure.tries >= rules.tries
+
+
+def _below(path: str, unlisted: Mapping[str, str]) -> bool:
+    return any(path == hidden or path.startswith(f"{hidden}/") for hidden in unlisted)
+
+
+def _too_many(missing: Sequence[str], known: Mapping[str, KnownDocument], rules: SyncRules) -> str | None:
+    if rules.allow_shrink or len(missing) <= rules.shrink_documents:
+        return None
+    if len(missing) <= rules.shrink_share * len(known):
+        return None
+    return (
+        f"{len(missing)} of {len(known)} documents would be removed; "
+        "nothing was: if that is meant, run: groundling sync --allow-shrink"
+    )
