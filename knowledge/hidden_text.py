@@ -37,6 +37,12 @@ _HIDDEN: Final = re.compile(
     f"|(?P<control>[{_CONTROLS}{_NONCHARACTERS}]+)"
     f"|(?P<broken>[{_SURROGATES}]+)"
 )
+# The same characters as one class, which is many times quicker to look for than the alternatives.
+_SUSPECT: Final = re.compile(
+    f"[\u2028\u2029\x85\u200c\u200d\ufe00-\ufe0f\u180b-\u180d\u180f\xad"
+    f"{_TAGS}{_SELECTORS}{_ZERO_WIDTH}{_BIDI}{_CONTROLS}{_NONCHARACTERS}{_SURROGATES}]"
+)
+_SUSPECT_ASCII: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _NAMES: Final = {
     "tag": "Unicode tag character",
     "joiner": "zero-width character",
@@ -78,7 +84,7 @@ def strip(reading: Reading) -> Reading:
 
 def visible(text: str, *, counts: Counter[str]) -> str:
     """`text` without its hidden characters; `counts` grows by what was removed."""
-    if _HIDDEN.search(text) is None:
+    if (_SUSPECT_ASCII if text.isascii() else _SUSPECT).search(text) is None:
         return text
 
     def shown(match: re.Match[str]) -> str:

@@ -122,7 +122,7 @@ class ReaderProcess:
             return self._socket
         self.close()
         ours, theirs = socket.socketpair()
-        root = str(Path(cast(str, knowledge.__file__)).resolve().parent.parent)
+        root = str(Path(knowledge.__file__).resolve().parent.parent)
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
@@ -221,6 +221,6 @@ def _from_json(value: dict[str, object]) -> Reading:
 
 
 def _kind(kind: object) -> BlockKind:
-    if kind in ("table", "code"):
-        return cast(BlockKind, kind)
-    return "text"
+    if kind == "table":
+        return "table"
+    return "code" if kind == "code" else "text"

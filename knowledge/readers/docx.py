@@ -167,7 +167,7 @@ class _Walk:
 
     def _table(self, table: etree._Element) -> None:
         self.close()
-        rows = [row for row in _children(table, "tr")]
+        rows = list(_children(table, "tr"))
         if len(rows) == 1 and sum(1 for _ in _children(rows[0], "tc")) == 1:  # a box around text
             for cell in _children(rows[0], "tc"):
                 self.blocks(cell)

@@ -10,7 +10,7 @@ import email.policy
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
-from typing import Final, cast
+from typing import Final
 
 from knowledge.documents import Reading
 from knowledge.readers import html
@@ -27,7 +27,7 @@ def read(body: bytes) -> Reading:
     """A message: a block of its header, its text, and a line for each attachment."""
     if body.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         body = decode(body).encode("utf-8")
-    message = cast(EmailMessage, email.message_from_bytes(body.lstrip(), policy=email.policy.default))
+    message = email.message_from_bytes(body.lstrip(), policy=email.policy.default)
     outline = Outline()
     outline.add("\n".join(f"{name}: {value}" for name in _SHOWN if (value := _field(message, name))))
     notes = _add_text(message, outline)
@@ -77,8 +77,8 @@ def _body(message: EmailMessage) -> EmailMessage | None:
         kind = part.get_content_type()
         if kind not in ("text/plain", "text/html") or part.get_content_disposition() == "attachment":
             continue
-        if kind not in found and _content(cast(EmailMessage, part)).strip():
-            found[kind] = cast(EmailMessage, part)
+        if kind not in found and _content(part).strip():
+            found[kind] = part
     return found.get("text/plain") or found.get("text/html")
 
 

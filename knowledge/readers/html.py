@@ -22,10 +22,67 @@ from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
 
 _FURNITURE: Final = frozenset(
-    ["script", "style", "nav", "footer", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "audio", "video", "map", "button", "select", "option", "datalist", "textarea", "head", "link", "meta"]
+    [
+        "script",
+        "style",
+        "nav",
+        "footer",
+        "noscript",
+        "template",
+        "svg",
+        "iframe",
+        "object",
+        "embed",
+        "canvas",
+        "audio",
+        "video",
+        "map",
+        "button",
+        "select",
+        "option",
+        "datalist",
+        "textarea",
+        "head",
+        "link",
+        "meta",
+    ]
 )
 _BLOCKS: Final = frozenset(
-    ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "form", "hgroup", "header", "hr", "html", "legend", "main", "p", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr"]
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "form",
+        "hgroup",
+        "header",
+        "hr",
+        "html",
+        "legend",
+        "main",
+        "p",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+    ]
 )
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _LISTS: Final = frozenset({"ul", "ol", "menu", "dir"})
@@ -95,7 +152,7 @@ def _metadata(root: etree._Element) -> tuple[str | None, datetime | None]:
             updated_at = from_words(meta.get("content"))
     head = root.find("head")
     found = head.find("title") if head is not None else None
-    title = " ".join("".join(found.itertext()).split()) if found is not None else ""
+    title = " ".join("".join(map(str, found.itertext())).split()) if found is not None else ""
     return title or None, updated_at
 
 
@@ -104,29 +161,32 @@ def _clean(root: etree._Element) -> Counter[str]:
     hidden: Counter[str] = Counter()
     doomed: list[etree._Element] = []
     for element in root.iter():
-        tag = element.tag
-        if tag is etree.Comment:
-            if (element.text or "").strip():
-                hidden["HTML comment"] += 1
-            doomed.append(element)
-        elif not isinstance(tag, str) or tag in _FURNITURE or element.get("role") in ("navigation", "contentinfo"):
-            doomed.append(element)
+        if isinstance(element, etree._Comment):
+            hidden["HTML comment"] += bool((element.text or "").strip())
+        elif not isinstance(element.tag, str) or element.tag in _FURNITURE:
+            pass
         elif _is_hidden(element):
-            if any(text.strip() for text in element.itertext()):
-                hidden["invisible element"] += 1
-            doomed.append(element)
-    for element in doomed:
-        parent = element.getparent()
-        if parent is None:
+            hidden["invisible element"] += any(str(text).strip() for text in element.itertext())
+        elif element.get("role") not in ("navigation", "contentinfo"):
             continue
-        if element.tail:
-            before = element.getprevious()
-            if before is not None:
-                before.tail = (before.tail or "") + element.tail
-            else:
-                parent.text = (parent.text or "") + element.tail
-        parent.remove(element)
+        doomed.append(element)
+    for element in doomed:
+        _take_out(element)
     return hidden
+
+
+def _take_out(element: etree._Element) -> None:
+    """Removes an element; what follows it stays."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    if element.tail:
+        before = element.getprevious()
+        if before is not None:
+            before.tail = (before.tail or "") + element.tail
+        else:
+            parent.text = (parent.text or "") + element.tail
+    parent.remove(element)
 
 
 def _is_hidden(element: etree._Element) -> bool:
@@ -172,23 +232,8 @@ class _Walk:
         """Opens an element; True when all of it has been dealt with."""
         if tag == "br":
             self._inline.append("\n")
-        elif tag == "pre":
-            self._flush()
-            self._close_list()
-            self._outline.add("".join(element.itertext()), "code")
-            return True
-        elif tag == "table" and _holds_data(element):
-            self._flush()
-            self._close_list()
-            caption = element.find("caption")
-            if caption is not None:
-                self._outline.add(_text(caption))
-            self._outline.add(pipe_table(_rows(element)), "table")
-            return True
-        elif tag in _HEADINGS:
-            self._flush()
-            self._close_list()
-            self._heading = _HEADINGS[tag]
+        elif tag == "input" and element.get("type") == "checkbox":
+            self._inline.append("[x] " if "checked" in element.attrib else "[ ] ")
         elif tag in _LISTS:
             self._flush()
             if not self._lists:
@@ -197,11 +242,27 @@ class _Walk:
         elif tag == "li":
             self._flush()
             self._open_item()
+        elif tag in _HEADINGS:
+            self._flush()
+            self._close_list()
+            self._heading = _HEADINGS[tag]
+        elif tag == "pre" or (tag == "table" and _holds_data(element)):
+            self._flush()
+            self._close_list()
+            self._whole(element)
+            return True
         elif tag in _BLOCKS:
             self._flush()
-        elif tag == "input" and element.get("type") == "checkbox":
-            self._inline.append("[x] " if "checked" in element.attrib else "[ ] ")
         return False
+
+    def _whole(self, element: etree._Element) -> None:
+        if element.tag == "pre":
+            self._outline.add("".join(map(str, element.itertext())), "code")
+            return
+        caption = element.find("caption")
+        if caption is not None:
+            self._outline.add(_text(caption))
+        self._outline.add(pipe_table(_rows(element)), "table")
 
     def _end(self, tag: str) -> None:
         if tag in _HEADINGS:

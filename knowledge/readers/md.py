@@ -10,8 +10,8 @@ from datetime import date, datetime
 from typing import Final
 
 import yaml
-from cmarkgfm import markdown_to_html_with_extensions
-from cmarkgfm.cmark import Options
+from cmarkgfm import markdown_to_html_with_extensions  # type: ignore[import-untyped]
+from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
 
 from knowledge.documents import Reading
 from knowledge.readers.dates import from_words, in_utc

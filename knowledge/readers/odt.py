@@ -42,7 +42,7 @@ def read(body: bytes) -> Reading:
     if root is None:
         raise Unreadable("an OpenDocument file without its content")
     title, updated_at = _properties(archive)
-    walk = _Walk()
+    walk = _Walk(_title_styles(root))
     for element in root.iter():
         if xml.local(element) in ("text", "spreadsheet", "presentation") and _is_body(element):
             walk.blocks(element)
@@ -72,10 +72,20 @@ def _properties(archive: Archive) -> tuple[str | None, datetime | None]:
     return title, updated_at
 
 
+def _title_styles(root: etree._Element) -> frozenset[str]:
+    """The paragraph style of titles, and those made from it in this document."""
+    made = (element for element in root.iter() if xml.local(element) == "style")
+    names = {
+        xml.attribute(style, "name") for style in made if xml.attribute(style, "parent-style-name") == "Title"
+    }
+    return frozenset({"Title", *filter(None, names)})
+
+
 class _Walk:
     """One pass over a document's body."""
 
-    def __init__(self) -> None:
+    def __init__(self, title_styles: frozenset[str]) -> None:
+        self._title_styles = title_styles
         self.outline = Outline()
         self.title: str | None = None
         self._slides = 0
@@ -101,7 +111,7 @@ class _Walk:
 
     def _paragraph(self, element: etree._Element) -> None:
         text = self._text(element)
-        if xml.attribute(element, "style-name") == "Title":
+        if xml.attribute(element, "style-name") in self._title_styles:
             self.title = self.title or text
         self.outline.add(text)
         for inner in element.iter():
@@ -143,15 +153,21 @@ class _Walk:
         if parent is not None and xml.local(parent) == "spreadsheet":
             self.outline.page(f"sheet {xml.attribute(table, 'name') or ''}".strip())
         rows: list[list[str]] = []
+        below: dict[int, tuple[int, str]] = {}  # column: (rows that a cell still covers, its text)
         for row in _rows(table):
             cells: list[str] = []
             for cell in row:
-                if xml.local(cell) not in ("table-cell", "covered-table-cell"):
+                name = xml.local(cell)
+                if name not in ("table-cell", "covered-table-cell"):
                     continue
-                paragraphs = (self._text(inner) for inner in cell.iter() if xml.local(inner) in ("p", "h"))
-                text = " ".join(filter(None, paragraphs))
-                times = xml.attribute(cell, "number-columns-repeated") or "1"
-                cells.extend([text] * min(int(times) if times.isdigit() else 1, _MAX_REPEATED))
+                text = " ".join(filter(None, (self._text(inner) for inner in _paragraphs(cell))))
+                tall, wide = _count(cell, "number-rows-spanned"), _count(cell, "number-columns-spanned")
+                for column in range(len(cells), len(cells) + wide):
+                    below[column] = (tall, text) if name == "table-cell" else below.get(column, (0, ""))
+                for _ in range(_count(cell, "number-columns-repeated")):
+                    left, covering = below.get(len(cells), (0, ""))
+                    cells.append(covering if name != "table-cell" and left > 0 else text)
+            below = {column: (left - 1, text) for column, (left, text) in below.items()}
             rows.append(cells)
         self.outline.add(pipe_table(rows), "table")
 
@@ -185,3 +201,12 @@ def _rows(table: etree._Element) -> Iterator[etree._Element]:
             yield element
         elif name in ("table-header-rows", "table-rows", "table-row-group"):
             yield from _rows(element)
+
+
+def _paragraphs(cell: etree._Element) -> Iterator[etree._Element]:
+    return (inner for inner in cell.iter() if xml.local(inner) in ("p", "h"))
+
+
+def _count(cell: etree._Element, name: str) -> int:
+    value = xml.attribute(cell, name) or "1"
+    return min(int(value), _MAX_REPEATED) if value.isascii() and value.isdigit() and len(value) < 8 else 1

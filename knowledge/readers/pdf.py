@@ -8,11 +8,12 @@ from __future__ import annotations
 import ctypes
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
-import pypdfium2 as pdfium
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from pypdfium2 import raw
 
 from knowledge.documents import Reading
@@ -28,17 +29,29 @@ _DIGITS: Final = re.compile(r"\d+")
 _HEADING_CHARACTERS: Final = 120
 _FURNITURE_PAGES: Final = 4
 _MAX_HEADINGS: Final = 2000
+_BOLD_WEIGHT: Final = 600
+_BOLD_NAME: Final = re.compile(rb"bold|black|heavy|demi|medi$|bx\d|-bd", re.I)
+_FONT_NAME_BYTES: Final = 96
+_WORD: Final = re.compile(r"\w+(?:-\w+)*")
+_SQUEEZE: Final = re.compile(r"[\W_]+")
+_BROKEN_WORD: Final = re.compile(r"(\w+)[\x02\ufffe\xad]\s*(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of a page; `size` is the height of its font, `top` and `bottom` count from below, in points."""
+    """A line of a page; `size` is the height of its font, `top` and `bottom` count from below, in points.
+
+    `key` is its letters and digits in lower case, `bold` whether it starts and ends in bold type.
+    """
 
     text: str
+    key: str
     size: float
     left: float
+    right: float
     top: float
     bottom: float
+    bold: bool
 
 
 def read(body: bytes) -> Reading:
@@ -102,7 +115,6 @@ def _pages(document: pdfium.PdfDocument) -> tuple[list[list[_Line]], int, list[i
 def _lines(textpage: pdfium.PdfTextPage) -> list[_Line]:
     lines: list[_Line] = []
     offset = 0
-    rectangle = raw.FS_RECTF()
     for text in textpage.get_text_range().split("\r\n"):
         start = offset
         offset += len(text) + 2
@@ -110,15 +122,39 @@ def _lines(textpage: pdfium.PdfTextPage) -> list[_Line]:
         if not bare:
             continue
         start += len(text) - len(text.lstrip())
-        index = raw.FPDFText_GetCharIndexFromTextIndex(textpage, start)
-        if index >= 0 and raw.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(rectangle)):
-            top, bottom, left = rectangle.top, rectangle.bottom, rectangle.left
-        else:
-            top, bottom, left = (
-                (lines[-1].top, lines[-1].bottom, lines[-1].left) if lines else (0.0, 0.0, 0.0)
+        first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, start)
+        last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, start + len(bare) - 1)
+        left, _, top, bottom = _box(textpage, first)
+        _, right, _, _ = _box(textpage, last)
+        lines.append(
+            _Line(
+                text=bare,
+                key=_squeezed(bare),
+                size=round(abs(top - bottom), 1),
+                left=left,
+                right=right,
+                top=top,
+                bottom=bottom,
+                bold=_is_bold(textpage, first) and _is_bold(textpage, last),
             )
-        lines.append(_Line(text=bare, size=round(abs(top - bottom), 1), left=left, top=top, bottom=bottom))
+        )
     return lines
+
+
+def _box(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
+    """Left, right, top and bottom of a character, as high as its font is."""
+    rectangle = raw.FS_RECTF()
+    raw.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(rectangle))
+    return rectangle.left, rectangle.right, rectangle.top, rectangle.bottom
+
+
+def _is_bold(textpage: pdfium.PdfTextPage, index: int) -> bool:
+    if raw.FPDFText_GetFontWeight(textpage, index) >= _BOLD_WEIGHT:
+        return True
+    name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
+    flags = ctypes.c_int()
+    raw.FPDFText_GetFontInfo(textpage, index, name, _FONT_NAME_BYTES, flags)
+    return _BOLD_NAME.search(name.value) is not None
 
 
 def _is_pale(textpage: pdfium.PdfTextPage) -> bool:
@@ -144,33 +180,50 @@ def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[_Line]]) ->
         index = destination.get_index() if destination is not None else None
         if index is not None:
             found[index][_squeezed(mark.get_title())] = mark.level + 1
-    matched = sum(
-        1 for index, page in enumerate(pages) for line in page if _squeezed(line.text) in found[index]
-    )
-    if matched:
+    if any(line.key in found[index] for index, page in enumerate(pages) for line in page):
         return found
-    return _large_lines(pages)
+    return _set_off(pages)
 
 
-def _large_lines(pages: Sequence[Sequence[_Line]]) -> dict[int, dict[str, int]]:
-    """Lines set clearly larger than the body: the three most used such sizes are levels 1 to 3."""
-    sizes: Counter[float] = Counter()
+def _set_off(pages: Sequence[Sequence[_Line]]) -> dict[int, dict[str, int]]:
+    """Lines set larger than the body, the three most used sizes being levels 1 to 3, then bold lines of their own."""
+    sizes: Counter[int] = Counter()
+    bold = plain = 0
     for page in pages:
         for line in page:
             sizes[round(line.size)] += len(line.text)
+            bold += len(line.text) if line.bold else 0
+            plain += 0 if line.bold else len(line.text)
     usual = sizes.most_common(1)[0][0]
-    large: Counter[float] = Counter()
+    large: Counter[int] = Counter()
     for page in pages:
-        for line in page:
-            if round(line.size) > usual * 1.15 and _may_be_heading(line.text):
-                large[round(line.size)] += 1
+        large.update(
+            round(line.size) for line in page if _is_large(line, usual) and _may_be_heading(line.text)
+        )
     kept = sorted((size for size, _ in large.most_common(3)), reverse=True)
     found: dict[int, dict[str, int]] = defaultdict(dict)
     for index, page in enumerate(pages):
-        for line in page:
-            if round(line.size) in kept and _may_be_heading(line.text):
-                found[index][_squeezed(line.text)] = kept.index(round(line.size)) + 1
+        for above, line, below in zip((None, *page), page, (*page[1:], None), strict=False):
+            if not _may_be_heading(line.text):
+                continue
+            if round(line.size) in kept and _is_large(line, usual):
+                found[index][line.key] = kept.index(round(line.size)) + 1
+            elif line.bold and bold < plain / 4 and _stands_alone(above, line, below):
+                found[index][line.key] = len(kept) + 1
     return found
+
+
+def _is_large(line: _Line, usual: int) -> bool:
+    return round(line.size) > usual * 1.15
+
+
+def _stands_alone(above: _Line | None, line: _Line, below: _Line | None) -> bool:
+    """Whether a bold line is a paragraph of its own and text follows: not a run-in word, not a table's head."""
+    if below is None or below.bold or line.text[-1] in ".,;:":
+        return False
+    same_row = above is not None and abs(above.top - line.top) < line.size / 2
+    next_in_row = abs(below.top - line.top) < line.size / 2
+    return not same_row and not next_in_row and (above is None or not above.bold or _breaks(above, line))
 
 
 def _may_be_heading(text: str) -> bool:
@@ -179,40 +232,49 @@ def _may_be_heading(text: str) -> bool:
 
 
 def _squeezed(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
+    return _SQUEEZE.sub("", text.lower())
 
 
 def _add(pages: Sequence[Sequence[_Line]], headings: dict[int, dict[str, int]], outline: Outline) -> None:
     furniture = _furniture(pages)
+    words = _words(pages)
     seen: set[str] = set()
     for index, page in enumerate(pages):
         outline.page(f"page {index + 1}", keep_headings=True)
         known = headings.get(index, {})
-        paragraph: list[_Line] = []
-        widest = max((len(line.text) for line in page), default=0)
-        previous_level = 0
-        heading: list[str] = []
+        kept = []
         for line in page:
             key = _DIGITS.sub("#", line.text)
+            if key not in furniture or key not in seen:
+                kept.append(line)
             if key in furniture:
-                if key in seen:
-                    continue
                 seen.add(key)
-            level = known.get(_squeezed(line.text), 0)
-            if heading and level != previous_level:
-                outline.heading(previous_level, " ".join(heading))
-                heading = []
-            if level or (paragraph and _breaks(paragraph[-1], line)):
-                outline.add(_joined(paragraph, widest))
-                paragraph = []
-            previous_level = level
+        for level, paragraph in _paragraphs(kept, known):
+            text = _joined(paragraph, words)
             if level:
-                heading.append(line.text)
+                outline.heading(level, text)
             else:
-                paragraph.append(line)
-        if heading:
-            outline.heading(previous_level, " ".join(heading))
-        outline.add(_joined(paragraph, widest))
+                outline.add(text)
+
+
+def _paragraphs(lines: Sequence[_Line], headings: dict[str, int]) -> Iterator[tuple[int, list[_Line]]]:
+    """The lines of a page by paragraph, with the level of a heading or 0."""
+    paragraph: list[_Line] = []
+    before = 0
+    for line in lines:
+        level = headings.get(line.key, 0)
+        if paragraph and (level != before or _breaks(paragraph[-1], line)):
+            yield before, paragraph
+            paragraph = []
+        paragraph.append(line)
+        before = level
+    if paragraph:
+        yield before, paragraph
+
+
+def _words(pages: Sequence[Sequence[_Line]]) -> frozenset[str]:
+    """Every word of the document in lower case, hyphenated ones whole: they tell how a broken word is joined."""
+    return frozenset(word for page in pages for line in page for word in _WORD.findall(line.text.lower()))
 
 
 def _furniture(pages: Sequence[Sequence[_Line]]) -> set[str]:
@@ -233,16 +295,22 @@ def _breaks(above: _Line, line: _Line) -> bool:
     return above.bottom - line.top > 0.6 * size or abs(above.size - line.size) > 0.15 * size
 
 
-def _joined(lines: Sequence[_Line], widest: int) -> str:
-    """A paragraph: wrapped lines in one, list items and short lines on their own."""
-    text = ""
-    for position, line in enumerate(lines):
-        if not text:
-            text = line.text
-        elif text[-1] in "\x02\ufffe\xad" and line.text[:1].islower():
-            text = text[:-1] + line.text
-        elif _ITEM.match(line.text) or len(lines[position - 1].text) < 0.6 * widest:
+def _joined(lines: Sequence[_Line], words: frozenset[str]) -> str:
+    """A paragraph: wrapped lines in one, list items and lines that end early on their own."""
+    text = lines[0].text
+    edge = max(line.right for line in lines)
+    width = max(1.0, edge - min(line.left for line in lines))
+    for above, line in pairwise(lines):
+        if text[-1] in "\x02\ufffe\xad":
+            text += line.text
+        elif _ITEM.match(line.text) or edge - above.right > 0.2 * width:
             text += "\n" + line.text
         else:
             text += " " + line.text
-    return text.replace("\x02", "-").replace("\ufffe", "-")
+
+    def whole(match: re.Match[str]) -> str:
+        hyphenated = f"{match[1]}-{match[2]}"
+        known = hyphenated.lower() in words and (match[1] + match[2]).lower() not in words
+        return hyphenated if known or not match[2][0].islower() else match[1] + match[2]
+
+    return _BROKEN_WORD.sub(whole, text).replace("\x02", "-").replace("\ufffe", "-")

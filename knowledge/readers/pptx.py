@@ -5,7 +5,6 @@ Rule: a section a slide, in the order of the show; its title is the heading, its
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -48,7 +47,7 @@ def read(body: bytes) -> Reading:
             continue
         outline.page(f"slide {number}")
         _add_slide(slide, outline)
-        _add_notes(archive, path, outline)
+        _add_related(archive, path, outline)
     title, updated_at = office.properties(archive)
     sections = outline.sections()
     return Reading(
@@ -163,18 +162,18 @@ def _add_tables(frame: etree._Element, outline: Outline) -> None:
         outline.add(pipe_table(rows), "table")
 
 
-def _add_notes(archive: Archive, slide: str, outline: Outline) -> None:
-    for kind, path in office.relations(archive, slide).values():
-        if kind != "notesSlide":
-            continue
-        notes = xml.parse(archive.read(posixpath.normpath(path)))
+def _add_related(archive: Archive, slide: str, outline: Outline) -> None:
+    """What belongs to a slide but stands in parts of its own: the words of its diagrams, then its notes."""
+    parts = office.relations(archive, slide).values()
+    for kind, path in parts:
+        diagram = xml.parse(archive.read(path)) if kind == "diagramData" else None
+        if diagram is not None:
+            outline.add("\n".join(f"- {text}" for _, text in _paragraphs(diagram)))
+    for kind, path in parts:
+        notes = xml.parse(archive.read(path)) if kind == "notesSlide" else None
         if notes is None:
             continue
-        texts = [
-            text
-            for shape in _shapes(notes)
-            if _placeholder(shape) == "body"
-            for _, text in _paragraphs(shape)
-        ]
+        shapes = (shape for shape in _shapes(notes) if _placeholder(shape) == "body")
+        texts = [text for shape in shapes for _, text in _paragraphs(shape)]
         if texts:
             outline.add("Notes: " + "\n".join(texts))

@@ -41,6 +41,13 @@ _HEADER: Final = re.compile(
     r"\A\s*(?:[A-Za-z][A-Za-z-]{1,30}:(?:[ \t].*)?\n(?:[ \t]+\S.*\n)*){3,}(?=\s*(?:\n|\Z))"
 )
 _FIELD: Final = re.compile(r"^([A-Za-z][A-Za-z-]{1,30}):[ \t]*(.*(?:\n[ \t]+\S.*)*)", re.M)
+_LISTS: Final = (
+    nodes.bullet_list,
+    nodes.enumerated_list,
+    nodes.definition_list,
+    nodes.field_list,
+    nodes.option_list,
+)
 _DATES: Final = ("last-modified", "updated", "date", "created")
 
 
@@ -50,7 +57,7 @@ def read(body: bytes) -> Reading:
     title, updated_at, header, text = _header(text)
     for name in {match[1].lower() for match in _ROLE.finditer(text)}:
         if name not in en.roles:
-            roles.register_local_role(name, _plain_role)
+            roles.register_local_role(name, _plain_role)  # type: ignore[arg-type]  # the stub wants references only
     outline = Outline()
     outline.add(header)
     walk = _Walk(outline)
@@ -76,7 +83,7 @@ def _header(text: str) -> tuple[str | None, datetime | None, str, str]:
 
 
 def _plain_role(
-    name: str, rawtext: str, text: str, lineno: int, inliner: object, *_: object, **__: object
+    _name: str, rawtext: str, text: str, *_: object, **__: object
 ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
     shown = _ROLE_TARGET.sub("", text) or text
     return [nodes.inline(rawtext, shown.lstrip("~!"))], []
@@ -99,23 +106,22 @@ class _Walk:
                 self.comments += bool(node.astext().strip())
             elif isinstance(node, nodes.system_message):
                 self._unknown_directive(node, level)
-            elif isinstance(node, nodes.literal_block | nodes.doctest_block | nodes.math_block):
-                self._outline.add(node.astext(), "code")
-            elif isinstance(node, nodes.table):
-                self._table(node, level)
-            elif isinstance(
-                node,
-                nodes.bullet_list
-                | nodes.enumerated_list
-                | nodes.definition_list
-                | nodes.field_list
-                | nodes.option_list,
-            ):
-                self._outline.add("\n".join(self._items(node, 0)))
-            elif isinstance(node, nodes.footnote | nodes.citation) or isinstance(node, nodes.TextElement):
-                self._outline.add(_text(node))
-            elif isinstance(node, nodes.Element) and not isinstance(node, nodes.Invisible | nodes.image):
+            elif not self._leaf(node) and isinstance(node, nodes.Element):
                 self.blocks(node, level)
+
+    def _leaf(self, node: nodes.Node) -> bool:
+        """Adds a node that becomes one block, or none; False for one to be walked into."""
+        if isinstance(node, nodes.literal_block | nodes.doctest_block | nodes.math_block):
+            self._outline.add(node.astext(), "code")
+        elif isinstance(node, nodes.table):
+            self._table(node)
+        elif isinstance(node, _LISTS):
+            self._outline.add("\n".join(self._items(node, 0)))
+        elif isinstance(node, nodes.footnote | nodes.citation | nodes.line_block | nodes.TextElement):
+            self._outline.add(_text(node))
+        else:
+            return isinstance(node, nodes.Invisible | nodes.image)
+        return True
 
     def _unknown_directive(self, message: nodes.system_message, level: int) -> None:
         """A directive that docutils does not know (Sphinx has hundreds): its argument and content as text."""
@@ -159,7 +165,7 @@ class _Walk:
                     bullet = f"{indent}  " if bullet.strip() else bullet
         return lines
 
-    def _table(self, table: nodes.table, level: int) -> None:
+    def _table(self, table: nodes.table) -> None:
         for caption in table.findall(nodes.title):
             self._outline.add(_text(caption))
         rows: list[list[str]] = []

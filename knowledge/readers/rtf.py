@@ -23,7 +23,7 @@ def read(body: bytes) -> Reading:
     """An RTF document; its headings are not told from its text."""
     source = body.decode("latin-1")
     try:
-        text = rtf_to_text(source, encoding="cp1252", errors="replace")
+        text = rtf_to_text(source, encoding="cp1252", errors="replace")  # type: ignore[no-untyped-call]
     except (UnicodeError, ValueError, IndexError, KeyError, LookupError) as error:
         raise Unreadable("a damaged RTF file") from error
     outline = Outline()

@@ -63,6 +63,8 @@ def _read(connection: socket.socket, body: bytes, suffix: str, limits: dict[str,
         _limit_memory(None)
         _answer(connection, _refused(f"needs more than {int(limits['memory_bytes']) // _MB} MB", retire=True))
         return True
+    except ImportError as error:
+        answer = _refused(f"the library for its format is not installed ({error.name})")
     except RecursionError:
         answer = _refused("nested too deeply")
     except Exception as error:

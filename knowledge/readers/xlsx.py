@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
-from typing import Final
+from typing import Final, cast
 
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
@@ -22,6 +22,7 @@ from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
 
 _MAX_COLUMNS: Final = 1000
+_Row = tuple[ReadOnlyCell | EmptyCell, ...]
 
 
 def read(body: bytes) -> Reading:
@@ -44,13 +45,50 @@ def read(body: bytes) -> Reading:
             continue
         outline.page(f"sheet {sheet.title}")
         sheet.reset_dimensions()
-        outline.add(pipe_table([row for row in _rows(sheet.rows) if row]), "table")
+        for region in _regions(_rows(cast("Iterator[_Row]", sheet.rows))):
+            _add(region, outline)
     return Reading(title=title, sections=outline.sections(), updated_at=updated_at, notes=tuple(notes))
 
 
-def _rows(rows: Iterator[tuple[ReadOnlyCell | EmptyCell, ...]]) -> Iterator[list[str]]:
+def _add(region: list[list[str]], outline: Outline) -> None:
+    """A table, with the lines above it that fill one cell only as text: they are its caption."""
+    start = 0
+    while start < len(region) and sum(map(bool, region[start])) == 1:
+        start += 1
+    if start == len(region):
+        # A list of single cells; in one column it reads better without bars.
+        outline.add("\n".join(next(filter(None, row)) for row in region))
+        return
+    outline.add("\n".join(next(filter(None, row)) for row in region[:start]))
+    outline.add(pipe_table(region[start:]), "table")
+
+
+def _regions(rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
+    """Runs of rows that are one table each: an empty row ends one when what follows looks like a header."""
+    region: list[list[str]] = []
+    gap = False
     for row in rows:
-        yield [_written(cell) for cell in row[:_MAX_COLUMNS]]
+        filled = [cell for cell in row if cell]
+        if not filled:
+            gap = True
+            continue
+        if gap and region and _is_header(filled):
+            yield region
+            region = []
+        gap = False
+        region.append(row)
+    if region:
+        yield region
+
+
+def _is_header(filled: list[str]) -> bool:
+    """Whether the filled cells of a row are words: a value row nearly always holds a number or a date."""
+    return not any(cell[0].isdigit() or cell[-1].isdigit() for cell in filled)
+
+
+def _rows(rows: Iterator[_Row]) -> Iterator[list[str]]:
+    for row in rows:
+        yield [_written(cell).strip() for cell in row[:_MAX_COLUMNS]]
 
 
 def _written(cell: ReadOnlyCell | EmptyCell) -> str:
