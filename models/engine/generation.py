@@ -8,7 +8,6 @@ answer as a fresh reading.
 
 from __future__ import annotations
 
-import codecs
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.engine.generator import Turn
+from models.engine.growing_text import GrowingText
 from models.engine.llama import Llama, Logits
 from models.engine.template import ChatTemplate, Span
 from models.engine.wire import Alive, Failure, Finish, Generate, Number, Piece, Reply, Score
@@ -150,31 +150,23 @@ class Model:
 
 
 class _Answer:
-    """The text of an answer as it grows: whole characters only, nothing of a stop text."""
+    """The pieces of one answer, each with what the model has done so far."""
 
     def __init__(self, id_: int, *, prompt_tokens: int, reused_tokens: int, stops: Sequence[str]) -> None:
         self._id = id_
         self._prompt_tokens = prompt_tokens
         self._reused_tokens = reused_tokens
-        self._stops = [stop for stop in stops if stop]
-        # Bytes that are no UTF-8 are dropped, and so is the half of a character at the very end.
-        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
-        self._held = ""
+        self._text = GrowingText(stops)
         self.completion_tokens = 0
-        self.stopped = False
 
-    def add(self, piece: bytes) -> str:
-        """The text that can be shown now."""
+    @property
+    def stopped(self) -> bool:
+        return self._text.stopped
+
+    def add(self, token: bytes) -> str:
+        """The text that can be shown after one more token."""
         self.completion_tokens += 1
-        self._held += self._decoder.decode(piece)
-        found = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
-        if found:
-            self.stopped = True
-            text, self._held = self._held[: min(found)], ""
-            return text
-        safe = len(self._held) - max((_overlap(self._held, stop) for stop in self._stops), default=0)
-        text, self._held = self._held[:safe], self._held[safe:]
-        return text
+        return self._text.add(token)
 
     def piece(self, text: str, finished: Finish | None = None) -> Piece:
         return Piece(
@@ -183,7 +175,7 @@ class _Answer:
 
     def end(self, finished: Finish, text: str = "") -> Piece:
         """The last piece, with what was held back for a stop text that never came."""
-        return self.piece(text + self._held, finished)
+        return self.piece(text + self._text.rest(), finished)
 
 
 def _cuts(length: int, head: int, batch: int) -> tuple[int, ...]:
@@ -199,12 +191,6 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
         if left != right:
             return place
     return min(len(one), len(other))
-
-
-def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that `stop` begins with."""
-    longest = min(len(text), len(stop) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)
 
 
 def _chosen(row: Logits, request: Generate, draw: np.random.Generator) -> int:
