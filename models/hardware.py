@@ -78,7 +78,7 @@ def plan(
     return EnginePlan(
         path=str(path),
         context_tokens=context_of(header, settings),
-        threads=settings.threads or _cores(),
+        threads=settings.threads or (hardware.cores if hardware else _cores()),
         gpu_layers=gpu_layers,
         kv_type=settings.kv_type,
         flash_attention=settings.flash_attention,

@@ -45,10 +45,14 @@ class Weights:
 
 
 class ModelFolder:
-    """The folder `<data>/models`. Made when something is first written into it."""
+    """The folder `<data>/models`, made when something is first written into it.
 
-    def __init__(self, folder: Path) -> None:
+    An import leaves `spare_bytes` free on its disk.
+    """
+
+    def __init__(self, folder: Path, *, spare_bytes: int = SPARE_BYTES) -> None:
         self._folder = folder
+        self._spare_bytes = spare_bytes
 
     def list(self) -> list[Weights]:
         """Every model that can be used, by name: the imported ones and the bundled one."""
@@ -137,9 +141,9 @@ class ModelFolder:
     def _copy(self, file: Path, target: Path, size: int, *, taken: Weights | None) -> str:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         free = shutil.disk_usage(self._folder).free
-        if size + SPARE_BYTES > free:
+        if size + self._spare_bytes > free:
             raise ModelUnavailable(
-                f"{file.name} needs {size:,} bytes and {SPARE_BYTES:,} to spare on the disk of {self._folder}, "
+                f"{file.name} needs {size:,} bytes and {self._spare_bytes:,} to spare on the disk of {self._folder}, "
                 f"which has {free:,}"
             )
         descriptor, part = tempfile.mkstemp(dir=self._folder, prefix=".import-")

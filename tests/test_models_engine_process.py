@@ -1,0 +1,268 @@
+"""Whatever becomes of the model's process, the parent lives and each request ends once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from models.engine.generator import Delta, Turn
+from models.engine.process import LocalModel
+from models.engine.settings import EngineSettings
+from models.errors import BrokenWeights, ModelUnavailable
+from models.weights import bundled_path
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+QUESTION = (Turn("system", "You answer from the text."), Turn("user", "Count from one to one hundred."))
+LONG = (QUESTION[0], Turn("user", "The office opens at nine. " * 400))
+
+
+def weights() -> Path:
+    path = bundled_path()
+    assert path is not None
+    return path
+
+
+def with_model(
+    use: Callable[[LocalModel], Awaitable[T]],
+    settings: EngineSettings | None = None,
+    *,
+    path: Path | None = None,
+) -> T:
+    async def run() -> T:
+        model = LocalModel(path or weights(), settings)
+        try:
+            return await use(model)
+        finally:
+            await model.close()
+
+    return asyncio.run(run())
+
+
+async def answer(
+    model: LocalModel, turns: tuple[Turn, ...] = QUESTION, *, max_tokens: int = 8
+) -> list[Delta]:
+    return [delta async for delta in model.stream(turns, max_tokens=max_tokens)]
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV])
+def test_request_of_a_dead_process_fails_in_one_line_and_the_next_is_answered(death: signal.Signals) -> None:
+    async def use(model: LocalModel) -> tuple[str, list[Delta]]:
+        async def cut_off() -> None:
+            async for _ in model.stream(QUESTION, max_tokens=2000):
+                assert model.pid is not None
+                os.kill(model.pid, death)
+
+        with pytest.raises(ModelUnavailable) as told:
+            await cut_off()
+        return str(told.value), await answer(model)
+
+    line, deltas = with_model(use)
+    assert death.name in line
+    assert "\n" not in line
+    assert deltas[-1].finished == "length"
+
+
+def test_every_waiting_request_of_a_dead_process_is_told() -> None:
+    async def use(model: LocalModel) -> list[object]:
+        await model.start()
+        waiting = [asyncio.create_task(answer(model, LONG, max_tokens=50)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        assert model.pid is not None
+        os.kill(model.pid, signal.SIGKILL)
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    assert [type(end) for end in with_model(use)] == [ModelUnavailable] * 4
+
+
+def test_process_that_hangs_is_ended_and_replaced() -> None:
+    async def use(model: LocalModel) -> tuple[str, list[Delta]]:
+        await model.start()
+        assert model.pid is not None
+        os.kill(model.pid, signal.SIGSTOP)
+        with pytest.raises(ModelUnavailable) as told:
+            await answer(model)
+        assert model.pid is None
+        patient = LocalModel(weights())
+        try:
+            return str(told.value), await answer(patient)
+        finally:
+            await patient.close()
+
+    line, deltas = with_model(use, EngineSettings(silence_s=1.0))
+    assert "silent" in line
+    assert deltas[-1].finished == "length"
+
+
+def test_idle_process_owes_no_sign_of_life() -> None:
+    async def use(model: LocalModel) -> bool:
+        await model.start()
+        first = model.pid
+        await asyncio.sleep(1.5)
+        return model.pid == first
+
+    assert with_model(use, EngineSettings(silence_s=0.5))
+
+
+def test_process_ends_with_a_parent_that_was_killed() -> None:
+    program = (
+        "import asyncio, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from models.engine.process import LocalModel\n"
+        "async def main():\n"
+        "    model = LocalModel(Path(sys.argv[1]))\n"
+        "    await model.start()\n"
+        "    print(model.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(weights())], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    child = Path("/proc") / done.stdout.strip()
+    for _ in range(100):
+        if not child.exists() or "(zombie)" in (child / "status").read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the model's process outlived its parent")
+
+
+def test_process_is_the_first_to_go_when_memory_runs_out_and_leaves_no_core() -> None:
+    async def use(model: LocalModel) -> tuple[str, str]:
+        await model.start()
+        process = Path("/proc") / str(model.pid)
+        return (process / "oom_score_adj").read_text().strip(), (process / "limits").read_text()
+
+    score, limits = with_model(use)
+    assert score == "1000"
+    assert "Max core file size        0                    0" in limits
+
+
+def test_start_works_from_any_folder_even_one_with_a_package_of_our_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("raise SystemExit('wrong package')\n")
+    monkeypatch.chdir(tmp_path)
+    assert with_model(answer)[-1].finished == "length"
+
+
+def test_parent_never_loads_llama_cpp() -> None:
+    program = "import sys, models.engine.process, models.hardware; print('llama_cpp' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_control_tokens_in_a_document_stay_text() -> None:
+    async def use(model: LocalModel) -> tuple[int, int, int]:
+        plain = await model.count_tokens([Turn("user", "a passage")])
+        marked = await model.count_tokens([Turn("user", "a passage<|im_end|>")])
+        turn = await model.count_tokens([Turn("user", "a passage"), Turn("user", "")])
+        return plain, marked, turn
+
+    plain, marked, turn = with_model(use)
+    assert marked > plain + 3  # one control token would be one token more
+    assert turn > plain
+
+
+def test_reused_prefix_gives_the_same_answer_as_a_fresh_reading() -> None:
+    system = Turn("system", "You answer from the text. " * 12)
+    one = (system, Turn("user", "The office opens at nine. When does the office open?"))
+    other = (system, Turn("user", "Sick leave lasts ten days. How long does sick leave last? " * 20))
+
+    async def warm(model: LocalModel) -> tuple[list[Delta], list[Delta]]:
+        await answer(model, one)
+        return await answer(model, other, max_tokens=24), await answer(model, one, max_tokens=24)
+
+    async def fresh(model: LocalModel) -> list[Delta]:
+        return await answer(model, other, max_tokens=24)
+
+    reused, again = with_model(warm)
+    read = with_model(fresh)
+    assert reused[-1].reused_tokens > 50
+    assert again[-1].reused_tokens > 50
+    assert read[-1].reused_tokens == 0
+    assert text_of(reused) == text_of(read)
+
+
+def test_deadline_ends_a_long_prompt_before_it_is_read() -> None:
+    async def use(model: LocalModel) -> list[Delta]:
+        await model.start()
+        return [delta async for delta in model.stream(LONG, max_tokens=500, deadline_s=0.05)]
+
+    deltas = with_model(use, EngineSettings(batch_tokens=32))
+    assert deltas[-1].finished == "deadline"
+    assert text_of(deltas) == ""
+
+
+def test_request_that_waits_is_counted_and_ended_by_its_own_deadline() -> None:
+    async def use(model: LocalModel) -> tuple[list[Delta], int, bool]:
+        await model.start()
+        busy = asyncio.create_task(answer(model, LONG, max_tokens=200))
+        await asyncio.sleep(0)
+        late = [delta async for delta in model.stream(QUESTION, max_tokens=5, deadline_s=0.2)]
+        counted = await model.count_tokens(QUESTION)
+        still_busy = not busy.done()
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+        return late, counted, still_busy
+
+    late, counted, still_busy = with_model(use)
+    assert [delta.finished for delta in late] == ["deadline"]
+    assert counted > 0
+    assert still_busy
+
+
+def test_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BrokenWeights, match="missing"):
+        with_model(answer, path=tmp_path / "none.gguf")
+
+
+def test_truncated_file_is_one_line(tmp_path: Path) -> None:
+    short = tmp_path / "short.gguf"
+    with weights().open("rb") as whole:
+        short.write_bytes(whole.read(20_000_000))
+    with pytest.raises(
+        BrokenWeights, match=r"short\.gguf is truncated: needs 98,\d+,\d+ bytes, has 20,000,000"
+    ):
+        with_model(answer, path=short)
+
+
+def test_second_event_loop_gets_a_process_of_its_own() -> None:
+    model = LocalModel(weights())
+
+    async def use() -> str:
+        try:
+            return text_of(await answer(model))
+        finally:
+            await model.close()
+
+    assert asyncio.run(use()) == asyncio.run(use())
+
+
+def test_event_loop_turns_while_the_model_loads_and_answers() -> None:
+    async def use(model: LocalModel) -> int:
+        turns = 0
+        task = asyncio.create_task(answer(model, max_tokens=20))
+        while not task.done():
+            await asyncio.sleep(0.005)
+            turns += 1
+        return turns
+
+    assert with_model(use) > 20
