@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from knowledge.errors import IndexDamaged, IndexMissing
+
 CURRENT = "current.json"
 CHECKSUMS = "checksums.json"
 TABLE_SUFFIX = ".lance"
@@ -53,6 +55,17 @@ def read_current(folder: Path) -> Current | None:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{CURRENT} is broken") from error
+
+
+def published(folder: Path) -> Current:
+    """The published state. Raises `IndexMissing`, `IndexDamaged`."""
+    try:
+        current = read_current(folder)
+    except ValueError as error:
+        raise IndexDamaged(f"{error}; run: groundling sync") from error
+    if current is None:
+        raise IndexMissing("there is no index yet; run: groundling sync")
+    return current
 
 
 def write_current(folder: Path, current: Current) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from knowledge.documents import BlockKind, Chunk
 from knowledge.errors import IndexMismatch
-from knowledge.store import Batch, IndexedChunk, valid_text
+from knowledge.store import Batch, Hit, IndexedChunk, valid_text
 from models.embedding.embedder import Vectors
 
 VECTOR = "vector"
@@ -87,6 +87,18 @@ def vectors_of(rows: pa.Table) -> Vectors:
     return np.asarray(flat, dtype=np.float32).reshape(len(column), column.type.list_size)
 
 
+def hits_of(found: pa.Table, scores: Sequence[float]) -> list[Hit]:
+    """The rows as hits, best first, in an order that never changes between equal ones."""
+    hits = [Hit(item, float(score)) for item, score in zip(items_of(found), scores, strict=True)]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.item.chunk.document_id, hit.item.chunk.ordinal))
+
+
+def all_rows(table: Any) -> Iterator[pa.RecordBatch]:
+    """Every row of a Lance table, a thousand at a time, in the columns of `schema`."""
+    for batch in table.search().select([*COLUMNS, VECTOR]).to_batches(ROWS_A_WRITE):
+        yield from pa.Table.from_batches([batch]).cast(table.schema).to_batches()
+
+
 def writes(batches: Iterable[Batch], dimensions: int) -> Iterator[pa.Table]:
     """Rows in writes of a useful size: each becomes a file, and is what a killed sync need not embed again."""
     waiting: list[pa.Table] = []
@@ -150,3 +162,9 @@ def _item(row: dict[str, Any]) -> IndexedChunk:
         collection=row["collection"],
         text_hash=row["text_hash"],
     )
+
+
+def slices(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """`values` in runs of `size`: a filter that names too many of them overflows."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

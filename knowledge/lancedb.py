@@ -7,7 +7,6 @@ Rule: whatever it takes to change the table, readers see it in one step, when th
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,22 +21,26 @@ import lancedb
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.expr import Expr, col, lit
-from lancedb.index import FTS
+from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 from lancedb.table import Table
 
 from knowledge import index_folder
 from knowledge.documents import Chunk
-from knowledge.errors import DiskFull, IndexDamaged, IndexMismatch, IndexMissing
+from knowledge.errors import IndexDamaged, IndexMismatch
+from knowledge.index_check import search_problems
+from knowledge.index_errors import VENDOR_ERRORS, index_errors
 from knowledge.index_folder import Current
 from knowledge.lance_rows import (
     COLUMNS,
-    ROWS_A_WRITE,
     SEARCH_TEXT,
     VECTOR,
+    all_rows,
+    hits_of,
     items_of,
     other_length,
     schema,
+    slices,
     vectors_of,
     writes,
 )
@@ -46,16 +49,19 @@ from models.embedding.embedder import Vectors
 
 T = TypeVar("T")
 
-_VENDOR_ERRORS = (RuntimeError, OSError, ValueError, TypeError)
 _IDS_A_FILTER = 500
 _ROWS_OUTSIDE_INDEX = 2000
 _FRAGMENTS = 20
 _QUERY_CHARACTERS = 4000
 _TRIES = 3
-_SAME_COSINE = 0.01
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TABLE = "chunks"
 _WORDS = "words"
+_NEAREST = "nearest"
+
+EXACT_ROWS = 65_536
+"""Up to so many chunks every vector is compared; beyond, an index picks the ones worth comparing."""
+_ROWS_A_PARTITION = 4096
+_PARTITION_SHARE = 3
 
 
 class LanceStore:
@@ -78,7 +84,7 @@ class LanceStore:
     @classmethod
     def open(cls, folder: Path) -> LanceStore:
         """The published index, or the last good version of it. Raises `IndexMissing`, `IndexDamaged`."""
-        return cls(folder, _published(folder), published=True)
+        return _while_it_changes(folder, lambda: cls(folder, index_folder.published(folder), published=True))
 
     @classmethod
     def create(cls, folder: Path, dimensions: int, *, publish: bool = True) -> LanceStore:
@@ -126,7 +132,7 @@ class LanceStore:
         wanted = list(dict.fromkeys(text_hashes))
         found: dict[str, Vectors] = {}
         for table in self._tables_with_vectors():
-            for part in _slices(wanted, _IDS_A_FILTER):
+            for part in slices(wanted, _IDS_A_FILTER):
                 found.update(_stored_vectors(table, part))
         return found
 
@@ -138,7 +144,7 @@ class LanceStore:
                 brought = dict.fromkeys(rows["document"].to_pylist())
                 _delete(table, source, [document for document in brought if document not in replaced])
                 replaced.update(brought)
-                with _vendor_errors():
+                with index_errors():
                     table.add(rows)
             self._finish(table)
         return self._current.index_version
@@ -151,15 +157,14 @@ class LanceStore:
             raise IndexMismatch(other_length(self.dimensions, query.shape[-1]))
 
         def run(table: Any) -> list[Hit]:
-            search = table.search(query, vector_column_name=VECTOR)
-            found = (
-                _limited(search.distance_type("dot"), readable)
-                .select([*COLUMNS, "_distance"])
-                .limit(limit)
-                .to_arrow()
-            )
+            search = table.search(query, vector_column_name=VECTOR).distance_type("dot")
+            if (partitions := table.count_rows() // _ROWS_A_PARTITION) > EXACT_ROWS // _ROWS_A_PARTITION:
+                # Looks on until it has found enough that a narrow reader may see (0 is no limit).
+                least = max(8, partitions // _PARTITION_SHARE)
+                search = search.minimum_nprobes(least).maximum_nprobes(0).refine_factor(4)
+            found = _limited(search, readable).select([*COLUMNS, "_distance"]).limit(limit).to_arrow()
             # Lance calls 1 - dot product the distance.
-            return _hits(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
+            return hits_of(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
 
         return self._read(run)
 
@@ -169,11 +174,11 @@ class LanceStore:
             return []
 
         def run(table: Table) -> list[Hit]:
-            if not _has_words(table):
+            if not _has(table, _WORDS):
                 return []
             search = table.search(_match(words), query_type="fts")
             found = _limited(search, readable).select([*COLUMNS, "_score"]).limit(limit).to_arrow()
-            return _hits(found, found["_score"].to_pylist())
+            return hits_of(found, found["_score"].to_pylist())
 
         return self._read(run)
 
@@ -188,8 +193,8 @@ class LanceStore:
         )
 
     def digests(self) -> Iterator[tuple[str, str, str]]:
-        with _vendor_errors():
-            for batch in _all_rows(self._table):
+        with index_errors():
+            for batch in all_rows(self._table):
                 rows = pa.Table.from_batches([batch])
                 for item, vector in zip(items_of(rows), vectors_of(rows), strict=True):
                     yield item.chunk.document_id, item.chunk.id, row_digest(item, vector)
@@ -199,22 +204,21 @@ class LanceStore:
             index_folder.damaged_files(self._folder) if deep else index_folder.missing_files(self._folder)
         )
         try:
-            return [*problems, *_search_problems(self)]
+            return [*problems, *search_problems(self)]
         except IndexDamaged as error:
             return [*problems, str(error)]
 
     def purge(self) -> int:
         before = self._current
-        with self._writing() as table, _vendor_errors():
+        with self._writing() as table, index_errors():
             current = _new_table(self._folder, before, self.dimensions)
             copy = self._database.open_table(current.table)
             if table.count_rows():
-                copy.add(pa.RecordBatchReader.from_batches(schema(self.dimensions), _all_rows(table)))
+                copy.add(pa.RecordBatchReader.from_batches(schema(self.dimensions), all_rows(table)))
             self._current = current
             self._finish(copy)
         if self._published:
             index_folder.remove_other_tables(self._folder, current.table)
-            index_folder.record_checksums(self._folder, current.table)
         return self._current.index_version
 
     def activate(self) -> int:
@@ -228,7 +232,7 @@ class LanceStore:
     def _writing(self) -> Iterator[Table]:
         self._refresh()
         with index_folder.private_files():
-            with _vendor_errors():
+            with index_errors():
                 table = self._database.open_table(self._current.table)
                 if table.version != self._current.version:
                     # A writer died before it published: what it wrote is not the state to build on.
@@ -240,11 +244,12 @@ class LanceStore:
     def _finish(self, table: Table) -> None:
         if table.version == self._current.version:
             return
-        with _vendor_errors():
-            complete = [*self._current.complete, table.version]
+        with index_errors():
+            # A table is born empty in version 1, which is nothing to fall back to.
+            complete = [*(self._current.complete if self._current.version > 1 else ()), table.version]
             _index(table)
-            complete.append(table.version)
-            current = replace(self._current, version=table.version, complete=tuple(dict.fromkeys(complete)))
+            complete = list(dict.fromkeys([*complete, table.version]))
+            current = replace(self._current, version=table.version, complete=tuple(complete))
             self._publish(current)
             self._table = table
             table.checkout(current.version)
@@ -258,23 +263,13 @@ class LanceStore:
         self._stamp = index_folder.stamp(self._folder)
 
     def _read(self, run: Callable[[Table], T]) -> T:
-        """`run` on the published state; once more when a writer cleaned that state away meanwhile."""
-        for _ in range(_TRIES):
-            table = self._refresh()
-            stamp = self._stamp
-            try:
-                with _vendor_errors():
-                    return run(table)
-            except IndexDamaged:
-                if index_folder.stamp(self._folder) == stamp:
-                    raise
-        raise IndexDamaged("the index changes faster than it can be read; try again")
+        return _while_it_changes(self._folder, lambda: run(self._refresh()))
 
     def _refresh(self) -> Table:
         with self._lock:
             stamp = index_folder.stamp(self._folder)
             if self._published and stamp != self._stamp:
-                self._current = _published(self._folder)
+                self._current = index_folder.published(self._folder)
                 self._stamp = stamp
                 self._table = self._open()
             return self._table
@@ -284,7 +279,7 @@ class LanceStore:
         table_folder = self._folder / f"{self._current.table}{index_folder.TABLE_SUFFIX}"
         while name := index_folder.set_aside_broken_manifest(table_folder):
             self._notes.append(f"index manifest {name} was cut off and has been set aside")
-        with _vendor_errors():
+        with index_errors():
             table = self._database.open_table(self._current.table)
         for newer, version in enumerate(reversed(self._current.complete)):
             if _can_check_out(table, version):
@@ -302,40 +297,49 @@ class LanceStore:
 
     def _tables_with_vectors(self) -> list[Table]:
         """The published state, and what a writer that died left beside it."""
-        with _vendor_errors():
+        with index_errors():
             head = self._database.open_table(self._current.table)
             return [self._table] if head.version == self._current.version else [self._table, head]
 
 
-def _published(folder: Path) -> Current:
-    try:
-        current = index_folder.read_current(folder)
-    except ValueError as error:
-        raise IndexDamaged(f"{error}; run: groundling sync") from error
-    if current is None:
-        raise IndexMissing("there is no index yet; run: groundling sync")
-    return current
+def _while_it_changes(folder: Path, run: Callable[[], T]) -> T:
+    """`run`, again when a writer took the state away that it was looking at."""
+    for _ in range(_TRIES):
+        stamp = index_folder.stamp(folder)
+        try:
+            with index_errors():
+                return run()
+        except IndexDamaged:
+            if index_folder.stamp(folder) == stamp:
+                raise
+    raise IndexDamaged("the index changes faster than it can be read; try again")
 
 
 def _new_table(folder: Path, before: Current | None, dimensions: int) -> Current:
     number = 1 + max((int(name.rpartition("_")[2]) for name in index_folder.table_names(folder)), default=0)
     name = f"{_TABLE}_{number:06}"
-    with _vendor_errors():
+    with index_errors():
         table = lancedb.connect(folder).create_table(name, schema=schema(dimensions))
         return Current(name, table.version, before.index_version if before else 0, (table.version,))
 
 
 def _delete(table: Table, source: str, documents: Sequence[str]) -> None:
-    with _vendor_errors():
-        for part in _slices(documents, _IDS_A_FILTER) if table.count_rows() else ():
+    with index_errors():
+        for part in slices(documents, _IDS_A_FILTER) if table.count_rows() else ():
             table.delete((col("source") == lit(valid_text(source))) & _is_in("document", part))
 
 
 def _index(table: Table) -> None:
-    """Brings the index of words up to date on a rule; rows outside it are found all the same, but slower."""
-    if not table.count_rows():
+    """Brings the indexes up to date on a rule; rows outside them are found all the same, but slower."""
+    rows = table.count_rows()
+    if not rows:
         return
-    if not _has_words(table):
+    if rows > EXACT_ROWS and not _has(table, _NEAREST):
+        partitions = rows // _ROWS_A_PARTITION
+        table.create_index(
+            VECTOR, config=IvfSq(distance_type="dot", num_partitions=partitions), name=_NEAREST
+        )
+    if not _has(table, _WORDS):
         _index_words(table)
         return
     stats = table.index_stats(_WORDS)
@@ -345,19 +349,19 @@ def _index(table: Table) -> None:
         return
     try:
         table.optimize()
-    except _VENDOR_ERRORS:
+    except VENDOR_ERRORS:
         # Updating an index of words has failed in the field where building it anew works.
         table.checkout_latest()  # type: ignore[no-untyped-call]
         _index_words(table)
 
 
 def _index_words(table: Table) -> None:
-    words = FTS(with_position=False, lower_case=True, ascii_folding=True, stem=True, remove_stop_words=True)
+    words = FTS(with_position=False, lower_case=True, ascii_folding=True, stem=True, remove_stop_words=False)
     table.create_index(SEARCH_TEXT, config=words, name=_WORDS, replace=True)
 
 
-def _has_words(table: Table) -> bool:
-    return any(index.name == _WORDS for index in table.list_indices())
+def _has(table: Table, name: str) -> bool:
+    return any(index.name == name for index in table.list_indices())
 
 
 def _match(words: str) -> MatchQuery:
@@ -386,61 +390,15 @@ def _is_in(column: str, values: Sequence[str]) -> Expr:
     return col(column).isin([lit(valid_text(value)) for value in values])
 
 
-def _hits(found: pa.Table, scores: Sequence[float]) -> list[Hit]:
-    hits = [Hit(item, float(score)) for item, score in zip(items_of(found), scores, strict=True)]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.item.chunk.document_id, hit.item.chunk.ordinal))
-
-
-def _all_rows(table: Table) -> Iterator[pa.RecordBatch]:
-    for batch in table.search().select([*COLUMNS, VECTOR]).to_batches(ROWS_A_WRITE):
-        yield from pa.Table.from_batches([batch]).cast(table.schema).to_batches()
-
-
 def _stored_vectors(table: Table, text_hashes: Sequence[str]) -> dict[str, Vectors]:
     rows = table.search().where(_is_in("text_hash", text_hashes)).select(["text_hash", VECTOR]).to_arrow()
     return dict(zip(rows["text_hash"].to_pylist(), vectors_of(rows), strict=True))
-
-
-def _search_problems(store: LanceStore) -> list[str]:
-    """A chunk that is in the index must find itself by its vector and by its words."""
-    sample = store.sample()
-    if sample is None:
-        return []
-    item, vector = sample
-    everything = Readable()
-    problems = []
-    nearest = store.search_vector(vector, limit=1, readable=everything)
-    if not nearest or abs(nearest[0].score - 1.0) > _SAME_COSINE:
-        problems.append("the vector search does not find a chunk that is in the index")
-    if not store.search_keyword(item.chunk.text, limit=1, readable=everything):
-        problems.append("the keyword search does not find a chunk that is in the index")
-    return problems
 
 
 def _can_check_out(table: Table, version: int) -> bool:
     try:
         table.checkout(version)
         table.count_rows()
-    except _VENDOR_ERRORS:
+    except VENDOR_ERRORS:
         return False
     return True
-
-
-def _slices(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-@contextlib.contextmanager
-def _vendor_errors() -> Iterator[None]:
-    try:
-        yield
-    except _VENDOR_ERRORS as error:
-        text = str(error)
-        if any(f"os error {number}" in text for number in _NO_ROOM) or getattr(error, "errno", 0) in _NO_ROOM:
-            raise DiskFull("there is no room on the disk for the index; free some and sync again") from error
-        raise IndexDamaged(f"the index cannot be used: {_first_line(text)}; run: groundling sync") from error
-
-
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["unknown"])[0][:300]
