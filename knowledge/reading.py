@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import socket
 import struct
@@ -33,11 +32,13 @@ _MB: Final = 2**20
 class ReadingLimits:
     """What one document may cost. A document over a limit is `Unreadable`; the others go on.
 
-    `memory_bytes` is what the worker may hold beyond its libraries, `files_per_worker` after how
-    many documents a fresh worker takes over.
+    `text_bytes` limits files that are text throughout, `input_bytes` all others. `memory_bytes` is
+    what the worker may hold beyond its libraries, `files_per_worker` after how many documents a
+    fresh worker takes over.
     """
 
     input_bytes: int = 64 * _MB
+    text_bytes: int = 32 * _MB
     output_characters: int = 16_000_000
     cpu_s: int = 30
     wall_s: float = 60.0
@@ -159,20 +160,19 @@ class ReaderProcess:
         """Why the worker died, in words."""
         process = self._process
         assert process is not None
-        peak_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         try:
             code = process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = 0
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         self.close()
-        limits = self._limits
+        memory = f"needs more than {self._limits.memory_bytes // _MB} MB"
         if code == -signal.SIGXCPU:
-            return f"takes over {limits.cpu_s} s of computing to read"
-        if code == -signal.SIGKILL or (peak > peak_before and peak > limits.memory_bytes * 0.6):
-            return f"needs more than {limits.memory_bytes // _MB} MB"
-        name = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return f"crashes its reader ({name})"
+            return f"takes over {self._limits.cpu_s} s of computing to read"
+        if code == -signal.SIGKILL:  # by the kernel, when the machine itself is out of memory
+            return memory
+        if code < 0:  # libraries in C end so when memory is refused to them
+            return f"crashes its reader ({signal.Signals(-code).name}): damaged, or it {memory}"
+        return f"crashes its reader (exit {code})"
 
 
 def _send(connection: socket.socket, suffix: bytes, body: bytes, *, deadline: float) -> None:

@@ -25,8 +25,8 @@ _MAX_PARTS: Final = 1000
 
 def read(body: bytes) -> Reading:
     """A message: a block of its header, its text, and a line for each attachment."""
-    if body.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
-        body = decode(body).encode("utf-8")
+    if b"\0" in body[:4096] or body.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        body = decode(body).encode("utf-8", "replace")  # a mail is bytes with ASCII fields
     message = email.message_from_bytes(body.lstrip(), policy=email.policy.default)
     outline = Outline()
     outline.add("\n".join(f"{name}: {value}" for name in _SHOWN if (value := _field(message, name))))

@@ -18,7 +18,6 @@ _MARKS: Final = (
 )
 _SAMPLE_BYTES: Final = 65_536
 _CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
-_LETTERS_1252: Final = re.compile(r"[^\W\d_ªµº]")
 _MOJIBAKE_LEADS: Final = re.compile("[ÃÂÅÐÑØÙ][\x80-\xbf\u2018-\u203a€ƒ„…†‡ˆ‰Š‹ŒŽ™š›œžŸ]")
 
 
@@ -112,15 +111,33 @@ def _dense_sample(body: bytes) -> bytes:
 
 
 def _reads_as_western(text: str) -> bool:
-    """Whether the non-ASCII characters are what Western European text has: rare letters among ASCII ones."""
+    """Whether the non-ASCII characters are those of one Western European language, rare among ASCII letters.
+
+    charset-normalizer takes short Italian and Swedish for other code pages; Czech or Hungarian read
+    as Windows-1252 mixes characters that no one of these languages has together.
+    """
     foreign = [character for character in text if character > "\x7f"]
-    if not foreign or "\ufffd" in foreign:
+    if not foreign or "\ufffd" in foreign or _MOJIBAKE_LEADS.search(text):
         return False
     letters = sum(1 for character in text if character.isascii() and character.isalpha())
-    usual = sum(1 for character in foreign if character in _USUAL_WESTERN)
-    return usual >= 0.9 * len(foreign) and letters > 3 * len(foreign) and not _MOJIBAKE_LEADS.search(text)
+    if letters <= 3 * len(foreign) and len(foreign) > 8:
+        return False
+    return any(
+        sum(1 for character in foreign if character in usual) >= 0.95 * len(foreign) for usual in _WESTERN
+    )
 
 
-_USUAL_WESTERN: Final = frozenset(
-    "äöüÄÖÜßéèêëáàâãåæçíìîïñóòôõøœúùûýÿÉÈÀÁÂÅÆÇÍÑÓÔØÚ€£§©®°±²³·¿¡«»“”‘’„‚–—…•™\xa0"
+_SIGNS: Final = "€£§©®°±²³·«»“”‘’„‚–—…•™\xa0"
+_WESTERN: Final = tuple(
+    frozenset(letters + letters.upper() + _SIGNS)
+    for letters in (
+        "äöüßéèà",  # German
+        "àâçéèêëîïôùûüÿœæ",  # French
+        "áéíñóúü¿¡ªº",  # Spanish
+        "àèéìòù",  # Italian
+        "áâãàçéêíóôõú",  # Portuguese
+        "åäöæøé",  # Danish, Norwegian, Swedish, Finnish
+        "ëïéèöüóá",  # Dutch
+        "áéíóúýþðæö",  # Icelandic
+    )
 )

@@ -123,7 +123,9 @@ def read(body: bytes) -> Reading:
 
 def parse(text: str) -> etree._Element:
     """The root element of an HTML text. Raises `Unreadable` when there is nothing to parse."""
-    parser = HTMLParser(encoding="utf-8", remove_pis=True, huge_tree=False, no_network=True)
+    # The size is limited before and the memory of the process too; without `huge_tree` libxml2 drops what
+    # is nested deeper than 256 levels (with it 2048) or longer than 10 MB.
+    parser = HTMLParser(encoding="utf-8", remove_pis=True, huge_tree=True, no_network=True)
     # libxml2 ends a document at its first NUL.
     encoded = text.replace("\0", "").encode("utf-8", "replace")
     try:
@@ -134,6 +136,8 @@ def parse(text: str) -> etree._Element:
         raise Unreadable(f"broken HTML ({str(error)[:80]})") from error
     if root is None:
         raise Unreadable("empty")
+    if parser.error_log and any("depth" in entry.message for entry in parser.error_log):
+        raise Unreadable("nested too deeply")
     return root
 
 

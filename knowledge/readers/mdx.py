@@ -17,8 +17,10 @@ _FENCE: Final = re.compile(r"^[ \t]*(```+|~~~+)", re.M)
 _MODULE_LINE: Final = re.compile(
     r"^(?:import\s+[^\n]*?['\"][^\n]*|export\s+(?:const|default|function|let|var)\b[^\n]*)$", re.M
 )
-_COMMENT: Final = re.compile(r"\{/\*.*?\*/\}", re.S)
-_TITLE: Final = re.compile(r"""<[A-Z][\w.]*\b[^>]*?\b(?:title|label|summary)=["']([^"'\n]+)["'][^>]*?(/?)>""")
+# None of these looks past the next "<", so that their cost grows with the length of the text only.
+_TITLE: Final = re.compile(
+    r"""<[A-Z][\w.]*\s(?:[^<>]*?\s)??(?:title|label|summary)=["']([^"'\n<>]+)["'][^<>]*>"""
+)
 _COMPONENT: Final = re.compile(r"""</?(?:[A-Z][\w.]*|[a-z]+\.[\w.]+)(?:\s[^<>]*)?/?>|</?>""")
 
 
@@ -55,7 +57,19 @@ def read(body: bytes) -> Reading:
 
 
 def _plain(text: str) -> tuple[str, int]:
-    text, comments = _COMMENT.subn("", text)
+    """Text outside code without JSX, and the number of comments that were in it."""
+    text, comments = _without_comments(text)
     text = _MODULE_LINE.sub("", text)
     text = _TITLE.sub(lambda match: f"\n\n{match[1]}\n\n", text)
     return _COMPONENT.sub("", text), comments
+
+
+def _without_comments(text: str) -> tuple[str, int]:
+    kept = []
+    position = comments = 0
+    while (start := text.find("{/*", position)) >= 0 and (end := text.find("*/}", start)) >= 0:
+        kept.append(text[position:start])
+        position = end + 3
+        comments += 1
+    kept.append(text[position:])
+    return "".join(kept), comments

@@ -28,7 +28,7 @@ _SETTINGS: Final = {
     "file_insertion_enabled": False,
     "halt_level": 6,
     "input_encoding": "unicode",
-    "line_length_limit": 1_000_000,
+    "line_length_limit": 1_000_000_000,
     "raw_enabled": False,
     "report_level": 5,
     "smart_quotes": False,

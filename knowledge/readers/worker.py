@@ -26,6 +26,8 @@ from knowledge.readers.formats import reader
 
 _LENGTH: Final = struct.Struct("!Q")
 _MB: Final = 2**20
+# Formats whose files are all text: no pictures make them large.
+_TEXT: Final = frozenset({"csv", "html", "ipynb", "json", "md", "mdx", "rst", "rtf", "txt"})
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
     threading.Thread(target=_die_with_parent, args=(connection.fileno(),), daemon=True).start()
     sys.setrecursionlimit(2000)
     memory = int(limits["memory_bytes"])
+    gc.freeze()
     _answer(connection, b"ready")
     while True:
         suffix = _document(connection)
@@ -50,13 +53,12 @@ def main() -> None:
         _limit_memory(None)
         if retire:
             return
-        gc.collect(0)
 
 
 def _read(connection: socket.socket, body: bytes, suffix: str, limits: dict[str, float]) -> bool:
     """Reads and answers one document; True when this process is spent."""
     try:
-        answer = _written(_reading(body, suffix), int(limits["output_characters"]))
+        answer = _written(_reading(body, suffix, int(limits["text_bytes"])), int(limits["output_characters"]))
     except Unreadable as error:
         answer = _refused(error.reason)
     except MemoryError:
@@ -73,9 +75,12 @@ def _read(connection: socket.socket, body: bytes, suffix: str, limits: dict[str,
     return False
 
 
-def _reading(body: bytes, suffix: str) -> Reading:
+def _reading(body: bytes, suffix: str, text_bytes: int) -> Reading:
     """What a document says, without hidden text. Raises `Unreadable`, or anything in a broken file."""
-    reading = strip(reader(detect(body, suffix=suffix))(body))
+    name = detect(body, suffix=suffix)
+    if name in _TEXT and len(body) > text_bytes:
+        raise Unreadable(f"larger than {text_bytes // _MB} MB, which is too much for text")
+    reading = strip(reader(name)(body))
     if not reading.sections:
         raise Unreadable("no text inside")
     return reading
