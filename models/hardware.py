@@ -119,6 +119,37 @@ def check_memory(header: Header, plan: EnginePlan, *, free: int | None = None) -
     )
 
 
+def describe(
+    path: Path, header: Header, settings: EngineSettings, *, hardware: Hardware
+) -> tuple[tuple[str, str], ...]:
+    """For people: what was found and what would be used, as pairs of a label and one line."""
+    used = plan(path, header, settings, hardware=hardware)
+    needed = need(header, used)
+    cards = ", ".join(f"{gpu.name} ({_mib(gpu.free)} free of {_mib(gpu.memory)})" for gpu in hardware.gpus)
+    built = (
+        f"llama.cpp can use {', '.join(hardware.offload)}"
+        if hardware.offload
+        else "llama.cpp was built without"
+    )
+    return (
+        ("processor", f"{hardware.cpu or 'unknown'}, {hardware.cores} cores usable"),
+        ("memory", f"{_mib(hardware.memory_free)} free of {_mib(hardware.memory)}"),
+        ("GPU", f"{cards or 'none found'}; {built}"),
+        (
+            "model",
+            f"{path.name}: {header.architecture}, {header.parameters / 1e6:,.0f} M parameters, "
+            f"{header.licence or 'licence not named'}, trained for {header.context_tokens:,} tokens, "
+            f"{'its own' if header.chat_template else 'no'} chat template",
+        ),
+        (
+            "would use",
+            f"{used.threads} threads, {used.gpu_layers} of {header.layers + 1} layers on a GPU, "
+            f"{used.context_tokens:,} tokens of context as {used.kv_type}, prompts in batches of {used.batch_tokens}, "
+            f"{_mib(needed.total)} of memory",
+        ),
+    )
+
+
 def _fitting_context(header: Header, plan: EnginePlan, room: int) -> int:
     """The longest context that fits into `room` bytes, in steps of 256 tokens."""
     a_token = header.kv_values * _KV_BYTES[plan.kv_type]

@@ -266,3 +266,27 @@ def test_event_loop_turns_while_the_model_loads_and_answers() -> None:
         return turns
 
     assert with_model(use) > 20
+
+
+def test_closing_tells_the_requests_in_flight() -> None:
+    async def use(model: LocalModel) -> list[object]:
+        await model.start()
+        waiting = asyncio.create_task(answer(model, LONG, max_tokens=50))
+        await asyncio.sleep(0.1)
+        await model.close()
+        return list(await asyncio.gather(waiting, return_exceptions=True))
+
+    (end,) = with_model(use)
+    assert isinstance(end, ModelUnavailable)
+    assert "ended on request" in str(end)
+
+
+def test_parent_that_was_busy_itself_does_not_blame_the_child() -> None:
+    async def use(model: LocalModel) -> list[Delta]:
+        await model.start()
+        task = asyncio.create_task(answer(model, max_tokens=40))
+        await asyncio.sleep(0.1)
+        time.sleep(2.5)  # noqa: ASYNC251 - the event loop is blocked on purpose
+        return await task
+
+    assert with_model(use, EngineSettings(silence_s=2.0))[-1].finished is not None

@@ -13,7 +13,7 @@ import pytest
 from models.engine.settings import EnginePlan, EngineSettings
 from models.errors import ModelUnavailable
 from models.gguf import Header, read_header
-from models.hardware import Gpu, Hardware, check_memory, context_of, need, plan
+from models.hardware import Gpu, Hardware, check_memory, context_of, describe, need, plan
 from models.weights import bundled_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,3 +121,12 @@ def test_context_that_would_fit_is_offered() -> None:
 def test_amx_processor_does_without_repacked_weights() -> None:
     assert planned().repack
     assert not planned(hardware=replace(MACHINE, cpu_features=("amx_tile", "avx512f"))).repack
+
+
+def test_description_names_what_was_found_and_what_would_be_used() -> None:
+    machine = replace(MACHINE, gpus=(Gpu("a card", 24 * GIB, 23 * GIB),), offload=("cuda",))
+    found = dict(describe(Path("seven.gguf"), SEVEN, EngineSettings(kv_type="q8_0"), hardware=machine))
+    assert found["processor"] == "a processor, 8 cores usable"
+    assert found["GPU"] == "a card (23,552 MiB free of 24,576 MiB); llama.cpp can use cuda"
+    assert "29 of 29 layers" in found["would use"]
+    assert "as q8_0" in found["would use"]

@@ -7,7 +7,7 @@ bytes and numpy arrays.
 from __future__ import annotations
 
 import ctypes
-import logging
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -30,6 +30,25 @@ _FLASH = {
 _KV = {"f16": llama_cpp.GGML_TYPE_F16, "q8_0": llama_cpp.GGML_TYPE_Q8_0}
 
 
+_WARNING, _ERROR = 3, 4  # of ggml.h's ggml_log_level
+_errors: list[str] = []  # the first only: it is the cause, those after it are its consequences
+
+
+def _log(level: int, text: bytes, _data: object) -> None:
+    if level in (_WARNING, _ERROR):
+        line = text.decode("utf-8", "replace").strip()
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - the child's log
+        if level == _ERROR and line and not _errors:
+            _errors.append(line)
+
+
+_LOG = llama_cpp.llama_log_callback(_log)  # llama.cpp keeps no reference to it
+
+
+def _complaint() -> str:
+    return f": {_errors[0]}" if _errors else ""
+
+
 class LoadError(RuntimeError):
     """llama.cpp refused the file or the memory."""
 
@@ -42,7 +61,7 @@ class Llama:
     """A loaded model and the tokens its context holds, which are always positions 0 to `len(held)`."""
 
     def __init__(self, plan: EnginePlan, *, progress: Callable[[], None]) -> None:
-        logging.getLogger("llama-cpp-python").setLevel(logging.WARNING)
+        llama_cpp.llama_log_set(_LOG, None)
         llama_cpp.llama_backend_init()
         self._model = _load_model(plan, progress)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
@@ -163,7 +182,7 @@ def _load_model(plan: EnginePlan, progress: Callable[[], None]) -> Pointer:
     params.progress_callback = llama_cpp.llama_progress_callback(step)
     model = llama_cpp.llama_model_load_from_file(plan.path.encode(), params)
     if not model:
-        raise LoadError("llama.cpp cannot load it")
+        raise LoadError(f"llama.cpp cannot load it{_complaint()}")
     return model
 
 
@@ -178,5 +197,5 @@ def _new_context(plan: EnginePlan, model: Pointer) -> Pointer:
     params.no_perf = True
     context = llama_cpp.llama_init_from_model(model, params)
     if not context:
-        raise LoadError(f"llama.cpp cannot make a context of {plan.context_tokens} tokens")
+        raise LoadError(f"llama.cpp cannot make a context of {plan.context_tokens} tokens{_complaint()}")
     return context

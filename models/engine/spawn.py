@@ -125,7 +125,7 @@ class Child:
 
     async def end(self) -> None:
         """Kills the process and waits until nothing of it is left."""
-        self.kill()
+        self.kill(f"the model's process for {self._name} was ended on request")
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._process.wait()
 
@@ -195,7 +195,11 @@ class Child:
     async def _watch(self) -> None:
         """Kills the child when it owes a sign of life for too long."""
         while self.lives:
+            asleep = time.monotonic()
             await asyncio.sleep(LOOK_SECONDS)
+            if time.monotonic() - asleep > 4 * LOOK_SECONDS:
+                self._heard = time.monotonic()  # it was this process that did nothing for so long
+                continue
             if self._inboxes or not self._ready.done():
                 silent = time.monotonic() - self._heard
                 if silent > self._patience:
