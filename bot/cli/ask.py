@@ -1,0 +1,80 @@
+"""`groundling ask`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.options import as_json, check_names, readable_options, with_project, write_json
+
+if TYPE_CHECKING:
+    from bot.assistant import Assistant
+    from bot.wiring import Project
+    from knowledge.store import Readable
+    from models.engine.process import LocalModel
+
+
+@click.command()
+@click.argument("question")
+@readable_options
+@as_json
+@with_project
+def ask(
+    project: Project, question: str, *, collections: tuple[str, ...], sources: tuple[str, ...], json_: bool
+) -> None:
+    """Answer QUESTION from the documents; "-" reads questions from standard input, one a line."""
+    from bot.errors import WrongUse
+
+    check_names(project, "collection", collections)
+    check_names(project, "source", sources)
+    if question != "-" and not question.strip():
+        raise WrongUse("the question is empty; write it in quotes after `ask`")
+    asyncio.run(_ask(project, question, readable(collections, sources), json_=json_))
+
+
+async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) -> None:
+    from adapters.terminal import render
+    from bot.question import Question
+    from bot.rendering import answer_row
+
+    assistant, model = prepare(project)
+    try:
+        for line in sys.stdin if question == "-" else [question]:
+            text = line.strip("\r\n")
+            if not text.strip():
+                continue
+            answer = await assistant.answer(Question(text, readable=seen))
+            if json_:
+                write_json(answer_row(answer))
+            elif question == "-":
+                click.echo(f"{click.style('> ' + text, bold=True)}\n{render(answer)}\n")
+            else:
+                click.echo(render(answer))
+    finally:
+        if model is not None:
+            await model.close()
+
+
+def prepare(project: Project) -> tuple[Assistant, LocalModel | None]:
+    """The assistant, and the model to be closed at the end; a model that is missing is no reason to stop."""
+    from models.errors import ModelError
+
+    try:
+        model = project.generator()
+    except ModelError as error:
+        note = f"The language model could not be used ({error}); these are the documents' own words."
+        return project.assistant(None, without_model=note), None
+    return project.assistant(model), model
+
+
+def readable(collections: tuple[str, ...], sources: tuple[str, ...]) -> Readable:
+    """The filter that `--collection` and `--source` stand for."""
+    from knowledge.store import Readable
+
+    return Readable(
+        collections=frozenset(collections) or None,
+        sources=frozenset(sources) or None,
+    )

@@ -1,0 +1,72 @@
+"""`groundling chat`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.options import as_json, check_names, readable_options, with_project, write_json
+
+if TYPE_CHECKING:
+    from bot.wiring import Project
+    from knowledge.store import Readable
+
+MOST_TURNS = 12
+
+
+@click.command()
+@readable_options
+@as_json
+@with_project
+def chat(project: Project, *, collections: tuple[str, ...], sources: tuple[str, ...], json_: bool) -> None:
+    """Hold a conversation; an empty line begins a new one, "exit" or Ctrl-D ends it."""
+    check_names(project, "collection", collections)
+    check_names(project, "source", sources)
+    from bot.cli.ask import readable
+
+    asyncio.run(_chat(project, readable(collections, sources), json_=json_))
+
+
+async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
+    from adapters.terminal import render
+    from bot.cli.ask import prepare
+    from bot.question import Question
+    from bot.rendering import answer_row
+    from models.engine.generator import Turn
+
+    assistant, model = prepare(project)
+    earlier: list[Turn] = []
+    try:
+        while (line := await asyncio.to_thread(_read, prompt=not json_ and sys.stdin.isatty())) is not None:
+            text = line.strip()
+            if not text:
+                earlier.clear()
+                continue
+            if not json_ and text.lower() in {"exit", "quit"}:
+                break
+            answer = await assistant.answer(Question(text, earlier=tuple(earlier), readable=seen))
+            if json_:
+                write_json(answer_row(answer))
+            else:
+                click.echo(render(answer) + "\n")
+            earlier += [Turn("user", text), Turn("assistant", answer.text)]
+            del earlier[:-MOST_TURNS]
+    finally:
+        if model is not None:
+            await model.close()
+
+
+def _read(*, prompt: bool) -> str | None:
+    """The next line, or None at the end."""
+    if prompt:
+        try:
+            import readline  # noqa: F401 (line editing for input())
+
+            return input("> ")
+        except EOFError:
+            return None
+    line = sys.stdin.readline()
+    return line or None

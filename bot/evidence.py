@@ -1,0 +1,173 @@
+"""The sentences and table rows of the passages that speak to the question, best first.
+
+Rule: a unit is verbatim passage text at a known place, so that whatever is quoted can be found again.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bot.words import content_words
+from knowledge.documents import Passage
+from knowledge.sentences import sentence_spans
+from models.embedding.embedder import Embedder
+
+COSINE_WEIGHT = 1.0
+WORDS_WEIGHT = 0.5
+RANK_WEIGHT = 0.1
+
+_LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
+_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One sentence, list item, line of code or table row of a passage.
+
+    `passage` is the passage's number, counting from 1; `text` is `passage.chunk.text[start:end]`.
+    `reading` is how it reads on its own: a table row with the names of its columns, else the text.
+    """
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    reading: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A unit with how well it speaks to the question: `score` orders, `cosine` and `coverage` explain.
+
+    `coverage` is the share (0 to 1) of the question's content words, weighted by rarity, that stand
+    in the unit, its headings or its document's title.
+    """
+
+    unit: Unit
+    score: float
+    cosine: float
+    coverage: float
+
+
+def units(passages: Sequence[Passage]) -> list[Unit]:
+    """All units of all passages, in reading order."""
+    return [unit for number, passage in enumerate(passages, 1) for unit in _units_of(passage, number)]
+
+
+def find_evidence(
+    question: str, passages: Sequence[Passage], embedder: Embedder, language: str
+) -> list[Evidence]:
+    """Every unit of `passages` with its score for `question`, best first."""
+    found = units(passages)
+    if not found:
+        return []
+    topics = [
+        f"{passages[u.passage - 1].title} › {' › '.join(passages[u.passage - 1].chunk.headings)}"
+        for u in found
+    ]
+    vectors = embedder.embed_documents(
+        [f"{topic}\n{unit.reading}" for topic, unit in zip(topics, found, strict=True)]
+    )
+    cosines = vectors @ embedder.embed_query(question)
+    wanted = rarity(question, passages, language)
+    rows = []
+    for unit, topic, cosine in zip(found, topics, cosines, strict=True):
+        coverage = covered(wanted, f"{topic}\n{unit.reading}", language)
+        score = COSINE_WEIGHT * float(cosine) + WORDS_WEIGHT * coverage - RANK_WEIGHT * math.log(unit.passage)
+        rows.append(Evidence(unit, score, float(cosine), coverage))
+    return sorted(rows, key=lambda row: (-row.score, row.unit.passage, row.unit.start))
+
+
+def rarity(question: str, passages: Sequence[Passage], language: str) -> dict[str, float]:
+    """The question's content words, each weighted by how few of the passages have it (sums to 1)."""
+    stems = set(content_words(question, language))
+    counts: Counter[str] = Counter()
+    for passage in passages:
+        counts.update(
+            stems
+            & set(content_words(f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}", language))
+        )
+    raw = {stem: math.log(1 + (len(passages) + 1) / (counts[stem] + 0.5)) for stem in stems}
+    total = sum(raw.values())
+    return {stem: weight / total for stem, weight in raw.items()} if total else {}
+
+
+def covered(wanted: dict[str, float], text: str, language: str) -> float:
+    """The share of the weights of `wanted` whose words stand in `text`, 0 to 1."""
+    there = set(content_words(text, language))
+    return float(sum(weight for stem, weight in wanted.items() if stem in there))
+
+
+def _units_of(passage: Passage, number: int) -> Iterator[Unit]:
+    text = passage.chunk.text
+    header: list[str] | None = None
+    intro = ""
+    asked: Unit | None = None
+    for start, end in _line_spans(text):
+        line = text[start:end]
+        if not line.strip():
+            continue
+        if line.lstrip().startswith("|"):
+            if _RULE.fullmatch(line):
+                continue
+            if header is None:
+                header = cells(line)
+                continue
+            if cells(line) != header:
+                yield Unit(number, start, end, line, read_row(header, cells(line)))
+            continue
+        header = None
+        listed = _LIST_ITEM.match(line) is not None
+        intro = intro if listed else ""
+        for unit in _sentences(line, start, number):
+            if asked is not None:
+                unit = _with_question(asked, unit, text)
+                asked = None
+            if unit.text.endswith("?"):
+                asked = unit
+            elif unit.text.endswith(":") and not listed:
+                intro = unit.text
+                yield unit
+            else:
+                yield replace(unit, reading=f"{intro} {unit.reading}") if intro else unit
+    if asked is not None:
+        yield asked
+
+
+def _with_question(asked: Unit, answer: Unit, text: str) -> Unit:
+    """A question that the document asks itself says nothing without the sentence after it."""
+    both = text[asked.start : answer.end]
+    return Unit(asked.passage, asked.start, answer.end, both, " ".join(both.split()))
+
+
+def _sentences(line: str, offset: int, number: int) -> Iterator[Unit]:
+    for start, end in sentence_spans(line):
+        text = line[start:end].rstrip()
+        lead = len(text) - len(text.lstrip())
+        begin, stop = offset + start + lead, offset + start + len(text)
+        if begin < stop:
+            yield Unit(number, begin, stop, text.lstrip(), text.lstrip())
+
+
+def _line_spans(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for line in text.split("\n"):
+        yield start, start + len(line)
+        start += len(line) + 1
+
+
+def cells(line: str) -> list[str]:
+    """The cells of one row of a pipe table."""
+    return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+
+
+def read_row(header: Sequence[str], row: Sequence[str]) -> str:
+    """A table row as words: "City: Oslo; Per night: 120"."""
+    pairs = zip(header, row, strict=False)
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)

@@ -1,0 +1,45 @@
+"""What a question means in its conversation: "and for contractors?" is searched with what came before.
+
+Rule: a question that stands on its own is left alone, so that a change of topic is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bot.words import content_words, words
+from models.engine.generator import Turn
+
+_OPENERS = re.compile(
+    r"^\s*(?:and|but|or|also|what about|how about|what if|then|und|aber|oder|was ist mit|wie ist es mit|et|mais|ou|qu'en est-il"
+    r"|y|pero|o|qué hay de|e|ma|en|maar|mas)\b(?!\s*/)",
+    re.IGNORECASE,
+)
+_POINTERS = frozenset(
+    """it its they them their theirs this that these those he she him her his hers there then same one ones such
+    es sie ihn ihm deren dessen dies dieser diese dieses dort davon dafür damit
+    il elle ils elles cela ça celui celle ceux y en lui leur
+    eso esto ese esa ello ellos ellas quello questo ciò dat deze die daar isso isto ele ela""".split()
+)
+_ENOUGH_WORDS = 5
+_MOST_CHARACTERS = 600
+
+
+def standalone(question: str, earlier: Sequence[Turn], language: str) -> str:
+    """`question` with as much of the asker's `earlier` questions as it needs to be searched for."""
+    if not leans(question, language):
+        return question
+    asked = [turn.text for turn in earlier if turn.role == "user"]
+    for before in reversed(asked):
+        if not leans(before, language):
+            return f"{before[-_MOST_CHARACTERS:]} {question}"
+    return f"{asked[0][-_MOST_CHARACTERS:]} {question}" if asked else question
+
+
+def leans(question: str, language: str) -> bool:
+    """Whether `question` cannot be understood without what was said before it."""
+    content = content_words(question, language)
+    if len(content) <= 1 or (_OPENERS.match(question) and len(content) <= _ENOUGH_WORDS + 3):
+        return True
+    return len(content) <= _ENOUGH_WORDS and bool(_POINTERS & set(words(question)))

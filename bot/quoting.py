@@ -1,0 +1,43 @@
+"""An answer in the documents' own words, for when the model has none that hold.
+
+Rule: nothing is said that does not stand in a passage; each quoted run carries its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from bot.evidence import Evidence, Unit
+
+MOST_UNITS = 4
+NEAR = 0.15
+"""How far below the best unit's score another one may lie and still be quoted."""
+
+
+def choose(evidence: Sequence[Evidence]) -> list[Unit]:
+    """The units to quote: the best, and those that come close to it, in reading order."""
+    if not evidence:
+        return []
+    best = evidence[0]
+    close = [row.unit for row in evidence[:MOST_UNITS] if row.score >= best.score - NEAR]
+    first = best.unit.passage
+    return sorted(close, key=lambda unit: (unit.passage != first, unit.passage, unit.start))
+
+
+def quoted(units: Sequence[Unit]) -> str:
+    """`units` as text: a line for each passage, its sentences in order, its number at the end."""
+    lines = []
+    for number, group in groupby(units, key=lambda unit: unit.passage):
+        parts = [" ".join(unit.reading.split()) for unit in group]
+        lines.append(f"{_joined(parts)} [{number}]")
+    return "\n".join(lines)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    text = ""
+    for part in parts:
+        if text and text[-1] not in ".!?:;…":
+            text += ";"
+        text = f"{text} {part}".strip()
+    return text

@@ -1,0 +1,241 @@
+"""Puts the parts together as the configuration says; the one place that knows every kind of part.
+
+Rule: a part is made when it is first asked for, so that a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from bot.config import Config, SourceSection, load
+from bot.errors import ConfigError
+from knowledge.sources.folder import FolderSource
+
+if TYPE_CHECKING:
+    from bot.assistant import Assistant
+    from knowledge.catalogue import Catalogue
+    from knowledge.chunking import Chunker
+    from knowledge.lancedb import LanceStore
+    from knowledge.retrieval import Retriever
+    from knowledge.sources.source import Source
+    from knowledge.sync import Sync
+    from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+    from models.engine.process import LocalModel
+    from models.engine.settings import EngineSettings
+    from models.weights import ModelFolder
+
+
+def _folder(section: SourceSection, root: Path) -> FolderSource:
+    return FolderSource(
+        section.name,
+        root / section.path,
+        collection=section.collection,
+        include=section.include,
+        exclude=section.exclude,
+        url=section.url,
+    )
+
+
+SOURCES: dict[str, Callable[[SourceSection, Path], Source]] = {
+    "folder": _folder,
+}
+"""How each `kind` of [[source]] is made; a new one is a file in knowledge/sources/ and a line here."""
+
+
+class Project:
+    """A configuration with its data folder, and the parts that they describe. Use it in a `with` statement."""
+
+    def __init__(self, config: Config, *, root: Path, data: Path) -> None:
+        self.config = config
+        self.root = root
+        self.data = data
+        self._open = ExitStack()
+
+    @classmethod
+    def open(cls, file: Path, data: Path | None) -> Project:
+        """The project of the configuration `file`; its data folder is `data`, or "data" beside the file."""
+        config = load(file)
+        root = file.resolve().parent
+        return cls(config, root=root, data=(data or root / "data").resolve())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @functools.cached_property
+    def catalogue(self) -> Catalogue:
+        from knowledge.catalogue import Catalogue
+        from knowledge.database import Database
+
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = Database.open(self.data / "groundling.sqlite")
+        self._open.callback(database.close)
+        return Catalogue(database)
+
+    @functools.cached_property
+    def store(self) -> LanceStore:
+        """The index, which must be there and made with the configured embedding model."""
+        from knowledge.errors import IndexMismatch, IndexMissing
+        from knowledge.lancedb import LanceStore
+        from knowledge.sync import INDEX
+
+        state = self.catalogue.index()
+        try:
+            store = LanceStore.open(self.data / INDEX)
+        except IndexMissing:
+            raise IndexMissing(
+                f"there is no index in {self.data} yet; make it with: groundling sync"
+            ) from None
+        if state is not None and state.embedder != self.embedder.name:
+            raise IndexMismatch(
+                f"the index was made with {state.embedder}, the configuration names {self.embedder.name}; "
+                "run: groundling sync --rebuild"
+            )
+        return store
+
+    @functools.cached_property
+    def embedder(self) -> SentenceTransformerEmbedder:
+        from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+
+        section = self.config.embedding
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        cache = self.data / "cache" / "embedders.json"
+        cache.parent.mkdir(exist_ok=True, mode=0o700)
+        if section.model is None:
+            return SentenceTransformerEmbedder.from_package(threads=section.threads, hash_cache=cache)
+        folder = self.root / section.model
+        if folder.is_dir():
+            return SentenceTransformerEmbedder(
+                folder,
+                query_prompt=section.query_prompt,
+                document_prompt=section.document_prompt,
+                threads=section.threads,
+                hash_cache=cache,
+            )
+        return SentenceTransformerEmbedder.from_hub(
+            section.model,
+            allow_download=section.download,
+            query_prompt=section.query_prompt,
+            document_prompt=section.document_prompt,
+            threads=section.threads,
+            hash_cache=cache,
+        )
+
+    @functools.cached_property
+    def chunker(self) -> Chunker:
+        from knowledge.chunking import Chunker
+
+        return Chunker(self.embedder.count_tokens, self.embedder.max_tokens)
+
+    @functools.cached_property
+    def retriever(self) -> Retriever:
+        from knowledge.retrieval import Retriever, RetrievalSettings
+
+        section = self.config.retrieval
+        reranker = None
+        if section.reranker is not None:
+            from models.embedding.cross_encoder import LocalCrossEncoder
+
+            reranker = LocalCrossEncoder(self.root / section.reranker)
+        settings = RetrievalSettings(per_document=section.per_document)
+        return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
+
+    def sources(self) -> list[Source]:
+        """The configured sources, in the order of the configuration."""
+        if not self.config.source:
+            raise ConfigError(
+                'the configuration names no source; add one:  [[source]]  name = "handbook"  '
+                'kind = "folder"  path = "/srv/handbook"'
+            )
+        return [SOURCES[section.kind](section, self.root) for section in self.config.source]
+
+    def sync(self, *, allow_shrink: bool, progress: Callable[[str, int, int], None] | None) -> Sync:
+        """The sync of this project, with a reader process that ends with the project."""
+        from knowledge.reading import ReaderProcess, ReadingLimits
+        from knowledge.sync import Sync
+        from knowledge.sync_plan import SyncRules
+
+        limits = self.config.limits
+        reader = self._open.enter_context(
+            ReaderProcess(
+                ReadingLimits(
+                    input_bytes=limits.file_mb * 2**20,
+                    wall_s=limits.file_seconds * 2,
+                    cpu_s=round(limits.file_seconds),
+                    memory_bytes=limits.file_memory_mb * 2**20,
+                )
+            )
+        )
+        return Sync(
+            self.data,
+            catalogue=self.catalogue,
+            embedder=self.embedder,
+            reader=reader,
+            chunker=self.chunker,
+            rules=SyncRules(shrink_share=limits.removed_share, allow_shrink=allow_shrink),
+            progress=progress,
+        )
+
+    @functools.cached_property
+    def models(self) -> ModelFolder:
+        from models.weights import ModelFolder
+
+        return ModelFolder(self.data / "models")
+
+    def engine_settings(self) -> EngineSettings:
+        """What [model] says about running a GGUF."""
+        from models.engine.settings import EngineSettings
+
+        section = self.config.model
+        return EngineSettings(
+            context_tokens=section.context_tokens,
+            threads=section.threads,
+            gpu_layers=section.gpu_layers,
+            kv_type=section.kv_type,
+        )
+
+    def generator(self) -> LocalModel | None:
+        """The language model; None where the configuration wants none. Raises `ModelError`."""
+        from models.engine.process import LocalModel
+
+        section = self.config.model
+        if section.kind == "none":
+            return None
+        if section.path is not None:
+            return LocalModel(self.root / section.path, self.engine_settings())
+        weights = self.models.active()
+        return LocalModel(weights.path, self.engine_settings(), identity=weights.identity)
+
+    def assistant(self, generator: LocalModel | None, *, without_model: str | None = None) -> Assistant:
+        """The assistant that answers with `generator`, or in quotes, saying `without_model`."""
+        from bot.assistant import AnswerSettings, Assistant
+        from bot.refusal import REFUSE_BELOW
+
+        config = self.config
+        bound = config.retrieval.refuse_below
+        settings = AnswerSettings(
+            passages=config.retrieval.passages,
+            max_answer_tokens=config.model.max_answer_tokens,
+            deadline_s=config.model.deadline_s,
+            question_characters=config.limits.question_characters,
+            persona=config.bot.persona,
+            refuse_below=REFUSE_BELOW if bound is None else bound,
+            refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
+        )
+        return Assistant(
+            self.retriever,
+            self.embedder,
+            generator,
+            settings=settings,
+            index_version=lambda: self.store.version,
+            without_model=without_model,
+        )
