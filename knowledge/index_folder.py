@@ -20,6 +20,7 @@ from knowledge.errors import IndexDamaged, IndexMissing
 CURRENT = "current.json"
 CHECKSUMS = "checksums.json"
 TABLE_SUFFIX = ".lance"
+_HINT = "latest_version_hint.json"
 _MANIFEST_END = b"LANC"
 
 
@@ -162,7 +163,9 @@ def _has_content(path: Path) -> bool:
 
 
 def _files(table_folder: Path) -> list[Path]:
-    return sorted(path for path in table_folder.rglob("*") if path.is_file() and path.suffix != ".broken")
+    """The files that never change once written: the version hint does, and may be missing or wrong."""
+    paths = (path for path in table_folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if path.suffix != ".broken" and path.name != _HINT)
 
 
 def _read_checksums(folder: Path) -> dict[str, str]:

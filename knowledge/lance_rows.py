@@ -95,8 +95,12 @@ def hits_of(found: pa.Table, scores: Sequence[float]) -> list[Hit]:
 
 def all_rows(table: Any) -> Iterator[pa.RecordBatch]:
     """Every row of a Lance table, a thousand at a time, in the columns of `schema`."""
-    for batch in table.search().select([*COLUMNS, VECTOR]).to_batches(ROWS_A_WRITE):
-        yield from pa.Table.from_batches([batch]).cast(table.schema).to_batches()
+    # A query would hold its whole result in memory before giving the first batch.
+    rows = range(table.count_rows())
+    for start in range(0, len(rows), ROWS_A_WRITE):
+        part = list(rows[start : start + ROWS_A_WRITE])
+        found = table.take_offsets(part).select([*COLUMNS, VECTOR]).to_arrow()
+        yield from found.cast(table.schema).to_batches()
 
 
 def writes(batches: Iterable[Batch], dimensions: int) -> Iterator[pa.Table]:

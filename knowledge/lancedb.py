@@ -25,25 +25,13 @@ from lancedb.index import FTS, IvfSq
 from lancedb.query import MatchQuery
 from lancedb.table import Table
 
-from knowledge import index_folder
+from knowledge import index_folder, lance_rows
 from knowledge.documents import Chunk
 from knowledge.errors import IndexDamaged, IndexMismatch
 from knowledge.index_check import search_problems
-from knowledge.index_errors import VENDOR_ERRORS, index_errors
+from knowledge.index_errors import index_errors
 from knowledge.index_folder import Current
-from knowledge.lance_rows import (
-    COLUMNS,
-    SEARCH_TEXT,
-    VECTOR,
-    all_rows,
-    hits_of,
-    items_of,
-    other_length,
-    schema,
-    slices,
-    vectors_of,
-    writes,
-)
+from knowledge.lance_rows import COLUMNS, SEARCH_TEXT, VECTOR
 from knowledge.store import Batch, Hit, IndexedChunk, Readable, row_digest, valid_text
 from models.embedding.embedder import Vectors
 
@@ -121,7 +109,7 @@ class LanceStore:
 
         def run(table: Table) -> tuple[IndexedChunk, Vectors] | None:
             rows = table.search().select([*COLUMNS, VECTOR]).limit(1).to_arrow()
-            return (items_of(rows)[0], vectors_of(rows)[0]) if rows.num_rows else None
+            return (lance_rows.items_of(rows)[0], lance_rows.vectors_of(rows)[0]) if rows.num_rows else None
 
         return self._read(run)
 
@@ -132,7 +120,7 @@ class LanceStore:
         wanted = list(dict.fromkeys(text_hashes))
         found: dict[str, Vectors] = {}
         for table in self._tables_with_vectors():
-            for part in slices(wanted, _IDS_A_FILTER):
+            for part in lance_rows.slices(wanted, _IDS_A_FILTER):
                 found.update(_stored_vectors(table, part))
         return found
 
@@ -140,7 +128,7 @@ class LanceStore:
         with self._writing() as table:
             _delete(table, source, documents)
             replaced = set(documents)
-            for rows in writes(batches, self.dimensions):
+            for rows in lance_rows.writes(batches, self.dimensions):
                 brought = dict.fromkeys(rows["document"].to_pylist())
                 _delete(table, source, [document for document in brought if document not in replaced])
                 replaced.update(brought)
@@ -154,7 +142,7 @@ class LanceStore:
             return []
         query = np.ascontiguousarray(vector, dtype=np.float32)
         if query.shape != (self.dimensions,):
-            raise IndexMismatch(other_length(self.dimensions, query.shape[-1]))
+            raise IndexMismatch(lance_rows.other_length(self.dimensions, query.shape[-1]))
 
         def run(table: Any) -> list[Hit]:
             search = table.search(query, vector_column_name=VECTOR).distance_type("dot")
@@ -164,7 +152,7 @@ class LanceStore:
                 search = search.minimum_nprobes(least).maximum_nprobes(0).refine_factor(4)
             found = _limited(search, readable).select([*COLUMNS, "_distance"]).limit(limit).to_arrow()
             # Lance calls 1 - dot product the distance.
-            return hits_of(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
+            return lance_rows.hits_of(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
 
         return self._read(run)
 
@@ -178,7 +166,7 @@ class LanceStore:
                 return []
             search = table.search(_match(words), query_type="fts")
             found = _limited(search, readable).select([*COLUMNS, "_score"]).limit(limit).to_arrow()
-            return hits_of(found, found["_score"].to_pylist())
+            return lance_rows.hits_of(found, found["_score"].to_pylist())
 
         return self._read(run)
 
@@ -189,14 +177,16 @@ class LanceStore:
         if not wanted:
             return []
         return self._read(
-            lambda table: items_of(table.search().where(_is_in("id", wanted)).select(COLUMNS).to_arrow())
+            lambda table: lance_rows.items_of(
+                table.search().where(_is_in("id", wanted)).select(COLUMNS).to_arrow()
+            )
         )
 
     def digests(self) -> Iterator[tuple[str, str, str]]:
         with index_errors():
-            for batch in all_rows(self._table):
+            for batch in lance_rows.all_rows(self._table):
                 rows = pa.Table.from_batches([batch])
-                for item, vector in zip(items_of(rows), vectors_of(rows), strict=True):
+                for item, vector in zip(lance_rows.items_of(rows), lance_rows.vectors_of(rows), strict=True):
                     yield item.chunk.document_id, item.chunk.id, row_digest(item, vector)
 
     def check(self, *, deep: bool) -> list[str]:
@@ -214,7 +204,11 @@ class LanceStore:
             current = _new_table(self._folder, before, self.dimensions)
             copy = self._database.open_table(current.table)
             if table.count_rows():
-                copy.add(pa.RecordBatchReader.from_batches(schema(self.dimensions), all_rows(table)))
+                copy.add(
+                    pa.RecordBatchReader.from_batches(
+                        lance_rows.schema(self.dimensions), lance_rows.all_rows(table)
+                    )
+                )
             self._current = current
             self._finish(copy)
         if self._published:
@@ -319,13 +313,13 @@ def _new_table(folder: Path, before: Current | None, dimensions: int) -> Current
     number = 1 + max((int(name.rpartition("_")[2]) for name in index_folder.table_names(folder)), default=0)
     name = f"{_TABLE}_{number:06}"
     with index_errors():
-        table = lancedb.connect(folder).create_table(name, schema=schema(dimensions))
+        table = lancedb.connect(folder).create_table(name, schema=lance_rows.schema(dimensions))
         return Current(name, table.version, before.index_version if before else 0, (table.version,))
 
 
 def _delete(table: Table, source: str, documents: Sequence[str]) -> None:
     with index_errors():
-        for part in slices(documents, _IDS_A_FILTER) if table.count_rows() else ():
+        for part in lance_rows.slices(documents, _IDS_A_FILTER) if table.count_rows() else ():
             table.delete((col("source") == lit(valid_text(source))) & _is_in("document", part))
 
 
@@ -348,8 +342,9 @@ def _index(table: Table) -> None:
     if outside < _ROWS_OUTSIDE_INDEX and sizes["fragment_stats"]["num_fragments"] < _FRAGMENTS:
         return
     try:
-        table.optimize()
-    except VENDOR_ERRORS:
+        with index_errors():
+            table.optimize()
+    except IndexDamaged:
         # Updating an index of words has failed in the field where building it anew works.
         table.checkout_latest()  # type: ignore[no-untyped-call]
         _index_words(table)
@@ -392,13 +387,14 @@ def _is_in(column: str, values: Sequence[str]) -> Expr:
 
 def _stored_vectors(table: Table, text_hashes: Sequence[str]) -> dict[str, Vectors]:
     rows = table.search().where(_is_in("text_hash", text_hashes)).select(["text_hash", VECTOR]).to_arrow()
-    return dict(zip(rows["text_hash"].to_pylist(), vectors_of(rows), strict=True))
+    return dict(zip(rows["text_hash"].to_pylist(), lance_rows.vectors_of(rows), strict=True))
 
 
 def _can_check_out(table: Table, version: int) -> bool:
     try:
-        table.checkout(version)
-        table.count_rows()
-    except VENDOR_ERRORS:
+        with index_errors():
+            table.checkout(version)
+            table.count_rows()
+    except IndexDamaged:
         return False
     return True

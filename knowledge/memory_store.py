@@ -46,7 +46,7 @@ class MemoryStore:
         new: dict[str, tuple[IndexedChunk, Vectors]] = {}
         for items, vectors in batches:
             if items and vectors.shape != (len(items), self.dimensions):
-                raise IndexMismatch(f"the index holds vectors of {self.dimensions} numbers")
+                raise IndexMismatch(self._other_length())
             for item, vector in zip(items, vectors, strict=True):
                 new[item.chunk.id] = (item, np.array(vector, dtype=np.float32))
         gone = {*documents, *(item.chunk.document_id for item, _ in new.values())}
@@ -62,6 +62,8 @@ class MemoryStore:
         return self._version
 
     def search_vector(self, vector: Vectors, *, limit: int, readable: Readable) -> list[Hit]:
+        if vector.shape != (self.dimensions,):
+            raise IndexMismatch(self._other_length())
         return _best([Hit(item, float(row @ vector)) for item, row in self._seen(readable)], limit)
 
     def search_keyword(self, query: str, *, limit: int, readable: Readable) -> list[Hit]:
@@ -99,6 +101,9 @@ class MemoryStore:
 
     def purge(self) -> int:
         return self._version
+
+    def _other_length(self) -> str:
+        return f"the index holds vectors of {self.dimensions} numbers; run: groundling sync --rebuild"
 
     def _seen(self, readable: Readable) -> list[tuple[IndexedChunk, Vectors]]:
         return [
