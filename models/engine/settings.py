@@ -37,7 +37,7 @@ class EnginePlan:
     """The settings with nothing left to decide: what the child process is told to load.
 
     `repack` lets llama.cpp copy weights into a form that suits the processor better. It is off where the
-    processor has AMX: the AMX kernels of the llama.cpp in llama-cpp-python 0.3.36 were seen to crash.
+    processor has AMX, whose kernels crash on some machines (ggml-org/llama.cpp#20824, open).
     """
 
     path: str
