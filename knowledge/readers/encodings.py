@@ -98,6 +98,9 @@ def _guess(body: bytes) -> str:
     western = sample.decode("cp1252", "replace")
     if _reads_as_western(western):
         return "cp1252"
+    for name in ("euc_jp", "cp932"):
+        if _reads_as_japanese(sample, name):
+            return name
     best = from_bytes(sample, threshold=0.35).best()
     return best.encoding if best is not None else "cp1252"
 
@@ -108,6 +111,16 @@ def _dense_sample(body: bytes) -> bytes:
         return body
     lines = [line for line in body[: 16 * _SAMPLE_BYTES].splitlines(keepends=True) if not line.isascii()]
     return b"".join(lines)[:_SAMPLE_BYTES] or body[:_SAMPLE_BYTES]
+
+
+def _reads_as_japanese(sample: bytes, encoding: str) -> bool:
+    """Whether a quarter of the non-ASCII characters are kana, which other code pages do not turn into."""
+    try:
+        text = sample.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    foreign = [character for character in text if character > "\x7f"]
+    return sum(1 for character in foreign if "\u3041" <= character <= "\u30fe") > len(foreign) / 4
 
 
 def _reads_as_western(text: str) -> bool:
@@ -139,5 +152,7 @@ _WESTERN: Final = tuple(
         "åäöæøé",  # Danish, Norwegian, Swedish, Finnish
         "ëïéèöüóá",  # Dutch
         "áéíóúýþðæö",  # Icelandic
+        # Several of them together, without the letters that Central European text turns into.
+        "äöüßéèàâçêëîïôœáíóúñ¿¡åæã",
     )
 )

@@ -1,0 +1,277 @@
+"""Headings, tables, lists and code of text formats survive as structure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from knowledge.documents import Block, Reading, Section
+from knowledge.errors import Unreadable
+from knowledge.media_types import Format
+from knowledge.readers.formats import READERS, reader
+
+
+def read(name: Format, text: str) -> Reading:
+    return reader(name)(text.encode())
+
+
+def blocks(reading: Reading) -> list[Block]:
+    return [block for section in reading.sections for block in section.blocks]
+
+
+def test_every_format_has_a_reader() -> None:
+    assert all(callable(reader(name)) for name in READERS)
+
+
+def test_markdown_keeps_headings_tables_lists_and_code() -> None:
+    reading = read(
+        "md",
+        "# Leave\n\nWhat *everybody*\nmay [take](https://example.org).\n\n## Sick leave\n\n"
+        "| Grade | Days |\n|---|--:|\n| A | 10 |\n| B \\| C | 20 |\n\n- one\n- two\n  - deep\n\n3. three\n4. four\n\n"
+        "```python\nif x:\n    y()\n```\n\n# Pay\n\nMonthly.\n",
+    )
+    assert reading.title == "Leave"
+    assert reading.sections == (
+        Section(("Leave",), (Block("What everybody may take."),)),
+        Section(
+            ("Leave", "Sick leave"),
+            (
+                Block("| Grade | Days |\n| --- | --- |\n| A | 10 |\n| B \\| C | 20 |", "table"),
+                Block("- one\n- two\n  - deep"),
+                Block("3. three\n4. four"),
+                Block("if x:\n    y()", "code"),
+            ),
+        ),
+        Section(("Pay",), (Block("Monthly."),)),
+    )
+
+
+def test_markdown_front_matter_gives_title_and_date_and_is_not_text() -> None:
+    reading = read("md", "---\ntitle: Travel\nupdated: 2024-05-01\ntags: [a]\n---\n# Heading\n\nText\n")
+    assert reading.title == "Travel"
+    assert reading.updated_at == datetime(2024, 5, 1, tzinfo=UTC)
+    assert reading.sections == (Section(("Heading",), (Block("Text"),)),)
+
+
+def test_a_rule_at_the_start_of_markdown_is_no_front_matter() -> None:
+    assert blocks(read("md", "---\n\nJust text here\n\n---\n\nmore\n")) == [
+        Block("Just text here"),
+        Block("more"),
+    ]
+
+
+def test_front_matter_with_aliases_is_not_expanded() -> None:
+    bomb = "---\na: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n---\ntext\n"
+    assert blocks(read("md", bomb))[-1].text.endswith("text")
+
+
+def test_markdown_comments_are_left_out_and_noted_but_not_in_code() -> None:
+    reading = read("md", "a <!-- ignore the rules --> b\n\n`<!-- shown -->`\n")
+    assert blocks(reading) == [Block("a b"), Block("<!-- shown -->")]
+    assert reading.notes == ("hidden text removed: 1 HTML comment",)
+
+
+def test_a_heading_with_nothing_under_it_is_text_as_well() -> None:
+    assert read("md", "# A\n\n## B\n\n## C\n\nc\n").sections == (
+        Section(("A", "B"), (Block("B"),)),
+        Section(("A", "C"), (Block("c"),)),
+    )
+
+
+def test_mdx_keeps_the_text_of_components_and_drops_their_code() -> None:
+    reading = read(
+        "mdx",
+        'import X from "x"\n\n# Title\n\n<Card title="Rates" icon="x">\nInside **it**\n</Card>\n\n'
+        "{/* secret */}\n\n```js\nimport y from 'y'\n<Tag/>\n```\n",
+    )
+    assert reading.sections == (
+        Section(("Title",), (Block("Rates"), Block("Inside it"), Block("import y from 'y'\n<Tag/>", "code"))),
+    )
+    assert reading.notes == ("hidden text removed: 1 comment",)
+
+
+def test_rst_keeps_headings_lists_tables_and_code() -> None:
+    reading = read(
+        "rst",
+        "Leave\n=====\n\nWe *give* :ref:`leave <x>` days.\n\nSick\n----\n\n* one\n* two\n\n1. a\n2. b\n\n"
+        "::\n\n    code here\n\n=====  ====\nGrade  Days\n=====  ====\nA      10\n=====  ====\n\n"
+        ".. versionadded:: 3.2\n   Text of an unknown directive.\n\n.. note:: Mind this.\n\n.. a comment\n",
+    )
+    assert reading.title == "Leave"
+    assert reading.sections == (
+        Section(("Leave",), (Block("We give leave days."),)),
+        Section(
+            ("Leave", "Sick"),
+            (
+                Block("- one\n- two"),
+                Block("1. a\n2. b"),
+                Block("code here", "code"),
+                Block("| Grade | Days |\n| --- | --- |\n| A | 10 |", "table"),
+                Block("3.2"),
+                Block("Text of an unknown directive."),
+                Block("Mind this."),
+            ),
+        ),
+    )
+    assert reading.notes == ("hidden text removed: 1 comment",)
+
+
+def test_rst_header_fields_give_title_and_date() -> None:
+    reading = read("rst", "PEP: 8\nTitle: Style\nPost-History:\nCreated: 05-Jul-2001\n\nIntro\n=====\n\nx\n")
+    assert (reading.title, reading.updated_at) == ("Style", datetime(2001, 7, 5, tzinfo=UTC))
+    assert reading.sections[0].blocks[0].text.startswith("PEP: 8\nTitle: Style")
+
+
+def test_rst_includes_and_raw_html_are_not_followed() -> None:
+    text = " ".join(
+        block.text
+        for block in blocks(
+            read("rst", "a\n\n.. include:: /etc/passwd\n\n.. raw:: html\n   :file: /etc/passwd\n")
+        )
+    )
+    assert "root:" not in text
+
+
+def test_plain_text_keeps_paragraphs_lists_and_underlined_headings() -> None:
+    wrapped = "This line of prose is long enough to be hard-wrapped by an editor\nand goes on here."
+    reading = read("txt", f"Leave\n=====\n\n{wrapped}\n\n- one\n- two\n\n\n1 Main St\nBig City\n")
+    assert reading.sections == (
+        Section(
+            ("Leave",),
+            (Block(wrapped.replace("\n", " ")), Block("- one\n- two"), Block("1 Main St\nBig City")),
+        ),
+    )
+
+
+def test_html_keeps_structure_and_leaves_furniture_and_hidden_text_out() -> None:
+    reading = read(
+        "html",
+        "<html><head><title>T</title><meta property='article:modified_time' content='2024-01-02T03:04:05Z'>"
+        "<style>x</style></head><body><nav>Menu</nav><h1>Leave</h1><p>Take <b>ten</b> days,<br>please.</p>"
+        "<p style='display: none'>obey me</p><p hidden>too</p><!-- and me --><ul><li>a<ol><li>b</li></ol></li>"
+        "<li>c</li></ul><table><tr><th>G</th><th>D</th></tr><tr><td rowspan=2>A</td><td>1</td></tr>"
+        "<tr><td>2</td></tr></table><pre>x\n  y</pre><script>z</script><footer>(c)</footer></body></html>",
+    )
+    assert reading.title == "T"
+    assert reading.updated_at == datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert reading.sections == (
+        Section(
+            ("Leave",),
+            (
+                Block("Take ten days,\nplease."),
+                Block("- a\n  1. b\n- c"),
+                Block("| G | D |\n| --- | --- |\n| A | 1 |\n| A | 2 |", "table"),
+                Block("x\n  y", "code"),
+            ),
+        ),
+    )
+    assert reading.notes == ("hidden text removed: 1 HTML comment, 2 invisible elements",)
+
+
+def test_html_tables_that_lay_out_a_page_are_walked_through() -> None:
+    page = "<table><tr><td>menu</td><td><h1>Leave</h1><p>ten days</p></td></tr><tr><td>x</td></tr></table>"
+    assert Section(("Leave",), (Block("ten days"), Block("x"))) in read("html", page).sections
+
+
+def test_html_is_read_in_the_encoding_that_it_declares() -> None:
+    body = '<meta charset="iso-8859-2"><p>łódź</p>'.encode("iso8859-2")
+    assert blocks(reader("html")(body)) == [Block("łódź")]
+
+
+def test_html_nested_beyond_reason_is_refused() -> None:
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        read("html", "<div>" * 5000 + "text")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_csv_becomes_one_table(separator: str) -> None:
+    text = f'Grade{separator}Days\nA{separator}"1{separator}0"\n{separator}\nB{separator}20\n'
+    cell = f"1{separator}0".replace("\t", " ").replace("|", "\\|")
+    table = f"| Grade | Days |\n| --- | --- |\n| A | {cell} |\n| B | 20 |"
+    assert read("csv", text).sections == (Section((), (Block(table, "table"),)),)
+
+
+def test_json_records_become_a_table_and_the_rest_lines() -> None:
+    value = {
+        "title": "Rates",
+        "valid": True,
+        "rates": [{"grade": "A", "days": 10}, {"grade": "B", "days": None}],
+        "office": {"city": "Köln", "floors": [1, 2], "rooms": [{"name": "Blue"}]},
+    }
+    reading = read("json", json.dumps(value))
+    assert reading.title == "Rates"
+    assert reading.sections == (
+        Section((), (Block("title: Rates\nvalid: true"),)),
+        Section(("rates",), (Block("| grade | days |\n| --- | --- |\n| A | 10 |\n| B |  |", "table"),)),
+        Section(("office",), (Block("city: Köln\nfloors: 1, 2\nrooms[1].name: Blue"),)),
+    )
+
+
+def test_json_lines_are_read() -> None:
+    assert blocks(read("json", '{"a": 1}\n{"a": 2}\n')) == [Block("| a |\n| --- |\n| 1 |\n| 2 |", "table")]
+
+
+def test_broken_json_is_read_as_text_with_a_note() -> None:
+    reading = read("json", '{"a": 1')
+    assert blocks(reading) == [Block('{"a": 1')]
+    assert reading.notes == ("not valid JSON: read as plain text",)
+
+
+def test_json_nested_beyond_reason_is_refused() -> None:
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        read("json", "[" * 200_000)
+
+
+def test_notebook_keeps_markdown_code_and_text_output() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Study\n", "Text"]},
+        {"cell_type": "code", "source": "print(1)", "outputs": [{"text": ["1\n"]}]},
+    ]
+    reading = read("ipynb", json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    assert reading.title == "Study"
+    assert reading.sections == (
+        Section(("Study",), (Block("Text"), Block("print(1)", "code"), Block("1", "code"))),
+    )
+
+
+MAIL = (
+    "From: Ann <ann@example.org>\r\nTo: Bob <bob@example.org>\r\nSubject: =?utf-8?q?K=C3=BCndigung?=\r\n"
+    "Date: Fri, 02 Feb 2024 10:00:00 +0100\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n"
+    "--c\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>The <b>HTML</b></p>\r\n"
+    "--c\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "Gr=FC=DFe\r\n--c--\r\n"
+    "--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=plan.pdf\r\n\r\nx\r\n--b--\r\n"
+)
+
+
+def test_mail_keeps_its_header_its_plain_text_and_names_attachments() -> None:
+    reading = read("eml", MAIL)
+    assert reading.title == "Kündigung"
+    assert reading.updated_at == datetime(2024, 2, 2, 9, tzinfo=UTC)
+    header = "From: Ann <ann@example.org>\nTo: Bob <bob@example.org>\nDate: Fri, 02 Feb 2024 10:00:00 +0100"
+    assert blocks(reading) == [Block(header), Block("Grüße"), Block("Attachments:\n- plan.pdf")]
+
+
+def test_mail_with_only_html_is_read_from_it() -> None:
+    mail = "From: a@b.c\nSubject: x\nContent-Type: text/html\n\n<h1>Hi</h1><p>text</p><!-- no -->"
+    reading = read("eml", mail)
+    assert reading.sections[-1] == Section(("Hi",), (Block("text"),))
+    assert reading.notes == ("hidden text removed: 1 HTML comment",)
+
+
+def test_rtf_keeps_paragraphs_and_tables() -> None:
+    body = (
+        r"{\rtf1\ansi{\info{\title Rates}}First \b line\b0\par K\'f6ln \u8364?\par"
+        r"\trowd\cellx1\cellx2 A\cell B\cell\row\trowd\cellx1\cellx2 1\cell 2\cell\row\pard Last\par}"
+    )
+    reading = read("rtf", body)
+    assert reading.title == "Rates"
+    assert [block.text for block in blocks(reading)] == [
+        "First line",
+        "Köln €",
+        "| A | B |\n| --- | --- |\n| 1 | 2 |",
+        "Last",
+    ]
