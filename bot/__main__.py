@@ -5,6 +5,7 @@ Exit 0 done, 1 the thing asked for failed, 2 wrong use or configuration.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -16,6 +17,12 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.umask(0o077)
+    # Questions are UTF-8 whatever the locale says; bytes that are not become replacement signs.
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
     import click
 
@@ -26,24 +33,31 @@ def main() -> None:
 
     try:
         root(standalone_mode=False)
+        # A pipe that broke is noticed here, where it can still be answered for.
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        name = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "groundling"
+        click.echo(f"{name}: {_one_line(error.format_message())}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         # The reader of our output has gone; what it wanted it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (BotError, KnowledgeError, ModelError) as error:
-        click.echo(f"groundling: {error}", err=True)
+        click.echo(f"groundling: {_one_line(str(error))}", err=True)
         sys.exit(2 if isinstance(error, WrongUse) else 1)
     except OSError as error:
         click.echo(f"groundling: {_explain(error)}", err=True)
         sys.exit(1)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _explain(error: OSError) -> str:

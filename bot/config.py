@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -29,20 +29,32 @@ class _Section(BaseModel):
 class BotSection(_Section):
     """How the bot speaks."""
 
-    name: str = "Groundling"
-    persona: str = Field(default="", max_length=400)
+    name: str = Field(default="Groundling", description="The name it gives itself.")
+    persona: str = Field(
+        default="", max_length=400, description="One or two sentences about the tone, told to the model."
+    )
 
 
 class SourceSection(_Section):
-    """One place that documents come from. Paths are relative to the configuration file."""
+    """One place that documents come from."""
 
-    name: Name
-    kind: Literal["folder"]
-    path: str
-    collection: Name = "main"
-    include: tuple[str, ...] = ("**",)
-    exclude: tuple[str, ...] = ()
-    url: str | None = Field(default=None, description='address of a document, "{path}" stands for its path')
+    name: Name = Field(description="Your name for it; its documents' ids begin with it.")
+    kind: Literal["folder"] = Field(description="What it is.")
+    path: str = Field(min_length=1, description="The folder; everything below it is read.")
+    collection: Name = Field(default="main", description="The collection that its documents belong to.")
+    include: tuple[str, ...] = Field(
+        default=("**",), description="Only files that match one of these patterns, as in .gitignore."
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        description="Not the files that match one of these patterns.",
+        examples=[["drafts/", "*.tmp"]],
+    )
+    url: str | None = Field(
+        default=None,
+        description='The address of a document; "{path}" stands for its path.',
+        examples=["https://wiki.example.org/{path}"],
+    )
 
     @field_validator("include", "exclude", mode="before")
     @classmethod
@@ -53,53 +65,106 @@ class SourceSection(_Section):
 class CollectionSection(_Section):
     """What is particular to one collection of documents."""
 
-    name: Name
-    refuse_below: float | None = Field(default=None, ge=0, le=1)
+    name: Name = Field(description="The collection, as the sources name it.")
+    refuse_below: float | None = Field(
+        default=None, ge=0, le=1, description="As in [retrieval], for this collection.", examples=[0.5]
+    )
 
 
 class RetrievalSection(_Section):
     """How passages are found."""
 
-    passages: int = Field(default=5, ge=1, le=20)
-    per_document: int = Field(default=3, ge=1, le=20)
-    reranker: str | None = None
-    refuse_below: float | None = Field(default=None, ge=0, le=1)
+    passages: int = Field(default=5, ge=1, le=20, description="How many passages an answer is made from.")
+    per_document: int = Field(default=3, ge=1, le=20, description="How many of them one document may give.")
+    reranker: str | None = Field(
+        default=None,
+        description="Folder of a cross-encoder that puts the passages in order; none without it.",
+        examples=["/srv/models/reranker"],
+    )
+    refuse_below: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How sure the search must be of an answer; higher refuses more. Without it a calibrated value.",
+        examples=[0.5],
+    )
 
 
 class ModelSection(_Section):
-    """The language model. Without `path` it is the one chosen by `models use`, or the one that is shipped."""
+    """The language model that writes the answers."""
 
-    kind: Literal["gguf", "none"] = "gguf"
-    path: str | None = None
-    context_tokens: int = Field(default=4096, ge=512)
-    max_answer_tokens: int = Field(default=160, ge=16, le=4096)
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    seed: int = 0
-    threads: int | None = Field(default=None, ge=1)
-    gpu_layers: int | Literal["auto"] = "auto"
-    kv_type: Literal["f16", "q8_0"] = "f16"
-    deadline_s: float = Field(default=120.0, gt=0)
+    kind: Literal["gguf", "none"] = Field(
+        default="gguf", description='"none" answers in the documents\' own words, without a model.'
+    )
+    path: str | None = Field(
+        default=None,
+        description="A GGUF file; without it the one chosen by `models use`, else the one that is shipped.",
+        examples=["/srv/models/model.gguf"],
+    )
+    context_tokens: int = Field(
+        default=4096, ge=512, description="How much text it sees at once; at most what it was trained for."
+    )
+    max_answer_tokens: int = Field(
+        default=160, ge=16, le=4096, description="The longest answer, in tokens (about 0.7 words each)."
+    )
+    temperature: float = Field(
+        default=0.0, ge=0, le=2, description="0 always takes the likeliest word, so answers repeat exactly."
+    )
+    seed: int = Field(default=0, description="Start of the chance, where the temperature is above 0.")
+    threads: int | None = Field(
+        default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
+    )
+    gpu_layers: int | Literal["auto"] = Field(
+        default="auto", description='Layers on the GPU; "auto" takes what fits its memory, -1 takes all.'
+    )
+    kv_type: Literal["f16", "q8_0"] = Field(
+        default="f16", description='How the context is kept; "q8_0" takes half the memory.'
+    )
+    deadline_s: float = Field(default=120.0, gt=0, description="Seconds that an answer may take.")
 
 
 class EmbeddingSection(_Section):
-    """The embedding model: a local folder, or a hub id when `download` allows it; without it the shipped one."""
+    """The model that turns text into vectors."""
 
-    model: str | None = None
-    query_prompt: str = ""
-    document_prompt: str = ""
-    download: bool = False
-    batch: int = Field(default=32, ge=1, le=1024)
-    threads: int | None = Field(default=None, ge=1)
+    model: str | None = Field(
+        default=None,
+        description="A local folder, or a hub id where `download` allows it; without it the one that is shipped.",
+        examples=["/srv/models/embedder"],
+    )
+    query_prompt: str | None = Field(
+        default=None,
+        description="Put before each question; without it what the model itself names.",
+        examples=["query: "],
+    )
+    document_prompt: str | None = Field(
+        default=None,
+        description="Put before each piece of a document; without it what the model itself names.",
+        examples=["passage: "],
+    )
+    download: bool = Field(default=False, description="Whether the model may be fetched from the hub.")
+    batch: int = Field(default=32, ge=1, le=1024, description="How many texts are embedded at once.")
+    threads: int | None = Field(
+        default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
+    )
 
 
 class LimitsSection(_Section):
     """What one file, one question and one sync may cost."""
 
-    file_mb: int = Field(default=64, ge=1)
-    file_seconds: float = Field(default=30.0, gt=0)
-    file_memory_mb: int = Field(default=1024, ge=128)
-    question_characters: int = Field(default=4000, ge=100)
-    removed_share: float = Field(default=0.5, gt=0, le=1)
+    file_mb: int = Field(default=64, ge=1, description="The largest file that is read, in MB.")
+    file_seconds: float = Field(
+        default=30.0, gt=0, description="Processor seconds that reading a file may take."
+    )
+    file_memory_mb: int = Field(
+        default=1024, ge=128, description="Memory that reading a file may take, in MB."
+    )
+    question_characters: int = Field(default=4000, ge=100, description="The longest question, in characters.")
+    removed_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A sync that would remove a larger share of a source's documents holds back.",
+    )
 
 
 class Config(_Section):
@@ -133,11 +198,13 @@ class Config(_Section):
 def load(path: Path) -> Config:
     """Reads and checks `path`; raises `ConfigError` with one line that names the key and the mend."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; make one with: groundling init") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {_first_line(error)}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     return parse(text, str(path))
 
 
@@ -145,16 +212,28 @@ def parse(text: str, origin: str) -> Config:
     """The configuration in `text`; `origin` names it in errors."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{origin} is not valid TOML: {_first_line(error)}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{origin} is not valid TOML: {_one_line(str(error))}") from None
     try:
         return Config.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {_explain(error, table)}") from None
+        raise ConfigError(_one_line(f"{origin}: {_explain(error)}")) from None
 
 
-def _explain(error: ValidationError, table: dict[str, Any]) -> str:
-    first = error.errors(include_url=False)[0]
+def sections() -> dict[str, type[BaseModel]]:
+    """Every section by its name, in the order of the file; those of `LISTED` are written [[name]]."""
+    found = {name: _section_of(field) for name, field in Config.model_fields.items()}
+    return {name: section for name, section in found.items() if section is not None}
+
+
+LISTED = ("source", "collection")
+"""The sections that may stand more than once."""
+
+
+def _explain(error: ValidationError) -> str:
+    # A misspelt key is the cause of the key that is missing, so it is told first.
+    problems = error.errors(include_url=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     where = first["loc"]
     key = _dotted(where)
     match first["type"]:
@@ -167,30 +246,64 @@ def _explain(error: ValidationError, table: dict[str, Any]) -> str:
             return f"{key!r} is missing; add it"
         case "value_error":
             return str(first["ctx"]["error"])
+        case "string_pattern_mismatch":
+            shape = "letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+            return f"{key} = {_shown(first['input'])}: it may hold {shape}"
+        case "tuple_type" | "model_type" if str(where[-1]) in Config.model_fields or isinstance(
+            where[-1], int
+        ):
+            brackets = f"[[{where[0]}]]" if where[0] in LISTED else f"[{where[0]}]"
+            return f"{key!r} is a section; write it as {brackets} with its keys below"
         case _:
-            return f"{key} = {_shown(first['input'])}: {first['msg'][0].lower()}{first['msg'][1:]}"
+            said = [problem["msg"] for problem in problems if _dotted(problem["loc"]) == key]
+            expected = " or ".join(dict.fromkeys(_plain(message) for message in said))
+            return f"{key} = {_shown(first['input'])}: it should {expected}"
+
+
+_PLAIN = {
+    "a valid string": "text in quotes",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid tuple": "a list in [brackets]",
+}
+
+
+def _plain(message: str) -> str:
+    """Pydantic's "Input should be ..." as what comes after "it should"."""
+    wanted = message.partition(" should ")[2] or f"not be so ({message})"
+    return "be " + _PLAIN[wanted.removeprefix("be ")] if wanted.removeprefix("be ") in _PLAIN else wanted
 
 
 def _known_keys(where: tuple[int | str, ...]) -> set[str]:
     model: type[BaseModel] = Config
     for part in where:
         if isinstance(part, str):
-            model = _section_of(model.model_fields[part])
+            model = _section_of(model.model_fields.get(part)) or model
     return set(model.model_fields)
 
 
-def _section_of(field: FieldInfo) -> type[BaseModel]:
-    kind = field.annotation
+def _section_of(field: FieldInfo | None) -> type[BaseModel] | None:
+    """The section that a key holds, None for a plain value."""
+    kind = field.annotation if field else None
     for option in (kind, *get_args(kind)):
         if isinstance(option, type) and issubclass(option, BaseModel):
             return option
-    raise TypeError(f"{kind} holds no section")
+    return None
 
 
 def _dotted(where: tuple[int | str, ...]) -> str:
+    """The place of a key in the words of the file: "source[2].path"."""
     out = ""
+    inside: type[BaseModel] | None = Config
     for part in where:
-        out += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if out else str(part)
+        if isinstance(part, int):
+            out += f"[{part + 1}]"
+        elif inside is None:
+            break  # the validator's name for a branch of a union
+        else:
+            out += f".{part}" if out else part
+            inside = _section_of(inside.model_fields.get(part))
     return out
 
 
@@ -199,6 +312,5 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _first_line(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).splitlines()[0]
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

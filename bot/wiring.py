@@ -71,6 +71,11 @@ class Project:
     ) -> None:
         self._open.close()
 
+    @property
+    def has_catalogue(self) -> bool:
+        """Whether anything was ever synced here; asking does not make the data folder."""
+        return (self.data / "groundling.sqlite").exists()
+
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         from knowledge.catalogue import Catalogue
@@ -138,7 +143,7 @@ class Project:
 
     @functools.cached_property
     def retriever(self) -> Retriever:
-        from knowledge.retrieval import Retriever, RetrievalSettings
+        from knowledge.retrieval import RetrievalSettings, Retriever
 
         section = self.config.retrieval
         reranker = None

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import as_json, check_names, readable_options, with_project, write_json
+from bot.cli.options import (
+    Words,
+    as_json,
+    check_names,
+    check_question,
+    readable_options,
+    with_project,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from bot.assistant import Assistant
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("question")
+@click.argument("question", type=Words())
 @readable_options
 @as_json
 @with_project
@@ -26,12 +34,10 @@ def ask(
     project: Project, question: str, *, collections: tuple[str, ...], sources: tuple[str, ...], json_: bool
 ) -> None:
     """Answer QUESTION from the documents; "-" reads questions from standard input, one a line."""
-    from bot.errors import WrongUse
-
     check_names(project, "collection", collections)
     check_names(project, "source", sources)
-    if question != "-" and not question.strip():
-        raise WrongUse("the question is empty; write it in quotes after `ask`")
+    if question != "-":
+        check_question(project, question)
     asyncio.run(_ask(project, question, readable(collections, sources), json_=json_))
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -60,10 +62,45 @@ def readable_options(command: Callable[P, R]) -> Callable[P, R]:
     return command
 
 
+class Words(click.ParamType[str]):
+    """Text out of the command line; bytes of it that are not UTF-8 become replacement signs."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        return os.fsencode(value).decode("utf-8", "replace")
+
+
 def write_json(value: object) -> None:
     """One JSON value and a line end on standard output, flushed, so that a reader of lines gets it at once."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    text = json.dumps(plain(value), ensure_ascii=not _writes_unicode(sys.stdout.encoding))
+    # A lone surrogate has no UTF-8, but JSON can name it.
+    sys.stdout.write(re.sub("[\ud800-\udfff]", lambda sign: f"\\u{ord(sign[0]):04x}", text) + "\n")
     sys.stdout.flush()
+
+
+def _writes_unicode(encoding: str) -> bool:
+    return encoding.lower().replace("-", "").startswith("utf")
+
+
+def shown(text: str) -> str:
+    """`text` on one line, without signs that could move a terminal's cursor or change its colours."""
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else "�" for sign in text)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """Lines of a table, numbers to the right; nothing without rows."""
+    if not rows:
+        return
+    cells = [list(heads), *([shown(str(value)) for value in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
+    right = [all(isinstance(row[place], int) for row in rows) for place in range(len(heads))]
+    for row in cells:
+        padded = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        ]
+        yield "  ".join(padded).rstrip()
 
 
 def plain(value: object) -> object:
@@ -76,7 +113,7 @@ def plain(value: object) -> object:
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def check_names(project: Project, kind: str, names: tuple[str, ...]) -> None:
@@ -91,3 +128,17 @@ def check_names(project: Project, kind: str, names: tuple[str, ...]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
             raise WrongUse(f"no {kind} is called {name!r}; {hint}")
+
+
+def check_question(project: Project, text: str) -> None:
+    """Refuses a question that is empty or longer than the configuration allows."""
+    from bot.errors import WrongUse
+
+    most = project.config.limits.question_characters
+    if not text.strip():
+        raise WrongUse("the question is empty; write it in quotes after the command")
+    if len(text) > most:
+        raise WrongUse(
+            f"the question has {len(text):,} characters, at most {most:,} are read; "
+            "shorten it, or raise [limits] question_characters"
+        )

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import as_json, check_names, readable_options, with_project, write_json
+from bot.cli.options import (
+    Words,
+    as_json,
+    check_names,
+    check_question,
+    readable_options,
+    shown,
+    with_project,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from bot.wiring import Project
 
 
 @click.command()
-@click.argument("query")
+@click.argument("query", type=Words())
 @click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="How many passages.")
 @click.option(
     "--mode",
@@ -43,6 +52,7 @@ def search(
 
     check_names(project, "collection", collections)
     check_names(project, "source", sources)
+    check_question(project, query)
     retriever = project.retriever
     began = time.monotonic()
     found = retriever.search(query, limit=limit, mode=mode, readable=readable(collections, sources))  # type: ignore[arg-type]
@@ -52,8 +62,8 @@ def search(
         write_json({"query": query, "mode": mode, "passages": rows, "timings": {"retrieve_ms": took}})
         return
     for number, passage in enumerate(found, 1):
-        where = " › ".join(part for part in (passage.title, passage.chunk.location) if part)
-        click.echo(click.style(f"[{number}] {where}", bold=True) + f"  ({passage.chunk.document_id})")
-        click.echo("    " + "\n    ".join(passage.chunk.text.splitlines()) + "\n")
+        where = shown(" › ".join(part for part in (passage.title, passage.chunk.location) if part))
+        click.echo(click.style(f"[{number}] {where}", bold=True) + f"  ({shown(passage.chunk.document_id)})")
+        click.echo("    " + "\n    ".join(shown(line) for line in passage.chunk.text.splitlines()) + "\n")
     if not found:
         click.echo("Nothing found.")
