@@ -23,7 +23,7 @@ from models.weights import bundled_path
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = (Turn("system", "You answer from the text."), Turn("user", "Count from one to one hundred."))
-LONG = (QUESTION[0], Turn("user", "The office opens at nine. " * 400))
+LONG = (QUESTION[0], Turn("user", "The office opens at nine. " * 200))
 
 
 def weights() -> Path:
@@ -182,21 +182,21 @@ def test_control_tokens_in_a_document_stay_text() -> None:
 
 
 def test_reused_prefix_gives_the_same_answer_as_a_fresh_reading() -> None:
-    system = Turn("system", "You answer from the text. " * 12)
+    system = Turn("system", "You answer from the text. " * 10)
     one = (system, Turn("user", "The office opens at nine. When does the office open?"))
-    other = (system, Turn("user", "Sick leave lasts ten days. How long does sick leave last? " * 20))
+    other = (system, Turn("user", "Sick leave lasts ten days. How long does sick leave last? " * 6))
 
     async def warm(model: LocalModel) -> tuple[list[Delta], list[Delta]]:
         await answer(model, one)
-        return await answer(model, other, max_tokens=24), await answer(model, one, max_tokens=24)
+        return await answer(model, other, max_tokens=10), await answer(model, one, max_tokens=10)
 
     async def fresh(model: LocalModel) -> list[Delta]:
-        return await answer(model, other, max_tokens=24)
+        return await answer(model, other, max_tokens=10)
 
     reused, again = with_model(warm)
     read = with_model(fresh)
-    assert reused[-1].reused_tokens > 50
-    assert again[-1].reused_tokens > 50
+    assert reused[-1].reused_tokens > 40
+    assert again[-1].reused_tokens > 40
     assert read[-1].reused_tokens == 0
     assert text_of(reused) == text_of(read)
 
@@ -290,3 +290,15 @@ def test_parent_that_was_busy_itself_does_not_blame_the_child() -> None:
         return await task
 
     assert with_model(use, EngineSettings(silence_s=2.0))[-1].finished is not None
+
+
+def test_child_is_not_told_the_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+
+    async def use(model: LocalModel) -> bytes:
+        await model.start()
+        return (Path("/proc") / str(model.pid) / "environ").read_bytes()
+
+    environment = with_model(use)
+    assert b"OMP_WAIT_POLICY=passive" in environment
+    assert b"xoxb-secret" not in environment

@@ -33,6 +33,10 @@ from models.errors import BrokenWeights, ModelUnavailable
 
 LOG_BYTES = 16_384  # of the child's log, the newest
 LOOK_SECONDS = 0.25  # between two looks of the watchdog
+_PASSED = tuple(
+    "PATH HOME TMPDIR LANG LC_ LD_ PYTHON OMP_ GOMP_ KMP_ GGML_ LLAMA_ CUDA_ NVIDIA_ HIP_ ROCR_ HSA_ VK_ "
+    "SYCL_ ONEAPI_ ZE_".split()
+)
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from models.engine.child import main; main(int(sys.argv[2]))"
 
@@ -49,9 +53,7 @@ async def spawn(plan: EnginePlan, settings: EngineSettings) -> Child:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Threads that wait spinning starve each other when the cores have other work: with two busy
-        # cores 30 tokens took 31 s spinning and 1 s sleeping.
-        env={"OMP_WAIT_POLICY": "passive", **os.environ},
+        env=_environment(),
     )
     child = Child(process, Path(plan.path).name, settings)
     try:
@@ -60,6 +62,16 @@ async def spawn(plan: EnginePlan, settings: EngineSettings) -> Child:
         await child.end()
         raise
     return child
+
+
+def _environment() -> dict[str, str]:
+    """What llama.cpp, Python and GPU drivers may need, and none of the tokens of chat platforms.
+
+    Threads that wait spinning starve each other when the cores have other work: with both cores busy, 30
+    tokens took 31 s spinning and 1 s sleeping.
+    """
+    passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
+    return {"OMP_WAIT_POLICY": "passive", **passed}
 
 
 class Child:
