@@ -223,7 +223,7 @@ def test_request_that_waits_is_counted_and_ended_by_its_own_deadline() -> None:
         await asyncio.gather(busy, return_exceptions=True)
         return late, counted, still_busy
 
-    late, counted, still_busy = with_model(use)
+    late, counted, still_busy = with_model(use, EngineSettings(batch_tokens=32))
     assert [delta.finished for delta in late] == ["deadline"]
     assert counted > 0
     assert still_busy

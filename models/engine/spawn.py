@@ -33,9 +33,9 @@ from models.errors import BrokenWeights, ModelUnavailable
 
 LOG_BYTES = 16_384  # of the child's log, the newest
 LOOK_SECONDS = 0.25  # between two looks of the watchdog
-_PASSED = tuple(
-    "PATH HOME TMPDIR LANG LC_ LD_ PYTHON OMP_ GOMP_ KMP_ GGML_ LLAMA_ CUDA_ NVIDIA_ HIP_ ROCR_ HSA_ VK_ "
-    "SYCL_ ONEAPI_ ZE_".split()
+_PASSED = (
+    *("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_", "PYTHON", "OMP_", "GOMP_", "KMP_", "GGML_", "LLAMA_"),
+    *("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "VK_", "SYCL_", "ONEAPI_", "ZE_"),
 )
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from models.engine.child import main; main(int(sys.argv[2]))"
@@ -194,7 +194,11 @@ class Child:
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._log.decode("utf-8", "replace").splitlines()]
-        telling = [line for line in lines if "ASSERT" in line or "rror" in line]
+        telling = [
+            line
+            for line in lines
+            if ("ASSERT" in line or "rror" in line) and not line.startswith("Fatal Python error")
+        ]
         return telling[-1][:200] if telling else ""
 
     async def _keep_log(self) -> None:
