@@ -95,12 +95,16 @@ def _upgrade(connection: Connection) -> None:
     # Imported here: most openings have nothing to migrate.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseUnusable(f"the database cannot be brought to the newest schema: {error}") from error
 
 
 def _revision(connection: Connection) -> str | None:

@@ -10,16 +10,23 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from knowledge.errors import IndexDamaged, IndexMissing
+from knowledge.index_errors import index_errors
+
+T = TypeVar("T")
 
 CURRENT = "current.json"
 CHECKSUMS = "checksums.json"
+_TRIES = 3
 TABLE_SUFFIX = ".lance"
+_NUMBERED = re.compile(r"chunks_\d+")
 _HINT = "latest_version_hint.json"
 _MANIFEST_END = b"LANC"
 
@@ -94,6 +101,12 @@ def table_names(folder: Path) -> list[str]:
     return sorted(entry.name[: -len(TABLE_SUFFIX)] for entry in folder.glob(f"*{TABLE_SUFFIX}"))
 
 
+def next_table(folder: Path) -> str:
+    """A name that no table in the folder has, nor had: "chunks_000007"."""
+    numbers = [int(name.rpartition("_")[2]) for name in table_names(folder) if _NUMBERED.fullmatch(name)]
+    return f"chunks_{max(numbers, default=0) + 1:06}"
+
+
 def remove_other_tables(folder: Path, keep: str) -> None:
     """Takes every table but `keep` off the disk."""
     for name in table_names(folder):
@@ -143,6 +156,19 @@ def missing_files(folder: Path) -> list[str]:
     """Recorded files that are gone or empty; cheap."""
     names = sorted(_read_checksums(folder))
     return [f"index file {name} is missing" for name in names if not _has_content(folder / name)]
+
+
+def while_it_changes(folder: Path, run: Callable[[], T]) -> T:
+    """`run`, again when a writer has taken the state away that it was looking at."""
+    for _ in range(_TRIES):
+        before = stamp(folder)
+        try:
+            with index_errors():
+                return run()
+        except IndexDamaged:
+            if stamp(folder) == before:
+                raise
+    raise IndexDamaged("the index changes faster than it can be read; try again")
 
 
 @contextlib.contextmanager

@@ -41,8 +41,6 @@ _IDS_A_FILTER = 500
 _ROWS_OUTSIDE_INDEX = 2000
 _FRAGMENTS = 20
 _QUERY_CHARACTERS = 4000
-_TRIES = 3
-_TABLE = "chunks"
 _WORDS = "words"
 _NEAREST = "nearest"
 
@@ -72,19 +70,26 @@ class LanceStore:
     @classmethod
     def open(cls, folder: Path) -> LanceStore:
         """The published index, or the last good version of it. Raises `IndexMissing`, `IndexDamaged`."""
-        return _while_it_changes(folder, lambda: cls(folder, index_folder.published(folder), published=True))
+        return index_folder.while_it_changes(
+            folder, lambda: cls(folder, index_folder.published(folder), published=True)
+        )
 
     @classmethod
-    def create(cls, folder: Path, dimensions: int, *, publish: bool = True) -> LanceStore:
-        """A new empty index. Unpublished, it is built beside the one that readers go on seeing."""
+    def create(cls, folder: Path, dimensions: int, *, publish: bool = True, after: int = 0) -> LanceStore:
+        """A new empty index, its version above `after` and above that of the index that is there.
+
+        Unpublished, it is built beside the one that readers go on seeing.
+        """
         with index_folder.private_files():
             folder.mkdir(parents=True, exist_ok=True)
+            name = index_folder.next_table(folder)
             try:
                 before = index_folder.read_current(folder)
             except ValueError:
                 before = None
             index_folder.remove_other_tables(folder, before.table if before else "")
-            current = _new_table(folder, before, dimensions)
+            current = _new_table(folder, name, dimensions)
+            current = replace(current, base=max(after, before.index_version if before else 0))
         store = cls(folder, current, published=publish)
         if publish:
             store._publish(current)
@@ -98,6 +103,13 @@ class LanceStore:
     def version(self) -> int:
         self._refresh()
         return self._current.index_version
+
+    @property
+    def untidy(self) -> bool:
+        """Whether a writer that died left something beside the published state; `purge` takes it away."""
+        if index_folder.table_names(self._folder) != [self._current.table]:
+            return True
+        return len(self._tables_with_vectors()) > 1
 
     @property
     def dimensions(self) -> int:
@@ -199,9 +211,9 @@ class LanceStore:
             return [*problems, str(error)]
 
     def purge(self) -> int:
-        before = self._current
         with self._writing() as table, index_errors():
-            current = _new_table(self._folder, before, self.dimensions)
+            current = _new_table(self._folder, index_folder.next_table(self._folder), self.dimensions)
+            current = replace(current, base=self._current.index_version)
             copy = self._database.open_table(current.table)
             if table.count_rows():
                 copy.add(
@@ -257,7 +269,7 @@ class LanceStore:
         self._stamp = index_folder.stamp(self._folder)
 
     def _read(self, run: Callable[[Table], T]) -> T:
-        return _while_it_changes(self._folder, lambda: run(self._refresh()))
+        return index_folder.while_it_changes(self._folder, lambda: run(self._refresh()))
 
     def _refresh(self) -> Table:
         with self._lock:
@@ -296,25 +308,10 @@ class LanceStore:
             return [self._table] if head.version == self._current.version else [self._table, head]
 
 
-def _while_it_changes(folder: Path, run: Callable[[], T]) -> T:
-    """`run`, again when a writer took the state away that it was looking at."""
-    for _ in range(_TRIES):
-        stamp = index_folder.stamp(folder)
-        try:
-            with index_errors():
-                return run()
-        except IndexDamaged:
-            if index_folder.stamp(folder) == stamp:
-                raise
-    raise IndexDamaged("the index changes faster than it can be read; try again")
-
-
-def _new_table(folder: Path, before: Current | None, dimensions: int) -> Current:
-    number = 1 + max((int(name.rpartition("_")[2]) for name in index_folder.table_names(folder)), default=0)
-    name = f"{_TABLE}_{number:06}"
+def _new_table(folder: Path, name: str, dimensions: int) -> Current:
     with index_errors():
         table = lancedb.connect(folder).create_table(name, schema=lance_rows.schema(dimensions))
-        return Current(name, table.version, before.index_version if before else 0, (table.version,))
+        return Current(name, table.version, 0, (table.version,))
 
 
 def _delete(table: Table, source: str, documents: Sequence[str]) -> None:

@@ -298,6 +298,33 @@ def unavailable(source: str, error: SourceUnavailable) -> SourceReport:
     return SourceReport(name=source, held_back=str(error), unavailable=True)
 
 
+def rehearse(source: Source, plan: Plan) -> SourceReport:
+    """What a sync would do, told from the bodies' hashes; nothing is parsed, embedded or changed."""
+    started = time.monotonic()
+    added = changed = 0
+    failed = [(failure.document_id, failure.reason) for failure in plan.failures]
+    for entry in plan.read:
+        key = document_id(plan.source, entry.path)
+        try:
+            content_hash = hashlib.sha256(source.read(entry)).hexdigest()
+        except Unreadable as error:
+            failed.append((key, error.reason))
+            continue
+        added += key not in plan.known
+        changed += key in plan.known and plan.known[key].content_hash != content_hash
+    return SourceReport(
+        name=plan.source,
+        added=added,
+        changed=changed,
+        removed=len(plan.removed),
+        unchanged=plan.unchanged + len(plan.read) - added - changed - (len(failed) - len(plan.failures)),
+        chunks_removed=sum(plan.known[key].chunks for key in plan.removed if key in plan.known),
+        seconds=time.monotonic() - started,
+        failed=tuple(failed),
+        held_back=plan.held_back,
+    )
+
+
 def forget_source(source: str, *, catalogue: Catalogue, store: Store) -> SourceReport:
     """Takes a source with all its documents out of index and catalogue."""
     started = time.monotonic()

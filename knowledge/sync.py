@@ -21,6 +21,7 @@ from knowledge.source_sync import (
     SourceReport,
     SourceSync,
     forget_source,
+    rehearse,
     unavailable,
 )
 from knowledge.sources.source import Source
@@ -96,6 +97,7 @@ class Sync:
         """
         with only_writer(self._data):
             start = self._start(rebuild=rebuild)
+            untidy = start.store.untidy
             chosen = [source for source in sources if only is None or start.mending or source.name in only]
             reports = [self._source(source, start, must=rebuild) for source in chosen]
             if only is None or start.mending:
@@ -103,7 +105,7 @@ class Sync:
             store = start.store
             if start.beside:
                 store.activate()
-            elif any(report.chunks_removed for report in reports):
+            elif untidy or any(report.chunks_removed for report in reports):
                 store.purge()
             if not start.mending or self._all_mended(reports):
                 self._level(store)
@@ -115,6 +117,25 @@ class Sync:
                 chunks=store.count(),
                 notes=(*start.notes, *store.notes),
             )
+
+    def dry_run(self, sources: Sequence[Source], *, only: Collection[str] | None = None) -> SyncReport:
+        """What `run` would do, without doing it; needs no lock and no index."""
+        state = self._catalogue.index()
+        reports = []
+        for source in sources:
+            if only is None or source.name in only:
+                try:
+                    todo = plan(source, self._catalogue, again=(), strays=(), rules=self._rules)
+                    reports.append(rehearse(source, todo))
+                except SourceUnavailable as error:
+                    reports.append(unavailable(source.name, error))
+        documents = self._catalogue.documents()
+        return SyncReport(
+            sources=tuple(reports),
+            index_version=state.version if state else 0,
+            documents=len(documents),
+            chunks=sum(document.chunks for document in documents),
+        )
 
     def _all_mended(self, reports: Sequence[SourceReport]) -> bool:
         """Whether no source that has known documents was left out."""
@@ -137,7 +158,8 @@ class Sync:
         try:
             store = LanceStore.open(folder)
         except IndexMissing:
-            store = LanceStore.create(folder, self._embedder.dimensions)
+            after = state.version if state else 0
+            store = LanceStore.create(folder, self._embedder.dimensions, after=after)
             self._level(store)
             return _Start(store, None, (), beside=False, notes=())
         except IndexDamaged as error:
@@ -160,7 +182,9 @@ class Sync:
         return _Start(store, again, strays, beside=False, notes=())
 
     def _anew(self, notes: tuple[str, ...]) -> _Start:
-        store = LanceStore.create(self._data / INDEX, self._embedder.dimensions, publish=False)
+        state = self._catalogue.index()
+        after = state.version if state else 0
+        store = LanceStore.create(self._data / INDEX, self._embedder.dimensions, publish=False, after=after)
         return _Start(store, None, (), beside=True, notes=notes)
 
     def _made_by_another(self, state: IndexState) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from knowledge.catalogue import Catalogue, Failure, KnownDocument
 from knowledge.sources.source import Entry, Source
@@ -70,6 +71,7 @@ def plan(
     read: list[Entry] = []
     failures: list[Failure] = []
     forced: set[str] = set()
+    unchanged = 0
     for key, entry in listed.items():
         before = known.get(key)
         if again is None or key in again:
@@ -79,7 +81,13 @@ def plan(
             failures.append(failure)
         elif before is None or before.fingerprint != entry.fingerprint or key in failed:
             read.append(entry)
+        else:
+            unchanged += 1
     unlisted = source.unlisted()
+    failures += [
+        Failure(document_id(source.name, path), source.name, "", reason, 0, datetime.now(UTC))
+        for path, reason in sorted(unlisted.items())
+    ]
     missing = [key for key in known if key not in listed and not _below(known[key].path, unlisted)]
     held_back = _too_many(missing, known, rules)
     mine = [key for key in strays if key.startswith(f"{source.name}:")]
@@ -90,7 +98,7 @@ def plan(
         again=forced,
         removed=[*mine, *([] if held_back else missing)],
         failures=failures,
-        unchanged=len(listed) - len(read) - len(failures),
+        unchanged=unchanged,
         held_back=held_back,
     )
 

@@ -166,14 +166,15 @@ def _open_inner(folder: int, name: str, flags: int) -> int:
 
 def _read_regular(folder: int, name: str) -> bytes:
     descriptor = _open_inner(folder, name, _FILE)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unreadable("is not a regular file")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             body = file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise Unreadable(f"cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(body) > MAX_FILE_BYTES:
         raise Unreadable(f"larger than {MAX_FILE_BYTES // 2**20} MB")
     return body

@@ -1,0 +1,120 @@
+"""The database: how it is set up, migrated, and what it refuses."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+import knowledge.catalogue
+from knowledge.database import Database, metadata, newest_revision
+from knowledge.errors import Busy, DatabaseUnusable
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data 1%" / "groundling.sqlite"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database.open(path)
+    yield database
+    database.close()
+
+
+def test_connections_are_durable_and_keep_references_whole(database: Database) -> None:
+    with database.reading() as connection:
+        found = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+def test_files_are_for_their_owner_alone(database: Database, path: Path) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE x (y TEXT)"))
+    files = list(path.parent.iterdir())
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_migrations_make_the_tables_that_the_code_declares(database: Database) -> None:
+    assert knowledge.catalogue.metadata is metadata
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        missing = list(compare_metadata(context, metadata))
+    assert [difference for difference in missing if difference[0] != "remove_table"] == []
+
+
+def test_opening_again_changes_nothing(database: Database, path: Path) -> None:
+    database.close()
+    again = Database.open(path)
+    assert again.check() == []
+    again.close()
+    assert not list(path.parent.glob("*.before-*"))
+
+
+def test_newer_database_is_refused_and_untouched(database: Database, path: Path) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(DatabaseUnusable, match="newer program"):
+        Database.open(path)
+
+
+def test_older_database_is_copied_before_it_is_migrated(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as old:
+        old.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        old.execute("INSERT INTO alembic_version VALUES ('0000')")
+    old.close()
+    with pytest.raises(DatabaseUnusable, match="0000"):
+        Database.open(path)
+    assert path.with_name(f"{path.name}.before-{newest_revision()}").is_file()
+
+
+def test_file_that_is_no_database_is_refused_in_one_line(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(DatabaseUnusable, match="cannot be used"):
+        Database.open(path)
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DatabaseUnusable, match="file"):
+        Database.open(tmp_path / "file" / "groundling.sqlite")
+
+
+def test_half_a_transaction_is_nothing(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE x (y TEXT)"))
+
+    def die_half_way() -> None:
+        with database.transaction() as connection:
+            connection.execute(text("INSERT INTO x VALUES ('half')"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        die_half_way()
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM x")).scalar() == 0
+
+
+def test_database_held_by_another_is_busy(database: Database, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with database.reading() as connection:
+        connection.execute(text("PRAGMA busy_timeout = 1"))
+    with pytest.raises(Busy), database.transaction() as connection:
+        connection.execute(text("CREATE TABLE x (y TEXT)"))
+    other.close()

@@ -1,0 +1,478 @@
+"""Sync: what changes, what stays, and what survives being interrupted."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from knowledge.catalogue import Catalogue
+from knowledge.database import Database
+from knowledge.documents import Block, Chunk, Document, Reading, Section
+from knowledge.errors import Busy, DiskFull, IndexMismatch, SourceUnavailable, Unreadable
+from knowledge.lancedb import LanceStore
+from knowledge.source_sync import SourceReport
+from knowledge.sources.memory import MemorySource
+from knowledge.store import Readable
+from knowledge.sync import INDEX, Sync, SyncReport
+from knowledge.sync_lock import only_writer
+from knowledge.sync_plan import SyncRules
+from models.embedding.embedder import Vectors
+from models.embedding.word_vectors import WordVectors
+
+ALL = Readable()
+
+
+class LineReader:
+    """Each line of a body is a paragraph; a body that starts with "broken" cannot be read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def read(self, body: bytes, *, suffix: str) -> Reading:
+        self.reads += 1
+        text = body.decode("utf-8")
+        if text.startswith("broken"):
+            raise Unreadable("is broken")
+        blocks = tuple(Block(line) for line in text.splitlines() if line)
+        return Reading(title=None, sections=(Section((), blocks),))
+
+
+class LineChunks:
+    """A chunk a paragraph."""
+
+    def __init__(self, version: str = "lines-1") -> None:
+        self.version = version
+
+    def chunk(self, document: Document) -> list[Chunk]:
+        blocks = [block for section in document.sections for block in section.blocks]
+        return [Chunk(document.id, place, (), None, block.text) for place, block in enumerate(blocks)]
+
+    def embedding_text(self, title: str, chunk: Chunk) -> str:
+        return f"{title}\n{chunk.text}"
+
+
+class CountingEmbedder(WordVectors):
+    """Remembers what it was asked to embed."""
+
+    def __init__(self, *, dimensions: int = 16) -> None:
+        super().__init__(dimensions=dimensions)
+        self.texts: list[str] = []
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        return super().embed_documents(texts)
+
+
+@dataclass
+class Bench:
+    """A data folder with everything a sync needs."""
+
+    data: Path
+    embedder: CountingEmbedder = field(default_factory=CountingEmbedder)
+    reader: LineReader = field(default_factory=LineReader)
+    chunker: LineChunks = field(default_factory=LineChunks)
+    rules: SyncRules = field(default_factory=SyncRules)
+
+    def __post_init__(self) -> None:
+        self.database = Database.open(self.data / "groundling.sqlite")
+        self.catalogue = Catalogue(self.database)
+
+    def sync(
+        self,
+        *sources: MemorySource,
+        only: set[str] | None = None,
+        rebuild: bool = False,
+        dry_run: bool = False,
+    ) -> SyncReport:
+        self.embedder.texts.clear()
+        sync = Sync(
+            self.data,
+            catalogue=self.catalogue,
+            embedder=self.embedder,
+            reader=self.reader,
+            chunker=self.chunker,
+            rules=self.rules,
+        )
+        if dry_run:
+            return sync.dry_run(sources, only=only)
+        return sync.run(sources, only=only, rebuild=rebuild)
+
+    def found(self, words: str) -> list[str]:
+        store = LanceStore.open(self.data / INDEX)
+        return sorted(hit.item.chunk.id for hit in store.search_keyword(words, limit=50, readable=ALL))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "data")
+    yield bench
+    bench.database.close()
+
+
+def pages(count: int = 20) -> dict[str, bytes]:
+    return {f"page{n:02}.md": f"Intro of page{n}\nSecond line of page{n}".encode() for n in range(count)}
+
+
+def counts(report: SourceReport) -> tuple[int, int, int, int]:
+    return report.added, report.changed, report.removed, report.unchanged
+
+
+def test_second_sync_with_nothing_changed_reads_and_embeds_nothing(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    first = bench.sync(source)
+    assert counts(first.sources[0]) == (20, 0, 0, 0)
+    assert (first.documents, first.chunks, first.sources[0].chunks_embedded) == (20, 40, 40)
+    source.reads.clear()
+    second = bench.sync(source)
+    assert counts(second.sources[0]) == (0, 0, 0, 20)
+    assert (source.reads, bench.embedder.texts, bench.reader.reads) == ([], [], 20)
+    assert second.index_version == first.index_version
+
+
+def test_edited_page_embeds_only_its_changed_chunks(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    bench.sync(source)
+    source.bodies["page03.md"] = b"Intro of page3\nA zebra crossing"
+    report = bench.sync(source).sources[0]
+    assert counts(report) == (0, 1, 0, 19)
+    assert (report.chunks_embedded, report.chunks_removed) == (1, 1)
+    assert bench.embedder.texts == ["page03\nA zebra crossing"]
+    assert bench.found("zebra") == ["wiki:page03.md#1"]
+    assert "wiki:page03.md#1" not in bench.found("page3 second")
+    assert [version.number for version in bench.catalogue.versions("wiki:page03.md")] == [1, 2]
+
+
+def test_deleted_page_is_gone_from_answers_and_from_the_disk(bench: Bench) -> None:
+    source = MemorySource("wiki", {**pages(), "secret.md": b"the canary zanzibar"})
+    bench.sync(source)
+    assert bench.found("zanzibar")
+    del source.bodies["secret.md"]
+    assert counts(bench.sync(source).sources[0]) == (0, 0, 1, 20)
+    assert bench.found("zanzibar") == []
+    assert bench.catalogue.document("wiki:secret.md") is None
+    holding = [path for path in bench.data.rglob("*") if path.is_file() and b"zanzibar" in path.read_bytes()]
+    assert holding == []
+
+
+def test_same_content_with_a_new_time_is_not_indexed_again(bench: Bench) -> None:
+    class Touched(MemorySource):
+        def entries(self):
+            for entry in super().entries():
+                yield type(entry)(entry.path, entry.fingerprint + "t", entry.suffix, entry.size, None)
+
+    bench.sync(MemorySource("wiki", pages(3)))
+    report = bench.sync(Touched("wiki", pages(3))).sources[0]
+    assert counts(report) == (0, 0, 0, 3)
+    assert bench.reader.reads == 3
+    again = Touched("wiki", pages(3))
+    bench.sync(again)
+    assert again.reads == []
+
+
+def test_file_that_fails_is_listed_and_keeps_its_last_good_version(bench: Bench) -> None:
+    source = MemorySource("wiki", {**pages(3), "bad.md": b"broken from the start", "empty.md": b"\n"})
+    report = bench.sync(source).sources[0]
+    assert report.failed == (("wiki:bad.md", "is broken"), ("wiki:empty.md", "holds no text"))
+    assert counts(report) == (3, 0, 0, 0)
+    source.bodies["page01.md"] = b"broken by an edit"
+    source.locked.add("page02.md")
+    source.bodies["page02.md"] = b"another text"
+    report = bench.sync(source).sources[0]
+    assert dict(report.failed)["wiki:page01.md"] == "is broken"
+    assert dict(report.failed)["wiki:page02.md"] == "cannot be opened"
+    assert bench.found("page1")
+    assert bench.found("page2")
+    source.bodies["page01.md"] = b"mended text"
+    source.locked.clear()
+    assert counts(bench.sync(source).sources[0]) == (0, 2, 0, 1)
+    assert bench.found("mended")
+    assert not bench.found("page1")
+
+
+def test_file_that_failed_twice_is_left_until_it_changes(bench: Bench) -> None:
+    source = MemorySource("wiki", {"bad.md": b"broken", "good.md": b"text"})
+    for _ in range(4):
+        assert dict(bench.sync(source).sources[0].failed) == {"wiki:bad.md": "is broken"}
+    assert source.reads.count("bad.md") == 2
+    source.bodies["bad.md"] = b"whole now"
+    assert counts(bench.sync(source).sources[0]) == (1, 0, 0, 1)
+
+
+def test_source_that_cannot_be_listed_keeps_everything(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    bench.sync(source)
+    source.down = "the host is down"
+    report = bench.sync(source)
+    assert report.sources[0].held_back == "the host is down"
+    assert (report.documents, report.chunks) == (20, 40)
+    assert bench.catalogue.sources()[0].held_back == "the host is down"
+    source.down = None
+    assert bench.sync(source).sources[0].held_back is None
+
+
+def test_source_that_goes_down_while_it_is_read_changes_nothing(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    bench.sync(source)
+    source.bodies = {path: body + b" new" for path, body in source.bodies.items()}
+
+    class Falling(MemorySource):
+        def read(self, entry):
+            if len(self.reads) == 7:
+                self.down = "connection lost"
+            return super().read(entry)
+
+    report = bench.sync(Falling("wiki", source.bodies))
+    assert report.sources[0].held_back == "connection lost"
+    assert report.chunks == 40
+    assert bench.found("new") == []
+    assert counts(bench.sync(source).sources[0]) == (0, 20, 0, 0)
+
+
+def test_source_that_shrinks_too_much_is_held_back_until_allowed(bench: Bench) -> None:
+    source = MemorySource("wiki", pages(30))
+    bench.sync(source)
+    source.bodies = {**dict(list(pages(30).items())[:5]), "new.md": b"brand new"}
+    report = bench.sync(source)
+    assert report.sources[0].held_back
+    assert "25 of 30" in report.sources[0].held_back
+    assert (report.sources[0].removed, report.documents) == (0, 31)
+    assert bench.found("brand") == ["wiki:new.md#0"]
+    bench.rules = SyncRules(allow_shrink=True)
+    assert counts(bench.sync(source).sources[0]) == (0, 0, 25, 6)
+
+
+def test_folder_that_cannot_be_listed_keeps_its_documents(bench: Bench) -> None:
+    source = MemorySource("wiki", {"a.md": b"one", "deep/b.md": b"two", "deeper.md": b"three"})
+    bench.sync(source)
+    source.hidden = {"deep": "permission denied"}
+    report = bench.sync(source).sources[0]
+    assert report.failed == (("wiki:deep", "permission denied"),)
+    assert (report.removed, bench.found("two")) == (0, ["wiki:deep/b.md#0"])
+
+
+def test_source_that_is_no_longer_configured_goes(bench: Bench) -> None:
+    wiki, notes = MemorySource("wiki", pages(3)), MemorySource("notes", {"n.md": b"a note"})
+    bench.sync(wiki, notes)
+    assert bench.sync(wiki, notes, only={"wiki"}).documents == 4
+    report = bench.sync(wiki)
+    assert [(source.name, source.removed) for source in report.sources] == [("wiki", 0), ("notes", 1)]
+    assert (report.documents, bench.found("note")) == (3, [])
+
+
+def test_dry_run_says_what_would_happen_and_does_nothing(bench: Bench) -> None:
+    source = MemorySource("wiki", pages(5))
+    assert counts(bench.sync(source, dry_run=True).sources[0]) == (5, 0, 0, 0)
+    assert not (bench.data / INDEX).exists()
+    bench.sync(source)
+    source.bodies["page01.md"] = b"edited"
+    source.bodies["new.md"] = b"new"
+    del source.bodies["page02.md"]
+    before = bench.catalogue.documents()
+    assert counts(bench.sync(source, dry_run=True).sources[0]) == (1, 1, 1, 3)
+    assert bench.catalogue.documents() == before
+    assert bench.embedder.texts == []
+
+
+def test_another_embedder_is_refused_with_the_command_that_helps(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    version = bench.sync(source).index_version
+    bench.embedder = CountingEmbedder(dimensions=24)
+    with pytest.raises(IndexMismatch, match="groundling sync --rebuild"):
+        bench.sync(source)
+    report = bench.sync(source, rebuild=True)
+    assert report.index_version > version
+    assert (report.chunks, LanceStore.open(bench.data / INDEX).dimensions) == (40, 24)
+    assert counts(bench.sync(source).sources[0]) == (0, 0, 0, 20)
+
+
+def test_rebuild_that_cannot_reach_a_source_leaves_the_old_index(bench: Bench) -> None:
+    wiki, notes = MemorySource("wiki", pages()), MemorySource("notes", {"n.md": b"a note"})
+    bench.sync(wiki, notes)
+    notes.down = "host down"
+    with pytest.raises(SourceUnavailable, match="host down"):
+        bench.sync(wiki, notes, rebuild=True)
+    assert bench.found("note")
+    assert bench.found("page3")
+    notes.down = None
+    assert bench.sync(wiki, notes).chunks == 41
+
+
+def test_new_chunker_cuts_everything_anew_and_keeps_known_vectors(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    bench.sync(source)
+    bench.chunker = LineChunks("lines-2")
+    report = bench.sync(source).sources[0]
+    assert (counts(report), report.chunks_embedded) == ((0, 0, 0, 20), 0)
+    assert bench.sync(source).sources[0].chunks_embedded == 0
+
+
+def test_renamed_document_is_not_embedded_again(bench: Bench) -> None:
+    class Titled(LineReader):
+        def read(self, body: bytes, *, suffix: str) -> Reading:
+            return Reading("One title", super().read(body, suffix=suffix).sections)
+
+    bench.reader = Titled()
+    source = MemorySource("wiki", pages(3))
+    bench.sync(source)
+    source.bodies["moved.md"] = source.bodies.pop("page01.md")
+    report = bench.sync(source).sources[0]
+    assert (counts(report), report.chunks_embedded) == ((1, 0, 1, 2), 0)
+
+
+@pytest.mark.parametrize("loss", ["folder", "data file", "flipped byte", "pointer", "manifests"])
+def test_damaged_index_is_made_anew_from_the_sources(bench: Bench, loss: str) -> None:
+    source = MemorySource("wiki", pages())
+    version = bench.sync(source).index_version
+    index = bench.data / INDEX
+    data = sorted(index.rglob("data/*.lance"))
+    if loss == "folder":
+        index.rename(bench.data / "lost")
+    elif loss == "data file":
+        data[0].unlink()
+    elif loss == "flipped byte":
+        body = bytearray(data[0].read_bytes())
+        body[len(body) // 2] ^= 1
+        data[0].write_bytes(body)
+        assert LanceStore.open(index).check(deep=True)
+        bench.sync(source, rebuild=True)
+    elif loss == "pointer":
+        (index / "current.json").write_text("")
+    else:
+        for path in index.rglob("*.manifest"):
+            path.write_bytes(b"")
+    report = bench.sync(source)
+    if loss not in ("folder", "flipped byte"):
+        assert any("made anew" in note for note in report.notes)
+    assert (report.chunks, report.documents) == (40, 20)
+    assert report.index_version > version
+    assert LanceStore.open(index).check(deep=True) == []
+    assert counts(bench.sync(source).sources[0]) == (0, 0, 0, 20)
+
+
+def test_older_version_after_power_loss_is_brought_level(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    bench.sync(source)
+    source.bodies["late.md"] = b"a late kangaroo"
+    bench.sync(source)
+    for path in sorted((bench.data / INDEX).rglob("*.manifest"))[:2]:
+        path.write_bytes(b"")
+    report = bench.sync(source)
+    assert any("set aside" in note for note in report.notes)
+    assert (report.chunks, bench.found("kangaroo")) == (41, ["wiki:late.md#0"])
+    assert LanceStore.open(bench.data / INDEX).check(deep=True) == []
+
+
+def test_dying_between_index_and_catalogue_is_mended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource("wiki", pages())
+    bench.sync(source)
+    source.bodies["page01.md"] = b"edited kangaroo"
+    source.bodies["page30.md"] = b"new wombat"
+    del source.bodies["page02.md"]
+
+    class Dying(Catalogue):
+        def record(self, *args, **kwargs):
+            raise KeyboardInterrupt
+
+    whole, bench.catalogue = bench.catalogue, Dying(bench.database)
+    with pytest.raises(KeyboardInterrupt):
+        bench.sync(source)
+    bench.catalogue = whole
+    del source.bodies["page30.md"]
+    report = bench.sync(source)
+    assert (report.documents, report.chunks) == (19, 37)
+    assert (bench.found("kangaroo"), bench.found("wombat")) == (["wiki:page01.md#0"], [])
+    assert bench.embedder.texts == []
+
+
+def test_two_syncs_at_once_name_the_other(bench: Bench) -> None:
+    with only_writer(bench.data), pytest.raises(Busy, match=str(os.getpid())):
+        bench.sync(MemorySource("wiki", pages()))
+    bench.sync(MemorySource("wiki", pages()))
+
+
+def test_names_text_and_paths_of_any_kind_survive(bench: Bench) -> None:
+    source = MemorySource("wiki", {"a'b\"c #1/☃.md": b"lone \\ud800 'quotes' \0 nul"})
+    report = bench.sync(source)
+    assert report.chunks == 1
+    assert bench.found("quotes") == ["wiki:a'b\"c #1/☃.md#0"]
+    source.bodies.clear()
+    assert bench.sync(source).chunks == 0
+
+
+CHILD = """
+import itertools, sys
+from pathlib import Path
+from tests.test_knowledge_sync import Bench, generation
+bench = Bench(Path(sys.argv[1]))
+print("ready", flush=True)
+for number in itertools.count(int(sys.argv[2])):
+    bench.sync(generation(number))
+"""
+
+
+def generation(number: int) -> MemorySource:
+    """A source that says the same number in every document, and names one file of its own."""
+    bodies = {
+        f"p{n}.md": f"generation{number} text {n}\nmore of generation{number}".encode() for n in range(60)
+    }
+    return MemorySource("wiki", {**bodies, f"only{number}.md": f"generation{number} alone".encode()})
+
+
+def generations(data: Path) -> set[str]:
+    store = LanceStore.open(data / INDEX)
+    hits = [
+        hit
+        for number in range(60)
+        for hit in store.search_keyword(f"generation{number}", limit=500, readable=ALL)
+    ]
+    assert len(hits) == store.count()
+    return {hit.item.chunk.text.split("generation")[1].split()[0] for hit in hits}
+
+
+def test_killed_sync_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.sync(generation(0))
+    chance = random.Random(7)
+    for turn in range(1, 6):
+        command = [sys.executable, "-c", CHILD, str(tmp_path), str(turn * 7)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(chance.uniform(0.0, 1.0))
+            process.kill()
+        seen = generations(tmp_path)
+        assert len(seen) == 1, f"mixed after kill {turn}: {seen}"
+    bench.sync(generation(1))
+    assert generations(tmp_path) == {"1"}
+    assert LanceStore.open(tmp_path / INDEX).check(deep=True) == []
+    bench.database.close()
+
+
+def test_full_disk_fails_whole_and_the_next_sync_goes_on(bench: Bench) -> None:
+    source = MemorySource("wiki", pages())
+    version = bench.sync(source).index_version
+    source.bodies |= {f"big{n}.md": os.urandom(3000).hex().encode() for n in range(60)}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(DiskFull, match="no room on the disk"):
+            bench.sync(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    store = LanceStore.open(bench.data / INDEX)
+    assert (store.version, store.count(), len(bench.found("intro"))) == (version, 40, 20)
+    report = bench.sync(source)
+    assert (report.documents, report.sources[0].added) == (80, 60)
+    assert LanceStore.open(bench.data / INDEX).check(deep=True) == []
