@@ -20,6 +20,7 @@ from knowledge.documents import Reading
 from knowledge.errors import Unreadable
 from knowledge.readers.dates import from_pdf
 from knowledge.readers.outline import Outline
+from knowledge.readers.pdf_hidden import has_hidden_text
 
 _ITEM: Final = re.compile(r"(?:[-*•‣◦▪●■–\uf0b7]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
 _FILE_NAME: Final = re.compile(
@@ -85,12 +86,12 @@ def _notes(pages: Sequence[Sequence[_Line]], pictures: int, pale: Sequence[int])
         notes.append(f"no text on {pictures} of {len(pages)} pages (scanned?)")
     if pale:
         shown = ", ".join(str(page) for page in pale[:5])
-        notes.append(f"white or tiny text, perhaps hidden, kept: page {shown}")
+        notes.append(f"text that is perhaps hidden (white on white or tiny), kept: page {shown}")
     return tuple(notes)
 
 
 def _pages(document: pdfium.PdfDocument) -> tuple[list[list[_Line]], int, list[int]]:
-    """The lines of each page, the number of pages with only pictures, the pages with text in white."""
+    """The lines of each page, the number of pages with only pictures, the pages with hidden text."""
     pages: list[list[_Line]] = []
     pictures = 0
     pale: list[int] = []
@@ -103,7 +104,7 @@ def _pages(document: pdfium.PdfDocument) -> tuple[list[list[_Line]], int, list[i
         textpage = page.get_textpage()
         lines = _lines(textpage)
         pages.append(lines)
-        if lines and _is_pale(textpage):
+        if lines and has_hidden_text(page, textpage):
             pale.append(number + 1)
         if not lines and any(True for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=2)):
             pictures += 1
@@ -155,19 +156,6 @@ def _is_bold(textpage: pdfium.PdfTextPage, index: int) -> bool:
     flags = ctypes.c_int()
     raw.FPDFText_GetFontInfo(textpage, index, name, _FONT_NAME_BYTES, flags)
     return _BOLD_NAME.search(name.value) is not None
-
-
-def _is_pale(textpage: pdfium.PdfTextPage) -> bool:
-    """Whether some text is white or smaller than a point. On a dark ground that is honest, so it is only noted."""
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    for index in range(0, textpage.count_chars(), 8):
-        if raw.FPDFText_GetUnicode(textpage, index) <= 32:
-            continue
-        if raw.FPDFText_GetFillColor(textpage, index, red, green, blue, alpha) and (
-            alpha.value == 0 or min(red.value, green.value, blue.value) > 250
-        ):
-            return True
-    return False
 
 
 def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[_Line]]) -> dict[int, dict[str, int]]:
