@@ -137,18 +137,25 @@ def _limit_cpu(seconds: float) -> None:
     """The kernel ends this process when the document at hand takes more; the limit counts from its start."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    _set(resource.RLIMIT_CPU, soft)
 
 
 def _limit_memory(more: int | None) -> None:
     """Lets the address space grow by `more` bytes from here; None lifts the limit."""
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if more is None:
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        _set(resource.RLIMIT_AS, resource.RLIM_INFINITY)
         return
     with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - pathlib is slow, this runs for each file
         pages = int(file.read().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + more, hard))
+    _set(resource.RLIMIT_AS, pages * os.sysconf("SC_PAGE_SIZE") + more)
+
+
+def _set(limit: int, soft: int) -> None:
+    """Sets a soft limit, no higher than the hard one that this process was started under."""
+    hard = resource.getrlimit(limit)[1]
+    if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
+        soft = hard
+    resource.setrlimit(limit, (soft, hard))
 
 
 def _die_with_parent(descriptor: int) -> None:
