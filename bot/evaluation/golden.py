@@ -1,0 +1,139 @@
+"""A team's own questions: whether answers hold the expected facts, cite the expected documents, and refuse.
+
+Rule: the questions file says what counts; nothing here knows a particular question.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.answer import Answer
+from bot.assistant import Assistant
+from bot.citations import MARKERS
+from bot.errors import WrongUse
+from bot.question import Question
+from knowledge.retrieval import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenQuestion:
+    """One question. Every group of `facts` must be met by one of its alternatives; one of `documents` cited."""
+
+    id: str
+    ask: str
+    answerable: bool
+    facts: tuple[tuple[str, ...], ...]
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenResult:
+    """What became of one question. `retrieved` is whether an expected document was among the first passages."""
+
+    question: GoldenQuestion
+    answer: Answer
+    facts: bool
+    cited: bool
+    retrieved: bool
+    dangling: int
+
+    @property
+    def right(self) -> bool:
+        """Facts and citation for an answerable question, a refusal for the others."""
+        if not self.question.answerable:
+            return self.answer.status == "refused"
+        return self.answer.status == "answered" and self.facts and self.cited and not self.dangling
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenReport:
+    """The counts over all questions, and every result."""
+
+    results: tuple[GoldenResult, ...]
+
+    def count(self, *, answerable: bool) -> tuple[int, int]:
+        """How many of that kind are right, of how many."""
+        some = [result for result in self.results if result.question.answerable == answerable]
+        return sum(result.right for result in some), len(some)
+
+    @property
+    def retrieved(self) -> int:
+        """Answerable questions whose expected document was among the first passages."""
+        return sum(result.retrieved for result in self.results if result.question.answerable)
+
+    @property
+    def dangling(self) -> int:
+        """Markers without a citation and citations without a marker, over all answers."""
+        return sum(result.dangling for result in self.results)
+
+
+def load_golden(file: Path) -> list[GoldenQuestion]:
+    """The questions of `file`; raises `WrongUse` with one line when it is not as it must be."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WrongUse(f"{file} cannot be read as golden questions: {str(error).splitlines()[0]}") from None
+    rows = table.get("question")
+    if not isinstance(rows, list) or not rows:
+        raise WrongUse(f"{file} holds no [[question]]")
+    return [_question(row, number, file) for number, row in enumerate(rows, 1)]
+
+
+async def run_golden(
+    questions: Sequence[GoldenQuestion],
+    assistant: Assistant,
+    retriever: Retriever,
+    *,
+    progress: Callable[[GoldenResult], None] = lambda _result: None,
+) -> GoldenReport:
+    """Asks every question; each is a conversation of its own."""
+    results = []
+    for question in questions:
+        answer = await assistant.answer(Question(question.ask))
+        found = {passage.chunk.document_id for passage in retriever.search(question.ask, limit=5)}
+        result = GoldenResult(
+            question=question,
+            answer=answer,
+            facts=all(any(holds(answer.text, fact) for fact in group) for group in question.facts),
+            cited=any(citation.document_id in question.documents for citation in answer.citations),
+            retrieved=bool(found & set(question.documents)),
+            dangling=dangling(answer),
+        )
+        progress(result)
+        results.append(result)
+    return GoldenReport(tuple(results))
+
+
+def holds(text: str, fact: str) -> bool:
+    """Whether `fact` stands in `text`, whole words only, whatever its case and white space."""
+    pattern = r"\s+".join(re.escape(word) for word in fact.split())
+    return re.search(rf"(?<![\w.,]){pattern}(?!\w|[.,]\d)", text, re.IGNORECASE) is not None or (
+        re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE) is not None and not fact[:1].isdigit()
+    )
+
+
+def dangling(answer: Answer) -> int:
+    """Markers without a citation, citations without a marker, and quotes that no passage holds."""
+    marked = {int(n) for found in MARKERS.findall(answer.text) for n in re.findall(r"\d+", found)}
+    cited = {citation.number for citation in answer.citations}
+    unquoted = sum(
+        citation.quote not in answer.passages[citation.number - 1].chunk.text for citation in answer.citations
+    )
+    return len(marked ^ cited) + unquoted
+
+
+def _question(row: object, number: int, file: Path) -> GoldenQuestion:
+    if not isinstance(row, dict) or not isinstance(row.get("ask"), str):
+        raise WrongUse(f"{file}: question {number} has no `ask`")
+    answerable = row.get("answerable", True)
+    facts = tuple(
+        tuple(group) if isinstance(group, list) else (str(group),) for group in row.get("facts", [])
+    )
+    documents = tuple(row.get("documents", []))
+    if answerable and not (facts and documents):
+        raise WrongUse(f"{file}: question {number} needs `facts` and `documents`, or answerable = false")
+    return GoldenQuestion(str(row.get("id", number)), row["ask"], bool(answerable), facts, documents)
