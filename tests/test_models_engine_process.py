@@ -211,6 +211,31 @@ def test_deadline_ends_a_long_prompt_before_it_is_read() -> None:
     assert text_of(deltas) == ""
 
 
+def test_prompt_given_up_in_the_middle_of_a_batch_leaves_nothing_behind() -> None:
+    async def use(model: LocalModel) -> tuple[list[Delta], list[Delta], list[Delta]]:
+        fresh = await answer(model)
+        late = [delta async for delta in model.stream(LONG, max_tokens=500, deadline_s=0.1)]
+        return fresh, late, await answer(model)
+
+    fresh, late, again = with_model(use, EngineSettings(batch_tokens=2048))
+    assert late[-1].finished == "deadline"
+    assert again[-1].reused_tokens == 0
+    assert text_of(again) == text_of(fresh)
+
+
+def test_cancelled_prompt_leaves_nothing_behind() -> None:
+    async def use(model: LocalModel) -> tuple[list[Delta], list[Delta]]:
+        fresh = await answer(model)
+        waiting = asyncio.create_task(answer(model, LONG, max_tokens=500))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return fresh, await answer(model)
+
+    fresh, again = with_model(use, EngineSettings(batch_tokens=2048))
+    assert text_of(again) == text_of(fresh)
+
+
 def test_request_that_waits_is_counted_and_ended_by_its_own_deadline() -> None:
     async def use(model: LocalModel) -> tuple[list[Delta], int, bool]:
         await model.start()

@@ -62,8 +62,9 @@ def main(parent: int) -> None:
         return
     _send(replies, ready)
     inbox: queue.SimpleQueue[_Arrived] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
-    _Loop(model, inbox, replies).run()
+    cancelled: set[int] = set()
+    threading.Thread(target=_listen, args=(requests, inbox, cancelled), daemon=True).start()
+    _Loop(model, inbox, cancelled, replies).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,14 @@ class _Arrived:
 class _Loop:
     """Takes requests in the order they came and drives the first of them step by step."""
 
-    def __init__(self, model: Model, inbox: queue.SimpleQueue[_Arrived], replies: BinaryIO) -> None:
+    def __init__(
+        self, model: Model, inbox: queue.SimpleQueue[_Arrived], cancelled: set[int], replies: BinaryIO
+    ) -> None:
         self._model = model
         self._inbox = inbox
         self._replies = replies
         self._waiting: deque[_Arrived] = deque()
-        self._cancelled: set[int] = set()
+        self._cancelled = cancelled  # the listening thread adds, this one removes
         self._running: Iterator[Reply] | None = None
         self._running_id = 0
 
@@ -101,15 +104,16 @@ class _Loop:
                 return
             idle = False
             if isinstance(arrived.request, Cancel):
-                self._cancel(arrived.request.id)
+                self._forget_if_over(arrived.request.id)
             elif isinstance(arrived.request, Count):
                 self._count(arrived.request)
             else:
                 self._waiting.append(arrived)
 
-    def _cancel(self, id_: int) -> None:
-        if id_ == self._running_id or any(_id(arrived.request) == id_ for arrived in self._waiting):
-            self._cancelled.add(id_)
+    def _forget_if_over(self, id_: int) -> None:
+        """A cancellation that came too late must not be remembered for ever."""
+        if id_ != self._running_id and all(_id(arrived.request) != id_ for arrived in self._waiting):
+            self._cancelled.discard(id_)
 
     def _count(self, request: Count) -> None:
         try:
@@ -183,9 +187,12 @@ def _loaded(load: Load, replies: BinaryIO) -> tuple[Model, Ready]:
     return Model(llama, template), ready
 
 
-def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[_Arrived]) -> None:
+def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[_Arrived], cancelled: set[int]) -> None:
     for line in requests:
-        inbox.put(_Arrived(decode_request(line), time.monotonic()))
+        request = decode_request(line)
+        if isinstance(request, Cancel):
+            cancelled.add(request.id)  # seen at once, also in the middle of a batch
+        inbox.put(_Arrived(request, time.monotonic()))
     os._exit(0)  # the parent is gone; the model's loop may be deep in native code
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from models.engine.generator import Turn
 from models.engine.growing_text import GrowingText
-from models.engine.llama import Llama, Logits
+from models.engine.llama import Llama, Logits, StoppedError
 from models.engine.template import ChatTemplate, Span
 from models.engine.wire import Alive, Failure, Finish, Generate, Number, Piece, Reply, Score
 
@@ -59,15 +59,15 @@ class Model:
         """Alive while the prompt is read, then Pieces; the last one has `finished`."""
         tokens, head = self._prompt(request.turns)
         self._check_room(len(tokens), request.max_tokens)
-        reading = self._read(tokens, head)
+        reading = self._read(tokens, head, watch)
         reused = len(self._llama.held)
         answer = _Answer(request.id, prompt_tokens=len(tokens), reused_tokens=reused, stops=request.stop)
         for logits in reading:
-            if verdict := watch.verdict():
-                yield answer.end(verdict)
-                return
-            yield Alive()
             row = logits
+            yield Alive()
+        if verdict := watch.verdict():
+            yield answer.end(verdict)
+            return
         draw = np.random.default_rng(request.seed)
         while True:
             token = _chosen(row[-1], request, draw)
@@ -96,12 +96,12 @@ class Model:
             return
         self._check_room(len(tokens), len(wanted))
         total = 0.0
-        for row in self._read(tokens, head):
-            if watch.verdict():
-                yield Number(request.id, float("nan"))
-                return
-            yield Alive()
+        for row in self._read(tokens, head, watch):
             last = row
+            yield Alive()
+        if watch.verdict():
+            yield Number(request.id, float("nan"))
+            return
         total += _log_probability(last, wanted[:1])
         for start in range(1, len(wanted), SCORED_ROWS):
             targets = wanted[start : start + SCORED_ROWS]
@@ -131,8 +131,11 @@ class Model:
                 f"holds {room:,}: shorten the question or raise the context in the configuration"
             )
 
-    def _read(self, tokens: Sequence[int], head: int) -> Iterator[Logits]:
-        """Reads what the context does not hold already; yields the logits of each batch's last token."""
+    def _read(self, tokens: Sequence[int], head: int, watch: Watch) -> Iterator[Logits]:
+        """Reads what the context does not hold already; yields the logits of each batch's last token.
+
+        Ends early when `watch` has a verdict, also in the middle of a batch.
+        """
         cuts = _cuts(len(tokens), head, self._llama.batch_tokens)
         common = _shared(tokens, self._llama.held)
         reused = 0
@@ -142,11 +145,16 @@ class Model:
             reused = new
         self._llama.keep(reused)
         self._cuts = cuts
-        return self._batches(tokens, [cut for cut in (0, *cuts) if cut >= len(self._llama.held)])
+        return self._batches(tokens, watch, [cut for cut in (0, *cuts) if cut >= len(self._llama.held)])
 
-    def _batches(self, tokens: Sequence[int], cuts: Sequence[int]) -> Iterator[Logits]:
+    def _batches(self, tokens: Sequence[int], watch: Watch, cuts: Sequence[int]) -> Iterator[Logits]:
         for start, end in itertools.pairwise(cuts):
-            yield self._llama.read(tokens[start:end], rows=1)
+            if watch.verdict():
+                return
+            try:
+                yield self._llama.read_or_stop(tokens[start:end], stop=lambda: watch.verdict() is not None)
+            except StoppedError:
+                return
 
 
 class _Answer:

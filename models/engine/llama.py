@@ -57,6 +57,10 @@ class ReadError(RuntimeError):
     """llama.cpp could not read a batch of tokens."""
 
 
+class StoppedError(RuntimeError):
+    """A batch was given up because the caller wished so."""
+
+
 class Llama:
     """A loaded model and the tokens its context holds, which are always positions 0 to `len(held)`."""
 
@@ -72,6 +76,11 @@ class Llama:
         self.batch_tokens = plan.batch_tokens
         self.context_tokens = min(plan.context_tokens, int(llama_cpp.llama_n_ctx(self._context)))
         self.held: list[int] = []
+        self._stop: Callable[[], bool] | None = None
+        # llama.cpp asks before each operation of a graph, on a processor only. Set for prompts alone:
+        # a token is done sooner than anyone waits, and pays for the asking.
+        self._abort = llama_cpp.ggml_abort_callback(lambda _: self._stop is not None and self._stop())
+        self._never = llama_cpp.ggml_abort_callback(0)
 
     @property
     def chat_template(self) -> str | None:
@@ -137,8 +146,22 @@ class Llama:
         llama_cpp.llama_memory_clear(self._memory, _NO)
         self.held.clear()
 
+    def read_or_stop(self, tokens: Sequence[int], *, stop: Callable[[], bool]) -> Logits:
+        """`read`, given up with StoppedError as soon as `stop` says so; then nothing is held any more."""
+        self._stop = stop
+        llama_cpp.llama_set_abort_callback(self._context, self._abort, None)
+        try:
+            return self.read(tokens)
+        except ReadError as error:
+            if stop():
+                raise StoppedError from error
+            raise
+        finally:
+            llama_cpp.llama_set_abort_callback(self._context, self._never, None)
+            self._stop = None
+
     def read(self, tokens: Sequence[int], *, rows: int = 1) -> Logits:
-        """Adds at most `batch_tokens` tokens to the context.
+        """Adds at most `batch_tokens` tokens to the context; raises ReadError, and then holds nothing.
 
         Returns float32 (rows, vocabulary): the logits after each of the last `rows` tokens, as a view
         that the next `read` overwrites.
