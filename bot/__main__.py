@@ -8,6 +8,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import click
 
 
 def main() -> None:
@@ -40,9 +44,11 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
     except click.ClickException as error:
-        name = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "groundling"
-        click.echo(f"{name}: {_one_line(error.format_message())}", err=True)
+        click.echo(_wrong_use(error), err=True)
         sys.exit(2)
     except BrokenPipeError:
         # The reader of our output has gone; what it wanted it has.
@@ -54,6 +60,14 @@ def main() -> None:
     except OSError as error:
         click.echo(f"groundling: {_explain(error)}", err=True)
         sys.exit(1)
+
+
+def _wrong_use(error: click.ClickException) -> str:
+    message = _one_line(error.format_message()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return f"groundling: {message}"
+    return f"{context.command_path}: {message}; see: {context.command_path} --help"
 
 
 def _one_line(text: str) -> str:

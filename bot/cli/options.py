@@ -27,22 +27,31 @@ R = TypeVar("R")
 as_json = click.option("--json", "json_", is_flag=True, help="Write one JSON value to standard output.")
 
 
-def with_project(command: Callable[P, R]) -> Callable[P, R]:
+def project_options(command: Callable[..., R]) -> Callable[..., R]:
+    """Adds `--config` and `--data`, as `config` and `data`."""
+    for option in (
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=None,
+            help="The data folder.  [default: data, beside the configuration]",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            default=Path("groundling.toml"),
+            show_default=True,
+            help="The configuration file.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def with_project(command: Callable[P, R]) -> Callable[..., R]:
     """Adds `--config` and `--data` to a command and hands it the `Project` as its first argument."""
 
-    @click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default=Path("groundling.toml"),
-        show_default=True,
-        help="The configuration file.",
-    )
-    @click.option(
-        "--data",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=None,
-        help="The data folder.  [default: data, beside the configuration]",
-    )
+    @project_options
     @functools.wraps(command)
     def wrapped(*args: Any, config: Path, data: Path | None, **kwargs: Any) -> R:
         from bot.wiring import Project
@@ -50,7 +59,7 @@ def with_project(command: Callable[P, R]) -> Callable[P, R]:
         with Project.open(config, data) as project:
             return command(project, *args, **kwargs)  # type: ignore[arg-type]
 
-    return wrapped  # type: ignore[return-value]
+    return wrapped
 
 
 def readable_options(command: Callable[P, R]) -> Callable[P, R]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import as_json, check_names, with_project, write_json
+from bot.cli.options import as_json, check_names, shown, with_project, write_json
 
 if TYPE_CHECKING:
     from bot.wiring import Project
@@ -33,13 +33,15 @@ def sync(
     json_: bool,
 ) -> None:
     """Bring the index up to date with the sources (all, or those named)."""
-    from bot.errors import Failed
+    from bot.errors import Failed, WrongUse
 
+    if dry_run and rebuild:
+        raise WrongUse("--dry-run and --rebuild do not go together; a rebuild reads everything")
     check_names(project, "source", source)
     sources = project.sources()
     only = source or None
     run = project.sync(allow_shrink=allow_shrink, progress=_Progress() if not json_ else None)
-    report = run.preview(sources, only=only) if dry_run else run.run(sources, only=only, rebuild=rebuild)
+    report = run.dry_run(sources, only=only) if dry_run else run.run(sources, only=only, rebuild=rebuild)
     if json_:
         write_json(_as_contract(report))
     else:
@@ -91,11 +93,11 @@ def _as_contract(report: SyncReport) -> dict[str, object]:
 
 def _print(report: SyncReport, *, dry_run: bool) -> None:
     for note in report.notes:
-        click.echo(f"Note: {note}", err=True)
+        click.echo(f"Note: {shown(note)}", err=True)
     for one in report.sources:
         click.echo(_line(one, dry_run=dry_run))
         for id_, reason in one.failed:
-            click.echo(f"  not read: {id_}: {reason}")
+            click.echo(f"  not read: {shown(id_)}: {shown(reason)}")
     if not dry_run:
         click.echo(
             f"{report.documents} documents, {report.chunks} chunks, index version {report.index_version}"
