@@ -7,34 +7,28 @@ nothing that the passages do not carry is ever shown.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot import citations, quoting, support
 from bot.answer import Answer, Timings
-from bot.evidence import Evidence, Unit, find_evidence, units
+from bot.citations import cite
+from bot.drafting import Draft, checked, tells
+from bot.evidence import Evidence, find_evidence
 from bot.followup import standalone
 from bot.languages import CLOSEST, REFUSALS, language_of
 from bot.prompt import compose
 from bot.question import Question
+from bot.quoting import choose, quoted
 from bot.refusal import REFUSE_BELOW, answerability, signals
 from knowledge.documents import Passage
 from knowledge.retrieval import Retriever
-from knowledge.sentences import sentence_spans
 from models.embedding.embedder import Embedder
 from models.engine.generator import Delta, Generator
 from models.errors import ModelError
 
 Show = Callable[[str], None]
 """Takes the next piece of an answer as soon as it has been checked."""
-
-_GIVES_UP = re.compile(
-    r"\b(?:not (?:mentioned|stated|specified|provided|in the sources)|no (?:information|answer|mention)"
-    r"|do(?:es)? not (?:mention|say|state|specify|contain|provide)|cannot answer|can't answer|don't know)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +44,13 @@ class AnswerSettings:
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Draft:
-    """What the model wrote, sentence by sentence, and which units carry it."""
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What the model wrote for one question, and when its first token came."""
 
-    sentences: list[str] = field(default_factory=list)
-    carriers: list[Unit] = field(default_factory=list)
-    gave_up: bool = False
-    first_token_ms: int | None = None
-    last: Delta = Delta("")
+    text: str
+    first_token_ms: int | None
+    last: Delta
 
 
 class Assistant:
@@ -122,32 +114,30 @@ class Assistant:
     async def _written(
         self, blank: Answer, query: str, evidence: Sequence[Evidence], timings: Timings, began: float
     ) -> tuple[Answer, Timings]:
-        draft, note = _Draft(), self._without_model
+        written, note = None, self._without_model
         if self._generator is not None:
             try:
-                draft = await self._draft(self._generator, query, blank, began)
+                written = await self._write(self._generator, query, blank, began)
             except ModelError as error:
-                note = f"The language model could not be used ({error}); these are the documents' own words."
+                note = without_model(error)
+        if written is None:
+            return _in_quotes(blank, evidence, note), timings
         timings = replace(
             timings,
-            first_token_ms=draft.first_token_ms,
-            prompt_tokens=draft.last.prompt_tokens,
-            reused_tokens=draft.last.reused_tokens,
-            completion_tokens=draft.last.completion_tokens,
+            first_token_ms=written.first_token_ms,
+            prompt_tokens=written.last.prompt_tokens,
+            reused_tokens=written.last.reused_tokens,
+            completion_tokens=written.last.completion_tokens,
         )
+        whole = written.last.finished == "stop"
+        draft = checked(written.text, query, blank.passages, blank.language, whole=whole)
         if draft.gave_up and not draft.sentences:
             return _refusal(blank), timings
-        chosen = quoting.choose(evidence)
-        if draft.sentences and {unit for unit in draft.carriers} & set(chosen):
-            lines = [f"{s} [{u.passage}]" for s, u in zip(draft.sentences, draft.carriers, strict=True)]
-            used, voice, text = draft.carriers, "model", " ".join(lines)
-        else:
-            used, voice, text = chosen, "quotes", quoting.quoted(chosen)
-        cited = citations.cite(blank.passages, used)
-        answer = replace(blank, text=text, status="answered", voice=voice, citations=cited, note=note)
-        return answer, timings
+        if tells(draft, evidence[0].unit, query, blank.language):
+            return _in_model_words(blank, draft), timings
+        return _in_quotes(blank, evidence, note), timings
 
-    async def _draft(self, generator: Generator, query: str, blank: Answer, began: float) -> _Draft:
+    async def _write(self, generator: Generator, query: str, blank: Answer, began: float) -> _Written:
         settings = self._settings
         turns = await compose(
             query,
@@ -157,23 +147,32 @@ class Assistant:
             language=blank.language,
             persona=settings.persona,
         )
-        draft, pending = _Draft(), ""
-        known = units(blank.passages)
-        async for delta in generator.stream(
+        parts: list[str] = []
+        first, last = None, Delta("")
+        async for last in generator.stream(
             turns, max_tokens=settings.max_answer_tokens, deadline_s=settings.deadline_s
         ):
-            if delta.text and draft.first_token_ms is None:
-                draft.first_token_ms = _since(began)
-            draft.last = delta
-            pending += delta.text
-        for start, end in sentence_spans(pending):
-            sentence = citations.without_markers(pending[start:end])
-            draft.gave_up = draft.gave_up or _GIVES_UP.search(sentence) is not None
-            carried = support.check(sentence, blank.passages, known, blank.language)
-            if carried.unit is not None and sentence not in draft.sentences:
-                draft.sentences.append(sentence)
-                draft.carriers.append(carried.unit)
-        return draft
+            if last.text and first is None:
+                first = _since(began)
+            parts.append(last.text)
+        return _Written("".join(parts), first, last)
+
+
+def without_model(error: ModelError) -> str:
+    """The line that tells a reader why there are only quotes."""
+    return f"The language model could not be used ({error}); these are the documents' own words."
+
+
+def _in_model_words(blank: Answer, draft: Draft) -> Answer:
+    text = " ".join(f"{sentence.text} [{sentence.unit.passage}]" for sentence in draft.sentences)
+    cited = cite(blank.passages, [sentence.unit for sentence in draft.sentences])
+    return replace(blank, text=text, status="answered", voice="model", citations=cited)
+
+
+def _in_quotes(blank: Answer, evidence: Sequence[Evidence], note: str | None) -> Answer:
+    chosen = choose(evidence)
+    cited = cite(blank.passages, chosen)
+    return replace(blank, text=quoted(chosen), status="answered", voice="quotes", citations=cited, note=note)
 
 
 def _refusal(blank: Answer) -> Answer:

@@ -66,13 +66,13 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
 
 def prepare(project: Project) -> tuple[Assistant, LocalModel | None]:
     """The assistant, and the model to be closed at the end; a model that is missing is no reason to stop."""
+    from bot.assistant import without_model
     from models.errors import ModelError
 
     try:
         model = project.generator()
     except ModelError as error:
-        note = f"The language model could not be used ({error}); these are the documents' own words."
-        return project.assistant(None, without_model=note), None
+        return project.assistant(None, without_model=without_model(error)), None
     return project.assistant(model), model
 
 
