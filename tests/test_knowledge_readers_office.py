@@ -329,6 +329,34 @@ def test_pdf_has_sections_by_page_and_headings_by_size_and_weight() -> None:
     )
 
 
+def test_rows_of_a_pdf_whose_parts_stand_in_columns_are_a_table() -> None:
+    def row(y: int, *cells: str) -> str:
+        return "".join(
+            f"BT /F1 11 Tf {60 + 150 * n} {y} Td ({cell}) Tj ET\n" for n, cell in enumerate(cells) if cell
+        )
+
+    page = (
+        line(780, "The following amounts are paid for a day.")
+        + row(750, "Country", "Full day", "Half day")
+        + row(736, "Germany", "28", "14")
+        + row(722, "France", "", "17")
+        + line(690, "They are paid at the end of the month.")
+    )
+    assert [block.text for block in reader("pdf")(pdf(page)).sections[0].blocks] == [
+        "The following amounts are paid for a day.",
+        "| Country | Full day | Half day |\n| --- | --- | --- |\n| Germany | 28 | 14 |\n| France |  | 17 |",
+        "They are paid at the end of the month.",
+    ]
+
+
+def test_bullets_of_a_pdf_are_no_table() -> None:
+    page = "".join(
+        f"BT /F1 11 Tf 60 {y} Td (-) Tj ET BT /F1 11 Tf 90 {y} Td ({text}) Tj ET\n"
+        for y, text in ((700, "one thing"), (686, "another"))
+    )
+    assert [block.kind for block in reader("pdf")(pdf(page)).sections[0].blocks] == ["text"]
+
+
 def test_running_headers_of_a_pdf_stand_once() -> None:
     reading = reader("pdf")(
         pdf(*(line(800, f"Rules, page {n}") + line(700, f"Text {n * 'x'}.") for n in range(1, 6)))

@@ -5,11 +5,9 @@ Rule: a section a page at least, lines in the order of the page, headings from t
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -21,6 +19,9 @@ from knowledge.errors import Unreadable
 from knowledge.readers.dates import from_pdf
 from knowledge.readers.outline import Outline
 from knowledge.readers.pdf_hidden import has_hidden_text
+from knowledge.readers.pdf_lines import Line, lines_of, squeezed
+from knowledge.readers.pdf_tables import Table, tables_in
+from knowledge.readers.tables import pipe_table
 
 _ITEM: Final = re.compile(r"(?:[-*•‣◦▪●■–\uf0b7]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
 _FILE_NAME: Final = re.compile(
@@ -30,29 +31,8 @@ _DIGITS: Final = re.compile(r"\d+")
 _HEADING_CHARACTERS: Final = 120
 _FURNITURE_PAGES: Final = 4
 _MAX_HEADINGS: Final = 2000
-_BOLD_WEIGHT: Final = 600
-_BOLD_NAME: Final = re.compile(rb"bold|black|heavy|demi|medi$|bx\d|-bd", re.I)
-_FONT_NAME_BYTES: Final = 96
 _WORD: Final = re.compile(r"\w+(?:-\w+)*")
-_SQUEEZE: Final = re.compile(r"[\W_]+")
 _BROKEN_WORD: Final = re.compile(r"(\w+)[\x02\ufffe\xad]\s*(\w+)")
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of a page; `size` is the height of its font, `top` and `bottom` count from below, in points.
-
-    `key` is its letters and digits in lower case, `bold` whether it starts and ends in bold type.
-    """
-
-    text: str
-    key: str
-    size: float
-    left: float
-    right: float
-    top: float
-    bottom: float
-    bold: bool
 
 
 def read(body: bytes) -> Reading:
@@ -80,7 +60,7 @@ def read(body: bytes) -> Reading:
     )
 
 
-def _notes(pages: Sequence[Sequence[_Line]], pictures: int, pale: Sequence[int]) -> tuple[str, ...]:
+def _notes(pages: Sequence[Sequence[Line]], pictures: int, pale: Sequence[int]) -> tuple[str, ...]:
     notes = []
     if pictures:
         notes.append(f"no text on {pictures} of {len(pages)} pages (scanned?)")
@@ -90,9 +70,9 @@ def _notes(pages: Sequence[Sequence[_Line]], pictures: int, pale: Sequence[int])
     return tuple(notes)
 
 
-def _pages(document: pdfium.PdfDocument) -> tuple[list[list[_Line]], int, list[int]]:
+def _pages(document: pdfium.PdfDocument) -> tuple[list[list[Line]], int, list[int]]:
     """The lines of each page, the number of pages with only pictures, the pages with hidden text."""
-    pages: list[list[_Line]] = []
+    pages: list[list[Line]] = []
     pictures = 0
     pale: list[int] = []
     for number in range(len(document)):
@@ -102,7 +82,7 @@ def _pages(document: pdfium.PdfDocument) -> tuple[list[list[_Line]], int, list[i
             pages.append([])
             continue
         textpage = page.get_textpage()
-        lines = _lines(textpage)
+        lines = lines_of(textpage)
         pages.append(lines)
         if lines and has_hidden_text(page, textpage):
             pale.append(number + 1)
@@ -113,52 +93,7 @@ def _pages(document: pdfium.PdfDocument) -> tuple[list[list[_Line]], int, list[i
     return pages, pictures, pale
 
 
-def _lines(textpage: pdfium.PdfTextPage) -> list[_Line]:
-    lines: list[_Line] = []
-    offset = 0
-    for text in textpage.get_text_range().split("\r\n"):
-        start = offset
-        offset += len(text) + 2
-        bare = text.strip()
-        if not bare:
-            continue
-        start += len(text) - len(text.lstrip())
-        first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, start)
-        last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, start + len(bare) - 1)
-        left, _, top, bottom = _box(textpage, first)
-        _, right, _, _ = _box(textpage, last)
-        lines.append(
-            _Line(
-                text=bare,
-                key=_squeezed(bare),
-                size=round(abs(top - bottom), 1),
-                left=left,
-                right=right,
-                top=top,
-                bottom=bottom,
-                bold=_is_bold(textpage, first) and _is_bold(textpage, last),
-            )
-        )
-    return lines
-
-
-def _box(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
-    """Left, right, top and bottom of a character, as high as its font is."""
-    rectangle = raw.FS_RECTF()
-    raw.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(rectangle))
-    return rectangle.left, rectangle.right, rectangle.top, rectangle.bottom
-
-
-def _is_bold(textpage: pdfium.PdfTextPage, index: int) -> bool:
-    if raw.FPDFText_GetFontWeight(textpage, index) >= _BOLD_WEIGHT:
-        return True
-    name = ctypes.create_string_buffer(_FONT_NAME_BYTES)
-    flags = ctypes.c_int()
-    raw.FPDFText_GetFontInfo(textpage, index, name, _FONT_NAME_BYTES, flags)
-    return _BOLD_NAME.search(name.value) is not None
-
-
-def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[_Line]]) -> dict[int, dict[str, int]]:
+def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[Line]]) -> dict[int, dict[str, int]]:
     """By page index: the text of each heading, squeezed, and its level from 1."""
     found: dict[int, dict[str, int]] = defaultdict(dict)
     for number, mark in enumerate(document.get_toc(max_depth=6)):
@@ -167,13 +102,13 @@ def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[_Line]]) ->
         destination = mark.get_dest()
         index = destination.get_index() if destination is not None else None
         if index is not None:
-            found[index][_squeezed(mark.get_title())] = mark.level + 1
+            found[index][squeezed(mark.get_title())] = mark.level + 1
     if any(line.key in found[index] for index, page in enumerate(pages) for line in page):
         return found
     return _set_off(pages)
 
 
-def _set_off(pages: Sequence[Sequence[_Line]]) -> dict[int, dict[str, int]]:
+def _set_off(pages: Sequence[Sequence[Line]]) -> dict[int, dict[str, int]]:
     """Lines set larger than the body, the three most used sizes being levels 1 to 3, then bold lines of their own."""
     sizes: Counter[int] = Counter()
     bold = plain = 0
@@ -201,11 +136,11 @@ def _set_off(pages: Sequence[Sequence[_Line]]) -> dict[int, dict[str, int]]:
     return found
 
 
-def _is_large(line: _Line, usual: int) -> bool:
+def _is_large(line: Line, usual: int) -> bool:
     return round(line.size) > usual * 1.15
 
 
-def _stands_alone(above: _Line | None, line: _Line, below: _Line | None) -> bool:
+def _stands_alone(above: Line | None, line: Line, below: Line | None) -> bool:
     """Whether a bold line is a paragraph of its own and text follows: not a run-in word, not a table's head."""
     if below is None or below.bold or line.text[-1] in ".,;:":
         return False
@@ -219,11 +154,7 @@ def _may_be_heading(text: str) -> bool:
     return letters >= 3 and len(text) <= _HEADING_CHARACTERS and letters > len(text) / 3
 
 
-def _squeezed(text: str) -> str:
-    return _SQUEEZE.sub("", text.lower())
-
-
-def _add(pages: Sequence[Sequence[_Line]], headings: dict[int, dict[str, int]], outline: Outline) -> None:
+def _add(pages: Sequence[Sequence[Line]], headings: dict[int, dict[str, int]], outline: Outline) -> None:
     furniture = _furniture(pages)
     words = _words(pages)
     seen: set[str] = set()
@@ -237,17 +168,21 @@ def _add(pages: Sequence[Sequence[_Line]], headings: dict[int, dict[str, int]], 
                 kept.append(line)
             if key in furniture:
                 seen.add(key)
-        for level, paragraph in _paragraphs(kept, known):
-            text = _joined(paragraph, words)
-            if level:
-                outline.heading(level, text)
-            else:
-                outline.add(text)
+        for part in tables_in(kept):
+            if isinstance(part, Table):
+                outline.add(pipe_table(part.rows), "table")
+                continue
+            for level, paragraph in _paragraphs(part, known):
+                text = _joined(paragraph, words)
+                if level:
+                    outline.heading(level, text)
+                else:
+                    outline.add(text)
 
 
-def _paragraphs(lines: Sequence[_Line], headings: dict[str, int]) -> Iterator[tuple[int, list[_Line]]]:
+def _paragraphs(lines: Sequence[Line], headings: dict[str, int]) -> Iterator[tuple[int, list[Line]]]:
     """The lines of a page by paragraph, with the level of a heading or 0."""
-    paragraph: list[_Line] = []
+    paragraph: list[Line] = []
     before = 0
     for line in lines:
         level = headings.get(line.key, 0)
@@ -260,12 +195,12 @@ def _paragraphs(lines: Sequence[_Line], headings: dict[str, int]) -> Iterator[tu
         yield before, paragraph
 
 
-def _words(pages: Sequence[Sequence[_Line]]) -> frozenset[str]:
+def _words(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
     """Every word of the document in lower case, hyphenated ones whole: they tell how a broken word is joined."""
     return frozenset(word for page in pages for line in page for word in _WORD.findall(line.text.lower()))
 
 
-def _furniture(pages: Sequence[Sequence[_Line]]) -> set[str]:
+def _furniture(pages: Sequence[Sequence[Line]]) -> set[str]:
     """What stands at the top or bottom of more than half of the pages, numbers apart."""
     if len(pages) < _FURNITURE_PAGES:
         return set()
@@ -275,7 +210,7 @@ def _furniture(pages: Sequence[Sequence[_Line]]) -> set[str]:
     return {text for text, count in counts.items() if count > len(pages) / 2}
 
 
-def _breaks(above: _Line, line: _Line) -> bool:
+def _breaks(above: Line, line: Line) -> bool:
     """Whether a new paragraph starts: a gap, another size, or the top of another column."""
     size = max(above.size, line.size, 1.0)
     if line.bottom > above.top:
@@ -283,7 +218,7 @@ def _breaks(above: _Line, line: _Line) -> bool:
     return above.bottom - line.top > 0.6 * size or abs(above.size - line.size) > 0.15 * size
 
 
-def _joined(lines: Sequence[_Line], words: frozenset[str]) -> str:
+def _joined(lines: Sequence[Line], words: frozenset[str]) -> str:
     """A paragraph: wrapped lines in one, list items and lines that end early on their own."""
     text = lines[0].text
     edge = max(line.right for line in lines)
