@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
@@ -107,41 +105,51 @@ def covered(wanted: dict[str, float], text: str, language: str) -> float:
 def _units_of(passage: Passage, number: int) -> Iterator[Unit]:
     text = passage.chunk.text
     header: list[str] | None = None
-    intro = ""
-    asked: Unit | None = None
+    prose = _Prose(text, number)
     for start, end in _line_spans(text):
         line = text[start:end]
-        if not line.strip():
+        if not line.lstrip().startswith("|"):
+            header = None
+            yield from prose.units_of(line, start)
+        elif _RULE.fullmatch(line):
             continue
-        if line.lstrip().startswith("|"):
-            if _RULE.fullmatch(line):
-                continue
-            if header is None:
-                header = cells(line)
-                continue
-            if cells(line) != header:
-                yield Unit(number, start, end, line, read_row(header, cells(line)))
-            continue
-        header = None
+        elif header is None:
+            header = cells(line)
+        elif cells(line) != header:
+            yield Unit(number, start, end, line, read_row(header, cells(line)))
+    yield from prose.rest()
+
+
+class _Prose:
+    """Reads lines of running text. A line that ends in a colon is read before each item of the list
+    below it; a question that the document asks itself is read with the sentence after it."""
+
+    def __init__(self, text: str, number: int) -> None:
+        self._text = text
+        self._number = number
+        self._intro = ""
+        self._asked: Unit | None = None
+
+    def units_of(self, line: str, start: int) -> Iterator[Unit]:
         listed = _LIST_ITEM.match(line) is not None
-        intro = intro if listed else ""
-        for unit in _sentences(line, start, number):
-            if asked is not None:
-                unit = _with_question(asked, unit, text)
-                asked = None
-            if unit.text.endswith("?"):
-                asked = unit
-            elif unit.text.endswith(":") and not listed:
-                intro = unit.text
-                yield unit
-            else:
-                yield replace(unit, reading=f"{intro} {unit.reading}") if intro else unit
-    if asked is not None:
-        yield asked
+        if line.strip() and not listed:
+            self._intro = ""
+        for sentence in _sentences(line, start, self._number):
+            unit = _with_question(self._asked, sentence, self._text) if self._asked else sentence
+            self._asked = None
+            if unit is sentence and unit.text.endswith("?"):
+                self._asked = unit
+                continue
+            yield replace(unit, reading=f"{self._intro} {unit.reading}") if self._intro else unit
+            if unit.text.endswith(":") and not listed:
+                self._intro = unit.text
+
+    def rest(self) -> Iterator[Unit]:
+        if self._asked is not None:
+            yield self._asked
 
 
 def _with_question(asked: Unit, answer: Unit, text: str) -> Unit:
-    """A question that the document asks itself says nothing without the sentence after it."""
     both = text[asked.start : answer.end]
     return Unit(asked.passage, asked.start, answer.end, both, " ".join(both.split()))
 
