@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bot.assistant import Assistant
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
+    from knowledge.database import Database
     from knowledge.lancedb import LanceStore
     from knowledge.retrieval import Retriever
     from knowledge.sources.source import Source
@@ -79,12 +80,17 @@ class Project:
     @functools.cached_property
     def catalogue(self) -> Catalogue:
         from knowledge.catalogue import Catalogue
+
+        return Catalogue(self.database)
+
+    @functools.cached_property
+    def database(self) -> Database:
         from knowledge.database import Database
 
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = Database.open(self.data / "groundling.sqlite")
         self._open.callback(database.close)
-        return Catalogue(database)
+        return database
 
     @functools.cached_property
     def store(self) -> LanceStore:
@@ -112,9 +118,7 @@ class Project:
         from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 
         section = self.config.embedding
-        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        cache = self.data / "cache" / "embedders.json"
-        cache.parent.mkdir(exist_ok=True, mode=0o700)
+        cache = self.data / "cache" / "embedders.json" if self.data.is_dir() else None
         if section.model is None:
             return SentenceTransformerEmbedder.from_package(threads=section.threads, hash_cache=cache)
         folder = self.root / section.model

@@ -178,7 +178,7 @@ class Sync:
             return self._anew((*store.notes, *problems, _MADE_ANEW))
         if state.chunker != self._chunker.version:
             return _Start(store, None, (), beside=False, notes=())
-        again, strays = _differences(self._catalogue, store) if uneven else (set(), set())
+        again, strays = differences(self._catalogue, store) if uneven else (set(), set())
         return _Start(store, again, strays, beside=False, notes=())
 
     def _anew(self, notes: tuple[str, ...]) -> _Start:
@@ -219,7 +219,7 @@ class Sync:
 _MADE_ANEW = "the index was damaged and has been made anew from the sources"
 
 
-def _differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:
+def differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:
     """Documents whose chunks in the index are not those of the catalogue; documents only the index has."""
     wanted = {
         document.id: {document.digests[at : at + 16] for at in range(0, len(document.digests), 16)}

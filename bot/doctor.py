@@ -1,0 +1,288 @@
+"""What is wrong with an installation, its data and its machine, a line each with the mend.
+
+Rule: a check changes nothing that a search would not change, contacts nothing, and never raises.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bot.errors import ConfigError
+from bot.wiring import SOURCES, Project
+from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
+from models.errors import BrokenWeights, ModelError
+
+if TYPE_CHECKING:
+    from knowledge.catalogue import IndexState
+    from knowledge.lancedb import LanceStore
+    from models.hardware import Hardware
+
+State = Literal["ok", "warning", "broken"]
+
+PACKAGES = ("bot", "adapters", "knowledge", "models")
+_LITTLE_ROOM = 2**30
+_NO_ROOM = 100 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and one line that says so; with the mend when it is not well."""
+
+    name: str
+    state: State
+    line: str
+
+
+def examine(config: Path, data: Path | None, *, deep: bool) -> Iterator[Finding]:
+    """Every check, in the order of what depends on what; `deep` reads every byte and embeds a text."""
+    yield check_python()
+    yield check_packages(sys.path)
+    try:
+        project = Project.open(config, data)
+    except ConfigError as error:
+        yield Finding("configuration", "broken", str(error))
+        return
+    count = len(project.config.source)
+    yield Finding("configuration", "ok", f"{config}, {count} {'source' if count == 1 else 'sources'}")
+    with project:
+        yield from _of_project(project, deep=deep)
+    yield check_network(project)
+
+
+def _of_project(project: Project, *, deep: bool) -> Iterator[Finding]:
+    yield from check_sources(project)
+    yield check_data_folder(project.data)
+    database = check_database(project)
+    yield database
+    embedder = check_embedder(project, deep=deep)
+    yield embedder
+    if database.state != "broken":
+        yield check_index(project, deep=deep)
+        yield from check_documents(project)
+    yield from check_model(project, deep=deep)
+
+
+def check_python() -> Finding:
+    """The interpreter, which must be 3.11 or newer."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):  # noqa: UP036 (a checkout can be run by any Python)
+        return Finding("python", "broken", f"{version} is too old; install 3.11 or newer")
+    return Finding("python", "ok", f"{version} in {sys.prefix}")
+
+
+def check_packages(search: Sequence[str]) -> Finding:
+    """The program's packages, found on the path `search`, must lie side by side; names the intruder."""
+    home = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        spec = importlib.machinery.PathFinder.find_spec(name, search)
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        if not places:
+            return Finding("packages", "broken", f"package {name!r} is missing; install groundling again")
+        place = Path(places[0]).resolve()
+        if place.parent != home:
+            return Finding(
+                "packages",
+                "broken",
+                f"package {name!r} is taken from {place}, not from {home}; "
+                "uninstall the other distribution that brings it",
+            )
+    return Finding("packages", "ok", f"{', '.join(PACKAGES)} from {home}")
+
+
+def check_sources(project: Project) -> Iterator[Finding]:
+    """Each source must be there and give at least one document."""
+    if not project.config.source:
+        yield Finding("sources", "broken", "the configuration names no source; add a [[source]]")
+    for section in project.config.source:
+        name = f"source {section.name}"
+        try:
+            first = next(iter(SOURCES[section.kind](section, project.root).entries()), None)
+        except SourceUnavailable as error:
+            yield Finding(name, "broken", str(error))
+            continue
+        if first is None:
+            yield Finding(name, "warning", f"{section.path} holds no document; look at include and exclude")
+        else:
+            yield Finding(name, "ok", section.path)
+
+
+def check_data_folder(folder: Path) -> Finding:
+    """The data folder must be writable, private and have room."""
+    name = "data folder"
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(name, "broken", f"{there} cannot be written; give this user the right, or use --data")
+    free = shutil.disk_usage(there).free
+    room = f"{free / 2**30:,.1f} GiB free"
+    if free < _NO_ROOM:
+        return Finding(name, "broken", f"{folder}: only {free / 2**20:,.0f} MiB free; make room on the disk")
+    if there != folder:
+        return Finding(name, "ok", f"{folder} will be made by the first sync; {room}")
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Finding(name, "warning", f"others may look into {folder}; run: chmod 700 {folder}")
+    if free < _LITTLE_ROOM:
+        return Finding(name, "warning", f"{folder}: only {free / 2**20:,.0f} MiB free; make room on the disk")
+    return Finding(name, "ok", f"{folder}, {room}")
+
+
+def check_database(project: Project) -> Finding:
+    """The database must pass its own check of its pages."""
+    if not project.has_catalogue:
+        return Finding("database", "ok", "not there yet; the first sync makes it")
+    try:
+        problems = project.database.check()
+    except (KnowledgeError, OSError) as error:
+        return Finding("database", "broken", str(error))
+    if problems:
+        return Finding("database", "broken", f"{problems[0]}; restore a backup, or move it away and sync")
+    return Finding("database", "ok", "whole")
+
+
+def check_embedder(project: Project, *, deep: bool) -> Finding:
+    """The embedding model's files must be there; `deep` also embeds a text."""
+    try:
+        embedder = project.embedder
+        line = f"{embedder.name}, {embedder.dimensions} numbers a text, {embedder.max_tokens} tokens at once"
+        if deep:
+            embedder.embed_query("A question about nothing in particular.")
+    except (ModelError, OSError) as error:
+        return Finding("embedding", "broken", str(error))
+    return Finding("embedding", "ok", line)
+
+
+def check_index(project: Project, *, deep: bool) -> Finding:
+    """The index must find what is in it, be made by this embedder, and hold what the catalogue says."""
+    from knowledge.lancedb import LanceStore
+    from knowledge.sync import INDEX
+
+    try:
+        store = LanceStore.open(project.data / INDEX)
+        problems = store.check(deep=deep)
+        state = project.catalogue.index() if project.has_catalogue else None
+        problems += _made_otherwise(project, state) or _uneven(project, store, state, deep=deep)
+    except IndexMissing:
+        return Finding("index", "warning", "there is none yet; run: groundling sync")
+    except (KnowledgeError, OSError) as error:
+        return Finding("index", "broken", str(error))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        mend = "" if "run:" in problems[0] else "; run: groundling sync"
+        return Finding("index", "broken", f"{problems[0]}{more}{mend}")
+    if store.notes:
+        return Finding("index", "warning", f"{'; '.join(store.notes)}; run: groundling sync")
+    looked = "every byte compared" if deep else "not every byte compared, see --deep"
+    return Finding("index", "ok", f"version {store.version}, {store.count():,} chunks, {looked}")
+
+
+def _made_otherwise(project: Project, state: IndexState | None) -> list[str]:
+    if state is None:
+        return ["the catalogue does not know the index; run: groundling sync"]
+    try:
+        name = project.embedder.name
+    except (ModelError, OSError):
+        return []  # told by the check of the embedder
+    if state.embedder == name:
+        return []
+    return [
+        f"it was made with {state.embedder}, the configuration names {name}; run: groundling sync --rebuild"
+    ]
+
+
+def _uneven(project: Project, store: LanceStore, state: IndexState | None, *, deep: bool) -> list[str]:
+    from knowledge.sync import differences
+
+    known = sum(document.chunks for document in project.catalogue.documents())
+    if state is not None and state.version != store.version:
+        return [f"a sync was interrupted (catalogue {state.version}, index {store.version})"]
+    if known != store.count():
+        return [f"the catalogue counts {known:,} chunks, the index holds {store.count():,}"]
+    if not deep:
+        return []
+    again, strays = differences(project.catalogue, store)
+    return [f"{len(again | strays)} documents differ between catalogue and index"] if again or strays else []
+
+
+def check_documents(project: Project) -> Iterator[Finding]:
+    """Sources that hold back and files that could not be read; nothing when there are none."""
+    if not project.has_catalogue:
+        return
+    for state in project.catalogue.sources():
+        if state.held_back:
+            yield Finding(f"source {state.source}", "warning", f"held back: {state.held_back}")
+    failures = len(project.catalogue.failures())
+    if failures:
+        files = "1 file" if failures == 1 else f"{failures:,} files"
+        yield Finding(
+            "documents", "warning", f"{files} could not be read; see: groundling documents --failed"
+        )
+
+
+def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
+    """What the machine has, the language model's file, and whether it fits; what would be used and why."""
+    from models import hardware
+    from models.gguf import read_header
+
+    machine = hardware.Hardware.from_machine()
+    if project.config.model.kind == "none":
+        yield from _machine(machine)
+        yield Finding("model", "ok", "none is wanted; answers are the documents' own words")
+        return
+    try:
+        path, sha256 = _weights(project, deep=deep)
+        header = read_header(path)
+    except ModelError as error:
+        yield from _machine(machine)
+        named = project.config.model.path is not None or isinstance(error, BrokenWeights)
+        state: State = "broken" if named else "warning"
+        yield Finding("model", state, f"{error}; until then answers are the documents' own words")
+        return
+    settings = project.engine_settings()
+    for label, line in hardware.describe(path, header, settings, hardware=machine):
+        known = f", sha256 {sha256[:12]}" if label == "model" and sha256 else ""
+        yield Finding(label, "ok", line + known)
+    used = hardware.plan(path, header, settings, hardware=machine)
+    try:
+        hardware.check_memory(header, used, free=machine.memory_free)
+    except ModelError as error:
+        yield Finding("model memory", "broken", str(error))
+        return
+    needed, have = (size / 2**20 for size in (hardware.need(header, used).total, machine.memory_free))
+    yield Finding("model memory", "ok", f"{needed:,.0f} MiB needed, {have:,.0f} MiB can be had")
+
+
+def _weights(project: Project, *, deep: bool) -> tuple[Path, str | None]:
+    """The model's file, and its sha256 where that is known or `deep` finds it out."""
+    from models.weights import bundled_path, sha256_of
+
+    file = project.root / project.config.model.path if project.config.model.path is not None else None
+    if file is None and not project.data.is_dir():
+        file = bundled_path()
+    if file is not None:
+        return file, sha256_of(file) if deep else None
+    weights = project.models.active()
+    if deep:
+        weights = project.models.verify(weights.name)
+    return weights.path, weights.sha256
+
+
+def _machine(machine: Hardware) -> Iterator[Finding]:
+    yield Finding("processor", "ok", f"{machine.cpu or 'unknown'}, {machine.cores} cores usable")
+    free, total = machine.memory_free / 2**20, machine.memory / 2**20
+    yield Finding("memory", "ok", f"{free:,.0f} MiB free of {total:,.0f} MiB")
+    yield Finding("GPU", "ok", ", ".join(gpu.name for gpu in machine.gpus) or "none found")
+
+
+def check_network(project: Project) -> Finding:
+    """What could ever be contacted; nothing is, to find that out."""
+    if project.config.embedding.download:
+        line = "the embedding model may be fetched; set [embedding] download = false once it is here"
+        return Finding("network", "warning", line)
+    return Finding("network", "ok", "nothing was contacted, and nothing is while syncing and answering")
