@@ -82,6 +82,7 @@ class _Loop:
         self._model = model
         self._inbox = inbox
         self._replies = replies
+        self._pulse = _Pulse(replies)
         self._waiting: deque[_Arrived] = deque()
         self._cancelled = cancelled  # the listening thread adds, this one removes
         self._running: Iterator[Reply] | None = None
@@ -160,7 +161,21 @@ class _Loop:
         id_ = _id(arrived.request)
         seconds = arrived.request.deadline_s if isinstance(arrived.request, Generate) else None
         deadline = None if seconds is None else arrived.at + seconds
-        return Watch(deadline, lambda: id_ in self._cancelled)
+        return Watch(deadline, lambda: id_ in self._cancelled, self._pulse.beat)
+
+
+class _Pulse:
+    """Tells the parent that work goes on, at most twice a second however often it is asked to."""
+
+    def __init__(self, replies: BinaryIO) -> None:
+        self._replies = replies
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        now = time.monotonic()
+        if now - self._last > 0.5:
+            self._last = now
+            _send(self._replies, Alive())
 
 
 def _loaded(load: Load, replies: BinaryIO) -> tuple[Model, Ready]:
@@ -170,15 +185,7 @@ def _loaded(load: Load, replies: BinaryIO) -> tuple[Model, Ready]:
     from models.engine.template import CHATML, ChatTemplate
 
     began = time.monotonic()
-    last = began
-
-    def alive() -> None:
-        nonlocal last
-        if time.monotonic() - last > 0.5:
-            last = time.monotonic()
-            _send(replies, Alive())
-
-    llama = Llama(load.plan, progress=alive)
+    llama = Llama(load.plan, progress=_Pulse(replies).beat)
     own = llama.chat_template
     template = ChatTemplate(
         own or CHATML, bos=llama.bos_text, eos=llama.eos_text, control_texts=llama.control_texts()

@@ -30,10 +30,14 @@ class TooLongError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """When a request has to end early: at `deadline` (of time.monotonic) or when `cancelled` says so."""
+    """When a request has to end early: at `deadline` (of time.monotonic) or when `cancelled` says so.
+
+    `alive` is told that work goes on, often.
+    """
 
     deadline: float | None
     cancelled: Callable[[], bool]
+    alive: Callable[[], None]
 
     def verdict(self) -> Finish | None:
         if self.cancelled():
@@ -41,6 +45,11 @@ class Watch:
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return "deadline"
         return None
+
+    def must_stop(self) -> bool:
+        """Asked in the middle of a batch."""
+        self.alive()
+        return self.verdict() is not None
 
 
 class Model:
@@ -152,7 +161,7 @@ class Model:
             if watch.verdict():
                 return
             try:
-                yield self._llama.read_or_stop(tokens[start:end], stop=lambda: watch.verdict() is not None)
+                yield self._llama.read_or_stop(tokens[start:end], stop=watch.must_stop)
             except StoppedError:
                 return
 
