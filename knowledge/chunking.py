@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from knowledge.documents import Block, BlockKind, Chunk, Document, Section
 from knowledge.sentences import sentence_spans
 
-TARGET_TOKENS = 110
+TARGET_TOKENS = 70
 _HEADING_SHARE = 4  # headings may take a quarter of the limit
 _INSIDE_PARAGRAPH = 0.15  # what a break inside a paragraph costs, against (size / target - 1) squared
 _SMALLEST_PIECE = 12  # tokens: shorter sentences are not worth a choice of their own
+_CHARACTERS_A_TOKEN = 8
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 
 
@@ -52,7 +53,7 @@ class Chunker:
     @property
     def version(self) -> str:
         """Changes whenever the same document would give other chunks."""
-        return f"chunks-1:{self._max_tokens}:{self._target_tokens}"
+        return f"chunks-2:{self._max_tokens}:{self._target_tokens}"
 
     def chunk(self, document: Document) -> list[Chunk]:
         """The chunks in reading order, `ordinal` counting from 0."""
@@ -199,7 +200,8 @@ class Chunker:
             yield pieces[low:high]
 
     def _tokens(self, text: str) -> int:
-        return max(0, self._count(text) - self._special)
+        """Never fewer than a token for eight characters: some tokenizers take any long word for one."""
+        return max(len(text) // _CHARACTERS_A_TOKEN, self._count(text) - self._special)
 
 
 def _with_next(sections: Sequence[Section]) -> Iterator[tuple[Section, Section | None]]:

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from knowledge.documents import Chunk
 from knowledge.store import Hit, IndexedChunk
 
 ALMOST_THE_SAME = 0.9  # Jaccard of the words
+ANOTHER_VERSION = 0.6
 _WORD = re.compile(r"\w+")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -44,31 +46,42 @@ def by_reciprocal_rank(lists: Sequence[tuple[Sequence[Hit], float]], *, constant
     return [Found(items[key], scores[key]) for key in order]
 
 
-def newer_first(found: Sequence[Found], preference: float) -> list[Found]:
-    """Documents that are newer than others found get up to `preference` of their score on top."""
-    dates = sorted({one.item.updated_at for one in found if one.item.updated_at is not None})
-    if preference <= 0 or len(dates) < 2:
-        return list(found)
-    places = {date: place / (len(dates) - 1) for place, date in enumerate(dates)}
-    lifted = [
-        replace(one, score=one.score * (1 + preference * places.get(one.item.updated_at or _LONG_AGO, 0.0)))
-        for one in found
-    ]
+def lifted_by_neighbours(found: Sequence[Found], share: float) -> list[Found]:
+    """Each chunk gets `share` of the scores of the chunks before and after it in its section.
+
+    What is said in the middle of a found place is more likely meant than a chance hit elsewhere.
+    """
+    scores = {_place(one.item.chunk): one.score for one in found}
+    lifted = []
+    for one in found:
+        near = (_place(one.item.chunk, step=-1), _place(one.item.chunk, step=1))
+        lifted.append(replace(one, score=one.score + share * sum(scores.get(place, 0.0) for place in near)))
     return sorted(lifted, key=lambda one: -one.score)
 
 
-def without_duplicates(found: Sequence[Found]) -> list[Found]:
-    """Of texts that are almost the same only one stays: the newest one, in the best one's place."""
+def without_duplicates(found: Sequence[Found], *, enough: int) -> list[Found]:
+    """Of texts that are almost the same only one stays; of versions of a text the newest comes first.
+
+    The text of the newer document takes the place of the better one. Goes on until `enough` are kept.
+    """
     kept: list[Found] = []
     words: list[frozenset[str]] = []
     for one in found:
+        if len(kept) == enough:
+            break
         own = frozenset(_WORD.findall(one.item.chunk.text.casefold()))
-        twin = next((place for place, other in enumerate(words) if _alike(own, other)), None)
-        if twin is None:
-            kept.append(one)
-            words.append(own)
-        elif (one.item.updated_at or _LONG_AGO) > (kept[twin].item.updated_at or _LONG_AGO):
-            kept[twin] = replace(one, score=kept[twin].score)
+        alike = [(_overlap(own, other), place) for place, other in enumerate(words)]
+        overlap, place = max(alike, key=lambda pair: pair[0], default=(0.0, 0))
+        if overlap >= ALMOST_THE_SAME:
+            if _newer(one, kept[place]):
+                kept[place], words[place] = replace(one, score=kept[place].score), own
+            continue
+        kept.append(one)
+        words.append(own)
+        if overlap >= ANOTHER_VERSION and _newer(one, kept[place]):
+            older, newer = kept[place], kept[-1]
+            kept[place], kept[-1] = replace(newer, score=older.score), replace(older, score=newer.score)
+            words[place], words[-1] = words[-1], words[place]
     return kept
 
 
@@ -83,54 +96,116 @@ def capped(found: Sequence[Found], per_document: int) -> list[Found]:
     return first + rest
 
 
-def joined(found: Sequence[Found], limit: int) -> list[Found]:
-    """Neighbouring chunks among the first `limit` become one passage, which stands in the best one's place.
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """When neighbouring chunks become one passage.
 
-    Places that become free are filled from behind, until `limit` passages stand or nothing is left.
+    The first `leading` passages take in neighbours that score at least `ratio` of them, up to
+    `chunks` in all. After that passages that touch are joined while they have at most `longest`.
     """
-    groups: list[list[Found]] = []
+
+    leading: int = 3
+    ratio: float = 0.7
+    chunks: int = 2
+    longest: int = 3
+
+
+def joined(found: Sequence[Found], limit: int, rule: Joining) -> list[Found]:
+    """At most `limit` passages, best first, of chunks that are neighbours in one section.
+
+    A passage has the text of its chunks in the order of the document and the score of the best.
+    """
+    by_place = {_place(one.item.chunk): one for one in found}
+    runs: list[list[Found]] = []
+    used: set[_Place] = set()
     for one in found:
-        near = [group for group in groups if any(_adjoin(one, other) for other in group)]
-        if not near and len(groups) == limit:
+        if len(runs) == limit:
             break
-        if not near:
-            groups.append([one])
+        if _place(one.item.chunk) in used:
             continue
-        near[0].append(one)
-        for other in near[1:]:
-            near[0].extend(other)
-            groups.remove(other)
-    return [_one(group) for group in groups]
+        run = [one]
+        while len(runs) < rule.leading and len(run) < rule.chunks:
+            beside = [by_place.get(place) for place in _ends(run)]
+            near = [other for other in beside if other and _place(other.item.chunk) not in used]
+            best = max(near, key=lambda other: other.score, default=None)
+            if best is None or best.score < rule.ratio * one.score:
+                break
+            run.append(best)
+            run.sort(key=lambda part: part.item.chunk.ordinal)
+        used.update(_place(part.item.chunk) for part in run)
+        runs.append(run)
+    return [_one(run) for run in _touching(runs, rule.longest)]
 
 
-def _alike(some: frozenset[str], others: frozenset[str]) -> bool:
+_Place = tuple[str, int, tuple[str, ...], str | None]
+
+
+def _place(chunk: Chunk, *, step: int = 0) -> _Place:
+    """Where a chunk stands; only chunks of one section on one page are each other's neighbours."""
+    return chunk.document_id, chunk.ordinal + step, chunk.headings, chunk.page
+
+
+def _ends(run: Sequence[Found]) -> tuple[_Place, _Place]:
+    return _place(run[0].item.chunk, step=-1), _place(run[-1].item.chunk, step=1)
+
+
+def _touching(runs: Sequence[list[Found]], longest: int) -> list[list[Found]]:
+    """`runs` with those joined that touch, each in the place of the better one."""
+    result: list[list[Found]] = []
+    for run in runs:
+        before, after = _ends(run)
+        for other in result:
+            if len(other) + len(run) > longest:
+                continue
+            if before == _place(other[-1].item.chunk):
+                other.extend(run)
+                break
+            if after == _place(other[0].item.chunk):
+                other[:0] = run
+                break
+        else:
+            result.append(list(run))
+    return result
+
+
+def _newer(one: Found, other: Found) -> bool:
+    if one.item.chunk.document_id == other.item.chunk.document_id:
+        return False
+    return (one.item.updated_at or _LONG_AGO) > (other.item.updated_at or _LONG_AGO)
+
+
+def _overlap(some: frozenset[str], others: frozenset[str]) -> float:
+    """Jaccard; 1.0 for two texts without words."""
     if not some or not others:
-        return some == others
+        return 1.0 if some == others else 0.0
     shared = len(some & others)
-    return shared >= ALMOST_THE_SAME * (len(some) + len(others) - shared)
+    return shared / (len(some) + len(others) - shared)
 
 
-def _adjoin(one: Found, other: Found) -> bool:
-    some, others = one.item.chunk, other.item.chunk
-    return (
-        some.document_id == others.document_id
-        and abs(some.ordinal - others.ordinal) == 1
-        and some.headings == others.headings
-        and some.page == others.page
-    )
-
-
-def _one(group: list[Found]) -> Found:
-    best = max(group, key=lambda one: one.score)
-    chunks = [one.item.chunk for one in sorted(group, key=lambda one: one.item.chunk.ordinal)]
-    if len(chunks) == 1:
+def _one(run: Sequence[Found]) -> Found:
+    best = max(run, key=lambda one: one.score)
+    if len(run) == 1:
         return best
-    whole = Chunk(
-        document_id=chunks[0].document_id,
-        ordinal=chunks[0].ordinal,
-        headings=chunks[0].headings,
-        page=chunks[0].page,
-        text="\n".join(chunk.text for chunk in chunks),
-        kind=chunks[0].kind if len({chunk.kind for chunk in chunks}) == 1 else "text",
+    chunks = [one.item.chunk for one in run]
+    similarities = [one.similarity for one in run if one.similarity is not None]
+    text, kind = chunks[0].text, chunks[0].kind
+    for before, after in pairwise(chunks):
+        text += _continued(before, after)
+        kind = kind if after.kind == kind else "text"
+    return replace(
+        best,
+        item=replace(best.item, chunk=replace(chunks[0], text=text, kind=kind)),
+        similarity=max(similarities, default=None),
     )
-    return replace(best, item=replace(best.item, chunk=whole))
+
+
+def _continued(before: Chunk, after: Chunk) -> str:
+    """What follows `before` when `after` is joined to it; a table does not repeat its header row."""
+    if before.kind == after.kind == "table":
+        lines, others = before.text.split("\n"), after.text.split("\n")
+        if lines[0] == others[0]:
+            ruled = lines[:2] == others[:2]
+            return "\n" + "\n".join(others[2 if ruled else 1 :])
+    if before.kind == after.kind == "text" and before.text[-1:].isalnum():
+        return " " + after.text
+    return "\n" + after.text

@@ -12,7 +12,16 @@ from typing import Literal, Protocol
 import numpy as np
 
 from knowledge.documents import Passage
-from knowledge.fusion import Found, by_reciprocal_rank, capped, joined, newer_first, without_duplicates
+from knowledge.fusion import (
+    Found,
+    Joining,
+    by_reciprocal_rank,
+    capped,
+    joined,
+    lifted_by_neighbours,
+    without_duplicates,
+)
+from knowledge.query_words import content_words
 from knowledge.store import Hit, Readable, Store
 from models.embedding.embedder import Embedder, Vectors
 
@@ -20,25 +29,25 @@ Mode = Literal["hybrid", "vector", "keyword"]
 
 KEYWORD_CHARACTERS = 2000
 EVERYTHING = Readable()
+NEIGHBOURS = Joining()
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
     """How a search is done; the defaults are the measured ones of docs/decisions/006.
 
-    `candidates` is how deep each half looks. `rank_constant`, `vector_weight` and `keyword_weight`
-    belong to the fusion. At most `per_document` passages of one document come before other documents
-    get their turn. `newer_preference` is the share of the score that decides between two documents
-    of different age which match about equally.
+    `candidates` is how deep each half looks, `rank_constant` and the weights belong to the fusion,
+    `neighbour_share` to what neighbours add to each other. At most `per_document` passages of one
+    document come before other documents get their turn. A reranker reads the first `reranked`.
     """
 
-    candidates: int = 40
-    rank_constant: int = 20
+    candidates: int = 50
+    rank_constant: int = 5
     vector_weight: float = 1.0
     keyword_weight: float = 1.0
+    neighbour_share: float = 0.15
     per_document: int = 5
-    join_neighbours: bool = True
-    newer_preference: float = 0.02
+    joining: Joining | None = NEIGHBOURS
     reranked: int = 20
 
 
@@ -46,7 +55,7 @@ class Reranker(Protocol):
     """Reads a query together with each text. `models/embedding/cross_encoder.py` is one."""
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
-        """One score a text, higher is better."""
+        """One score a text, 0 to 1, higher is better."""
         ...
 
 
@@ -58,7 +67,7 @@ class Retriever:
         store: Store,
         embedder: Embedder,
         *,
-        settings: RetrievalSettings = RetrievalSettings(),  # noqa: B008 (frozen)
+        settings: RetrievalSettings = RetrievalSettings(),
         reranker: Reranker | None = None,
     ) -> None:
         self._store = store
@@ -73,16 +82,17 @@ class Retriever:
         query = cleaned(query)
         if not query or limit < 1:
             return []
-        depth = max(self._settings.candidates, limit * 4)
+        depth = max(self._settings.candidates, limit)
         vector = None if mode == "keyword" else self._embedder.embed_query(query)
         near = [] if vector is None else self._store.search_vector(vector, limit=depth, readable=readable)
-        words = query[:KEYWORD_CHARACTERS]
+        words = content_words(query, at_most=KEYWORD_CHARACTERS)
         worded = [] if mode == "vector" else self._store.search_keyword(words, limit=depth, readable=readable)
         found = self._fused(near, worded, mode)
-        found = self._reranked(query, without_duplicates(found))
+        found = without_duplicates(found, enough=max(limit * 4, self._settings.reranked))
+        found = self._reranked(query, found)
         found = capped(found, self._settings.per_document)
-        if self._settings.join_neighbours:
-            found = joined(found, limit)
+        if self._settings.joining:
+            found = joined(found, limit, self._settings.joining)
         return [_passage(one) for one in self._with_similarity(found[:limit], vector)]
 
     def _fused(self, near: Sequence[Hit], worded: Sequence[Hit], mode: Mode) -> list[Found]:
@@ -93,17 +103,19 @@ class Retriever:
         )
         cosines = {hit.item.chunk.id: hit.score for hit in near}
         found = [replace(one, similarity=cosines.get(one.item.chunk.id)) for one in found]
-        return newer_first(found, settings.newer_preference) if mode == "hybrid" else found
+        return lifted_by_neighbours(found, settings.neighbour_share) if mode == "hybrid" else found
 
     def _reranked(self, query: str, found: list[Found]) -> list[Found]:
+        """The first ones in the reranker's order and with its scores, the others behind them."""
         if self._reranker is None or not found:
             return found
-        head = found[: self._settings.reranked]
+        head, tail = found[: self._settings.reranked], found[self._settings.reranked :]
         scores = self._reranker.scores(query, [one.item.chunk.text for one in head])
-        lowest = min(scores)
-        order = sorted(range(len(head)), key=lambda place: -scores[place])
-        first = [replace(head[place], score=1.0 + scores[place] - lowest) for place in order]
-        return first + found[self._settings.reranked :]
+        first = [replace(one, score=score) for one, score in zip(head, scores, strict=True)]
+        below = min(scores) / tail[0].score if tail else 0.0
+        return sorted(first, key=lambda one: -one.score) + [
+            replace(one, score=one.score * below) for one in tail
+        ]
 
     def _with_similarity(self, found: Sequence[Found], vector: Vectors | None) -> list[Found]:
         """Cosines for what only the keyword half found, from the stored vectors."""

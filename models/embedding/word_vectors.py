@@ -55,8 +55,7 @@ class WordVectors:
         words = _WORD.findall(text.casefold())[: self._max_tokens - _SPECIAL_TOKENS]
         total = np.sum([self._direction(word) for word in words or [""]], axis=0, dtype=np.float64)
         length = float(np.linalg.norm(total))
-        unit: Vectors = (total / length).astype(np.float32) if length else self._direction("")
-        return unit
+        return np.asarray(total / length, dtype=np.float32) if length else self._direction("")
 
     def _direction(self, word: str) -> Vectors:
         if word not in self._words:

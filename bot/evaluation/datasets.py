@@ -1,0 +1,132 @@
+"""Reads the retrieval benchmarks that come as files: BEIR folders, SQuAD files, spans in a corpus.
+
+Rule: what is not as the format says is an error that names the file, never a wrong figure.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.errors import WrongUse
+from bot.evaluation.ranking import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text to be found: a paragraph, an abstract, or a whole corpus."""
+
+    name: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Texts, queries by id, and for each query the grade (1 and more) of each relevant text by name."""
+
+    texts: tuple[Text, ...]
+    queries: dict[str, str]
+    relevant: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanQuery:
+    """A question with the places of the corpora that answer it."""
+
+    question: str
+    spans: tuple[Span, ...]
+
+
+def load_beir(folder: Path, split: str) -> Judged:
+    """corpus.jsonl, queries.jsonl and qrels/<split>.tsv; only queries with a judgement count."""
+    texts = tuple(
+        Text(str(row["_id"]), str(row.get("title") or ""), str(row["text"]))
+        for row in _json_lines(folder / "corpus.jsonl")
+    )
+    named = {str(row["_id"]): str(row["text"]) for row in _json_lines(folder / "queries.jsonl")}
+    relevant: dict[str, dict[str, int]] = {}
+    path = folder / "qrels" / f"{split}.tsv"
+    for number, line in enumerate(_read(path).splitlines()):
+        fields = line.split("\t")
+        if number == 0 or not line.strip():
+            continue
+        try:
+            query, name, grade = fields[0], fields[1], int(fields[2])
+        except (IndexError, ValueError):
+            raise WrongUse(
+                f"{path} line {number + 1} is not query, text and grade with tabs between"
+            ) from None
+        if grade > 0 and query in named:
+            relevant.setdefault(query, {})[name] = grade
+    return Judged(texts, {query: named[query] for query in relevant}, relevant)
+
+
+def load_squad(file: Path) -> Judged:
+    """Each paragraph is a text under its article's title; each answerable question wants its own paragraph."""
+    texts: list[Text] = []
+    queries: dict[str, str] = {}
+    relevant: dict[str, dict[str, int]] = {}
+    try:
+        for article in json.loads(_read(file))["data"]:
+            title = str(article["title"]).replace("_", " ")
+            for place, paragraph in enumerate(article["paragraphs"]):
+                name = f"{title}/{place}"
+                texts.append(Text(name, title, str(paragraph["context"])))
+                for question in paragraph["qas"]:
+                    if not question.get("is_impossible"):
+                        queries[str(question["id"])] = str(question["question"])
+                        relevant[str(question["id"])] = {name: 1}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WrongUse(f"{file} is not a SQuAD file: {error!r}") from error
+    return Judged(tuple(texts), queries, relevant)
+
+
+def load_spans(folder: Path) -> tuple[tuple[Text, ...], tuple[SpanQuery, ...]]:
+    """corpora/*.md (plain text) and questions_df.csv with character spans as its `references`."""
+    texts = tuple(
+        Text(path.stem, path.stem.replace("_", " "), _read(path))
+        for path in sorted((folder / "corpora").glob("*.md"))
+    )
+    names = {text.name for text in texts}
+    path = folder / "questions_df.csv"
+    queries: list[SpanQuery] = []
+    try:
+        for row in csv.DictReader(io.StringIO(_read(path), newline="")):
+            if row["corpus_id"] in names:
+                spans = json.loads(row["references"])
+                places = tuple(
+                    (row["corpus_id"], int(one["start_index"]), int(one["end_index"])) for one in spans
+                )
+                queries.append(SpanQuery(row["question"], places))
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongUse(f"{path} is not a table of questions with references: {error!r}") from error
+    if not queries:
+        raise WrongUse(f"{folder} has no questions about any corpora/*.md")
+    return texts, tuple(queries)
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_read(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or "_id" not in row or "text" not in row:
+                raise ValueError("_id or text is missing")
+        except ValueError as error:
+            raise WrongUse(f"{path} line {number}: {error}") from error
+        yield row
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path} cannot be read: {error}") from error
