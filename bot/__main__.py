@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.umask(0o077)
+    # Left alone, asyncio would answer Ctrl-C only after the line that is being waited for.
+    signal.signal(signal.SIGINT, _stop)
     # Questions are UTF-8 whatever the locale says; bytes that are not become replacement signs.
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
@@ -60,6 +63,10 @@ def main() -> None:
     except OSError as error:
         click.echo(f"groundling: {_explain(error)}", err=True)
         sys.exit(1)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _wrong_use(error: click.ClickException) -> str:

@@ -165,7 +165,8 @@ def check_index(project: Project, *, deep: bool) -> Finding:
 
     try:
         store = LanceStore.open(project.data / INDEX)
-        problems = store.check(deep=deep)
+        # A sync looks at every byte only after an interruption; making the index anew always helps.
+        problems = [f"{problem}; run: groundling sync --rebuild" for problem in store.check(deep=deep)]
         state = project.catalogue.index() if project.has_catalogue else None
         problems += _made_otherwise(project, state) or _uneven(project, store, state, deep=deep)
     except IndexMissing:

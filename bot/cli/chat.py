@@ -40,7 +40,8 @@ async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
     assistant, model = prepare(project)
     earlier: list[Turn] = []
     try:
-        while (line := await asyncio.to_thread(_read, prompt=not json_ and sys.stdin.isatty())) is not None:
+        # Read in this thread: Ctrl-C would otherwise wait for a line that never comes.
+        while (line := _read(prompt=not json_ and sys.stdin.isatty())) is not None:
             text = line.strip()
             if not text:
                 earlier.clear()
