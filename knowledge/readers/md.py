@@ -22,6 +22,7 @@ from knowledge.readers.outline import Outline
 _FRONT_MATTER: Final = re.compile(r"\A\s*---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _DATE_KEYS: Final = ("updated", "last_updated", "lastUpdated", "last_modified", "lastmod", "modified", "date")
 _MAX_FRONT_MATTER: Final = 20_000
+_FIELD: Final = re.compile(r"([A-Za-z_][\w-]{0,40})[ \t]*:(?:[ \t]+(.*)|()$)")
 
 
 def read(body: bytes) -> Reading:
@@ -53,14 +54,18 @@ def add(text: str, outline: Outline) -> tuple[str, ...]:
 
 
 def front_matter(text: str) -> tuple[str | None, datetime | None, str]:
-    """Title, date and the text after the front matter; what is no YAML mapping stays text."""
+    """Title, date and the text after the front matter.
+
+    People write front matter that is nearly YAML; a block of lines "name: value" is read as such.
+    Anything else between two rules stays text.
+    """
     match = _FRONT_MATTER.match(text)
     if match is None or match.end() > _MAX_FRONT_MATTER:
         return None, None, text
     try:
         fields = yaml.load(match[1] or "", Loader=_NoAliases)  # noqa: S506 - it is a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):
-        fields = None
+        fields = _plain_fields(match[1] or "")
     if fields is None and not (match[1] or "").strip():
         return None, None, text[match.end() :]
     if not isinstance(fields, dict):
@@ -71,6 +76,15 @@ def front_matter(text: str) -> tuple[str | None, datetime | None, str]:
         next((moment for key in _DATE_KEYS if (moment := _moment(fields.get(key)))), None),
         text[match.end() :],
     )
+
+
+def _plain_fields(block: str) -> dict[str, str] | None:
+    """The fields of `block` where each line is "name: value", indented, a list item or a comment."""
+    lines = [line for line in block.splitlines() if line.strip()]
+    if not all(_FIELD.match(line) or line[0] in " \t-#" for line in lines):
+        return None
+    pairs = [_FIELD.match(line) for line in lines]
+    return {pair[1].lower(): (pair[2] or "").strip().strip("\"'") for pair in pairs if pair}
 
 
 def _moment(value: object) -> datetime | None:
