@@ -21,7 +21,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.expr import Expr, col, lit
-from lancedb.index import FTS, IvfSq
+from lancedb.index import FTS, BTree, IvfSq
 from lancedb.query import MatchQuery
 from lancedb.table import Table
 
@@ -161,7 +161,7 @@ class LanceStore:
             if (partitions := table.count_rows() // _ROWS_A_PARTITION) > EXACT_ROWS // _ROWS_A_PARTITION:
                 # Looks on until it has found enough that a narrow reader may see (0 is no limit).
                 least = max(8, partitions // _PARTITION_SHARE)
-                search = search.minimum_nprobes(least).maximum_nprobes(0).refine_factor(4)
+                search = search.minimum_nprobes(least).maximum_nprobes(0).refine_factor(2)
             found = _limited(search, readable).select([*COLUMNS, "_distance"]).limit(limit).to_arrow()
             # Lance calls 1 - dot product the distance.
             return lance_rows.hits_of(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
@@ -326,6 +326,7 @@ def _index(table: Table) -> None:
     if not rows:
         return
     if rows > EXACT_ROWS and not _has(table, _NEAREST):
+        table.create_index("id", config=BTree(), name="ids")
         partitions = rows // _ROWS_A_PARTITION
         table.create_index(
             VECTOR, config=IvfSq(distance_type="dot", num_partitions=partitions), name=_NEAREST

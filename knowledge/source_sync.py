@@ -91,7 +91,8 @@ class _New:
 class SourceSync:
     """One sync of one source; `run` does it.
 
-    `level` says whether catalogue and index hold the same once this source is done.
+    `level` says whether catalogue and index hold the same once this source is done, `intact` whether
+    documents that are to be indexed anew may stay as they are when they cannot be read.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class SourceSync:
         chunker: Chunking,
         progress: Progress,
         level: bool,
+        intact: bool,
     ) -> None:
         self._source = source
         self._plan = plan
@@ -116,6 +118,7 @@ class SourceSync:
         self._chunker = chunker
         self._progress = progress
         self._level = level
+        self._intact = intact
         self._at = datetime.now(UTC)
         self._done: list[KnownDocument] = []
         self._same = 0
@@ -140,6 +143,8 @@ class SourceSync:
 
     def _lost(self) -> list[str]:
         """Documents whose chunks in the index are not the catalogue's and that cannot be read again."""
+        if self._intact:
+            return []
         failed = {document_id(self._plan.source, failed.entry.path) for failed in self._failed}
         return sorted(failed & set(self._plan.again) & set(self._plan.known))
 

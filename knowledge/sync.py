@@ -46,13 +46,17 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """`again` are documents to index anew (None for all), `strays` those only the index knows."""
+    """`again` are documents to index anew (None for all), `strays` those only the index knows.
+
+    `intact` says that what is indexed is right all the same, and can stay where it cannot be read again.
+    """
 
     store: LanceStore
     again: Collection[str] | None
     strays: Collection[str]
     beside: bool
     notes: tuple[str, ...]
+    intact: bool = False
 
     @property
     def mending(self) -> bool:
@@ -177,7 +181,7 @@ class Sync:
         if problems:
             return self._anew((*store.notes, *problems, _MADE_ANEW))
         if state.chunker != self._chunker.version:
-            return _Start(store, None, (), beside=False, notes=())
+            return _Start(store, None, (), beside=False, notes=(), intact=not uneven)
         again, strays = differences(self._catalogue, store) if uneven else (set(), set())
         return _Start(store, again, strays, beside=False, notes=())
 
@@ -208,6 +212,7 @@ class Sync:
                 chunker=self._chunker,
                 progress=self._progress,
                 level=not start.mending,
+                intact=start.intact,
             ).run()
         except SourceUnavailable as error:
             if must:
@@ -220,7 +225,10 @@ _MADE_ANEW = "the index was damaged and has been made anew from the sources"
 
 
 def differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:
-    """Documents whose chunks in the index are not those of the catalogue; documents only the index has."""
+    """Documents whose chunks in the index are not those of the catalogue; documents only the index has.
+
+    Reads every row of the index and computes its digest anew.
+    """
     wanted = {
         document.id: {document.digests[at : at + 16] for at in range(0, len(document.digests), 16)}
         for document in catalogue.documents()

@@ -8,10 +8,12 @@ import stat
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from knowledge.errors import IndexDamaged, IndexMissing
-from knowledge.lancedb import LanceStore
+from knowledge.lancedb import EXACT_ROWS, LanceStore
+from knowledge.store import Readable
 from tests.test_knowledge_store_contract import ALL, DIMENSIONS, EMBEDDER, batch_of, chunk_of, ids, put
 
 
@@ -198,6 +200,35 @@ def test_pointer_to_a_table_that_is_gone_is_damage(folder: Path) -> None:
     pointer.write_text(json.dumps(json.loads(pointer.read_text()) | {"table": "chunks_000077"}))
     with pytest.raises(IndexDamaged, match="groundling sync"):
         LanceStore.open(folder)
+
+
+def test_large_index_finds_what_an_exact_search_finds(folder: Path) -> None:
+    store = LanceStore.create(folder, 8)
+    chance = np.random.default_rng(5)
+    vectors = chance.standard_normal((EXACT_ROWS + 2000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items = [
+        chunk_of(
+            f"{place // 50}.md",
+            place % 50,
+            f"word{place % 997}",
+            collection="rare" if place % 5000 == 0 else "x",
+        )
+        for place in range(len(vectors))
+    ]
+    parts = range(0, len(vectors), 8192)
+    store.replace("handbook", [], ((items[at : at + 8192], vectors[at : at + 8192]) for at in parts))
+    late = (vectors[:1] + vectors[1:2]) / np.linalg.norm(vectors[0] + vectors[1])
+    store.replace("handbook", [], [([chunk_of("late.md", 0, "outside the index")], late)])
+    assert ids(store.search_vector(late[0], limit=1, readable=ALL)) == ["handbook:late.md#0"]
+    rare = Readable(collections=frozenset({"rare"}))
+    for query in vectors[::9000]:
+        exact = {items[place].chunk.id for place in np.argsort(-(vectors @ query))[:10]}
+        found = ids(store.search_vector(query, limit=10, readable=ALL))
+        assert len(exact & set(found)) >= 9
+        assert len(store.search_vector(query, limit=14, readable=rare)) == 14
+    assert len(store.neighbours([items[51].chunk])) == 2
+    assert store.check(deep=True) == []
 
 
 def test_filters_are_never_built_from_text() -> None:

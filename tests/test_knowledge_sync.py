@@ -316,6 +316,16 @@ def test_new_chunker_cuts_everything_anew_and_keeps_known_vectors(bench: Bench) 
     assert bench.sync(source).sources[0].chunks_embedded == 0
 
 
+def test_new_chunker_keeps_the_last_good_version_of_a_broken_file(bench: Bench) -> None:
+    source = MemorySource("wiki", pages(3))
+    bench.sync(source)
+    source.bodies["page01.md"] = b"broken by an edit"
+    bench.chunker = LineChunks("lines-2")
+    assert dict(bench.sync(source).sources[0].failed) == {"wiki:page01.md": "is broken"}
+    assert bench.found("page1")
+    assert bench.sync(source).documents == 3
+
+
 def test_renamed_document_is_not_embedded_again(bench: Bench) -> None:
     class Titled(LineReader):
         def read(self, body: bytes, *, suffix: str) -> Reading:
