@@ -17,20 +17,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The console script `groundling`."""
-    # Set before any library can look: nothing asks a model hub for anything, tokenizers do not fork.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.umask(0o077)
-    # Left alone, asyncio would answer Ctrl-C only after the line that is being waited for.
-    signal.signal(signal.SIGINT, _stop)
-    # Questions are UTF-8 whatever the locale says; bytes that are not become replacement signs.
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
+    _prepare()
     import click
 
     from bot.cli.root import root
@@ -63,6 +50,22 @@ def main() -> None:
     except OSError as error:
         click.echo(f"groundling: {_explain(error)}", err=True)
         sys.exit(1)
+
+
+def _prepare() -> None:
+    # Set before any library can look: nothing asks a model hub for anything, tokenizers do not fork.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.umask(0o077)
+    # Left alone, asyncio would answer Ctrl-C only after the line that is being waited for.
+    signal.signal(signal.SIGINT, _stop)
+    # Questions are UTF-8 whatever the locale says; bytes that are not become replacement signs.
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _stop(_number: int, _frame: object) -> None:
