@@ -257,15 +257,6 @@ def _explain(error: ValidationError) -> str:
         case _:
             said = [problem["msg"] for problem in problems if _dotted(problem["loc"]) == key]
             expected = " or ".join(dict.fromkeys(map(_plain, said))).replace(" or be ", " or ")
-            return f"{key} = {_shown(first['input'])}: it may hold {shape}"
-        case "tuple_type" | "model_type" if str(where[-1]) in Config.model_fields or isinstance(
-            where[-1], int
-        ):
-            brackets = f"[[{where[0]}]]" if where[0] in LISTED else f"[{where[0]}]"
-            return f"{key!r} is a section; write it as {brackets} with its keys below"
-        case _:
-            said = [problem["msg"] for problem in problems if _dotted(problem["loc"]) == key]
-            expected = " or ".join(dict.fromkeys(_plain(message) for message in said))
             return f"{key} = {_shown(first['input'])}: it should {expected}"
 
 
