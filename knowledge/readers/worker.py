@@ -65,14 +65,23 @@ def _read(connection: socket.socket, body: bytes, suffix: str, limits: dict[str,
         _limit_memory(None)
         _answer(connection, _refused(f"needs more than {int(limits['memory_bytes']) // _MB} MB", retire=True))
         return True
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         answer = _refused(f"the library for its format is not installed ({error.name})")
+    except ImportError as error:
+        _limit_memory(None)
+        reason = f"the library for its format cannot be loaded ({_line(error)})"
+        _answer(connection, _refused(reason, retire=True))
+        return True
     except RecursionError:
         answer = _refused("nested too deeply")
     except Exception as error:
-        answer = _refused(f"a damaged file ({type(error).__name__}: {' '.join(str(error).split())[:100]})")
+        answer = _refused(f"a damaged file ({type(error).__name__}: {_line(error)})")
     _answer(connection, answer)
     return False
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:100]
 
 
 def _reading(body: bytes, suffix: str, text_bytes: int) -> Reading:
