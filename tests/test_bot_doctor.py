@@ -1,0 +1,187 @@
+"""The doctor: each kind of damage is named, with its mend, and a sound project is left alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bot.doctor import (
+    Finding,
+    check_data_folder,
+    check_database,
+    check_documents,
+    check_embedder,
+    check_index,
+    check_model,
+    check_network,
+    check_packages,
+    check_sources,
+    examine,
+)
+from bot.wiring import Project
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = '[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n'
+
+
+@pytest.fixture
+def damaged(synced: Path, tmp_path: Path) -> Path:
+    """A copy of the synced project that may be broken."""
+    return Path(shutil.copytree(synced, tmp_path / "copy"))
+
+
+def opened(folder: Path, text: str | None = None) -> Project:
+    file = folder / "groundling.toml"
+    if text is not None:
+        file.write_text(text)
+    return Project.open(file, None)
+
+
+def test_sound_project_has_nothing_broken(synced: Path) -> None:
+    findings = list(examine(synced / "groundling.toml", None, deep=False))
+    assert [finding for finding in findings if finding.state == "broken"] == []
+    assert [finding.name for finding in findings if finding.state == "warning"] == ["documents"]
+    assert {"python", "packages", "database", "embedding", "index", "would use", "network"} <= {
+        finding.name for finding in findings
+    }
+
+
+def test_broken_configuration_is_told_and_ends_the_examination(tmp_path: Path) -> None:
+    *_, last = examine(tmp_path / "groundling.toml", None, deep=False)
+    assert last.name == "configuration"
+    assert last.state == "broken"
+    assert "groundling init" in last.line
+
+
+def test_package_of_another_distribution_is_named(tmp_path: Path) -> None:
+    intruder = tmp_path / "adapters"
+    intruder.mkdir()
+    intruder.joinpath("__init__.py").touch()
+    finding = check_packages([str(tmp_path), str(ROOT)])
+    assert finding.state == "broken"
+    assert f"package 'adapters' is taken from {intruder}" in finding.line
+    assert check_packages([str(ROOT)]).state == "ok"
+    assert "'bot' is missing" in check_packages([str(tmp_path)]).line
+
+
+def test_examining_a_project_that_was_never_synced_leaves_no_trace(tmp_path: Path) -> None:
+    tmp_path.joinpath("documents").mkdir()
+    tmp_path.joinpath("groundling.toml").write_text(SOURCE)
+    findings = {one.name: one for one in examine(tmp_path / "groundling.toml", None, deep=False)}
+    assert findings["index"] == Finding("index", "warning", "there is none yet; run: groundling sync")
+    assert findings["source handbook"].state == "warning"
+    assert [one.name for one in findings.values() if one.state == "broken"] == []
+    assert {path.name for path in tmp_path.iterdir()} == {"documents", "groundling.toml"}
+
+
+def test_missing_source_folder_is_broken(tmp_path: Path) -> None:
+    (finding,) = check_sources(opened(tmp_path, SOURCE))
+    assert finding.state == "broken"
+    assert "cannot be listed: No such file" in finding.line
+
+
+def test_configuration_without_a_source_is_broken(tmp_path: Path) -> None:
+    (finding,) = check_sources(opened(tmp_path, ""))
+    assert finding.state == "broken"
+
+
+def test_data_folder_that_others_may_read_is_a_warning(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert f"chmod 700 {tmp_path}" in check_data_folder(tmp_path).line
+    tmp_path.chmod(0o700)
+    assert check_data_folder(tmp_path).state == "ok"
+
+
+def test_data_folder_below_a_file_is_broken(tmp_path: Path) -> None:
+    tmp_path.joinpath("file").touch()
+    assert check_data_folder(tmp_path / "file" / "data").state == "broken"
+
+
+def test_database_that_is_no_database_is_broken(damaged: Path) -> None:
+    for file in damaged.joinpath("data").glob("groundling.sqlite*"):
+        file.unlink()
+    damaged.joinpath("data", "groundling.sqlite").write_bytes(b"no database" * 1000)
+    with opened(damaged) as project:
+        finding = check_database(project)
+    assert finding.state == "broken"
+    assert "restore a backup" in finding.line
+
+
+def test_missing_index_file_is_named_with_its_mend(damaged: Path) -> None:
+    largest = max(damaged.glob("data/index.lance/*.lance/data/*"), key=lambda file: file.stat().st_size)
+    largest.unlink()
+    with opened(damaged) as project:
+        finding = check_index(project, deep=False)
+    assert finding.state == "broken"
+    assert "groundling sync" in finding.line
+
+
+def test_flipped_byte_in_the_index_is_found_by_the_deep_look(damaged: Path) -> None:
+    victim = max(damaged.glob("data/index.lance/*.lance/data/*"), key=lambda file: file.stat().st_size)
+    body = bytearray(victim.read_bytes())
+    body[len(body) // 3] ^= 0xFF
+    victim.write_bytes(body)
+    with opened(damaged) as project:
+        finding = check_index(project, deep=True)
+    assert finding.state == "broken"
+    assert "groundling sync" in finding.line
+
+
+def test_catalogue_that_counts_otherwise_than_the_index_is_found(damaged: Path) -> None:
+    with opened(damaged) as project:
+        project.catalogue.forget_source("handbook")
+        finding = check_index(project, deep=False)
+    assert finding.state == "broken"
+    assert "the catalogue counts 0 chunks" in finding.line
+
+
+def test_index_of_another_embedder_is_found(damaged: Path) -> None:
+    other = damaged / "embedder"
+    with opened(damaged) as project:
+        shutil.copytree(project.embedder.folder, other, copy_function=os.symlink)
+    text = damaged.joinpath("groundling.toml").read_text() + '[embedding]\nmodel = "embedder"\n'
+    with opened(damaged, text + 'query_prompt = "query: "\n') as project:
+        finding = check_index(project, deep=False)
+    assert finding.state == "broken"
+    assert "run: groundling sync --rebuild" in finding.line
+
+
+def test_embedder_without_its_files_is_broken(tmp_path: Path) -> None:
+    tmp_path.joinpath("embedder").mkdir()
+    project = opened(tmp_path, '[embedding]\nmodel = "embedder"\n')
+    finding = check_embedder(project, deep=False)
+    assert finding.state == "broken"
+    assert "modules.json is missing" in finding.line
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(None, "is missing"), (b"not a model", "is not a GGUF file"), (b"GGUF\x03\x00\x00\x00", "")],
+)
+def test_model_file_that_cannot_be_used_is_broken(tmp_path: Path, body: bytes | None, said: str) -> None:
+    if body is not None:
+        tmp_path.joinpath("m.gguf").write_bytes(body)
+    *_, last = check_model(opened(tmp_path, '[model]\npath = "m.gguf"\n'), deep=False)
+    assert (last.name, last.state) == ("model", "broken")
+    assert said in last.line
+
+
+def test_no_model_is_wanted_and_none_is_looked_for(tmp_path: Path) -> None:
+    findings = list(check_model(opened(tmp_path, '[model]\nkind = "none"\n'), deep=False))
+    assert [finding.state for finding in findings] == ["ok"] * len(findings)
+
+
+def test_unread_files_are_a_warning_that_names_the_command(synced: Path) -> None:
+    with opened(synced) as project:
+        (finding,) = check_documents(project)
+    assert finding == Finding(
+        "documents", "warning", "1 file could not be read; see: groundling documents --failed"
+    )
+
+
+def test_allowed_download_is_told(tmp_path: Path) -> None:
+    assert check_network(opened(tmp_path, "[embedding]\ndownload = true\n")).state == "warning"
+    assert check_network(opened(tmp_path, "")).state == "ok"
