@@ -107,9 +107,8 @@ class LanceStore:
     @property
     def untidy(self) -> bool:
         """Whether a writer that died left something beside the published state; `purge` takes it away."""
-        if index_folder.table_names(self._folder) != [self._current.table]:
-            return True
-        return len(self._tables_with_vectors()) > 1
+        others = index_folder.table_names(self._folder) != [self._current.table]
+        return others or len(self._tables_with_vectors()) > 1
 
     @property
     def dimensions(self) -> int:
@@ -185,14 +184,17 @@ class LanceStore:
     def neighbours(self, chunks: Sequence[Chunk]) -> list[IndexedChunk]:
         own = {chunk.id for chunk in chunks}
         beside = {f"{chunk.document_id}#{chunk.ordinal + step}" for chunk in chunks for step in (-1, 1)}
-        wanted = sorted(beside - own)
-        if not wanted:
+        return self._items("id", sorted(beside - own))
+
+    def chunks(self, documents: Sequence[str]) -> list[IndexedChunk]:
+        found = self._items("document", documents)
+        return sorted(found, key=lambda item: (item.chunk.document_id, item.chunk.ordinal))
+
+    def _items(self, column: str, values: Sequence[str]) -> list[IndexedChunk]:
+        if not values:
             return []
-        return self._read(
-            lambda table: lance_rows.items_of(
-                table.search().where(_is_in("id", wanted)).select(COLUMNS).to_arrow()
-            )
-        )
+        wanted = _is_in(column, values)
+        return self._read(lambda t: lance_rows.items_of(t.search().where(wanted).select(COLUMNS).to_arrow()))
 
     def digests(self) -> Iterator[tuple[str, str, str]]:
         with index_errors():

@@ -92,6 +92,10 @@ class MemoryStore:
         beside = {f"{chunk.document_id}#{chunk.ordinal + step}" for chunk in chunks for step in (-1, 1)}
         return [self._rows[key][0] for key in sorted(beside - own) if key in self._rows]
 
+    def chunks(self, documents: Sequence[str]) -> list[IndexedChunk]:
+        found = [item for item, _ in self._rows.values() if item.chunk.document_id in documents]
+        return sorted(found, key=lambda item: (item.chunk.document_id, item.chunk.ordinal))
+
     def digests(self) -> Iterator[tuple[str, str, str]]:
         for key, (item, vector) in self._rows.items():
             yield item.chunk.document_id, key, row_digest(item, vector)

@@ -92,7 +92,8 @@ class SourceSync:
     """One sync of one source; `run` does it.
 
     `level` says whether catalogue and index hold the same once this source is done, `intact` whether
-    documents that are to be indexed anew may stay as they are when they cannot be read.
+    documents that are to be indexed anew may stay as they are when they cannot be read. From the index `old`, which is being made anew,
+    they are carried over.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class SourceSync:
         progress: Progress,
         level: bool,
         intact: bool,
+        old: Store | None = None,
     ) -> None:
         self._source = source
         self._plan = plan
@@ -119,6 +121,7 @@ class SourceSync:
         self._progress = progress
         self._level = level
         self._intact = intact
+        self._old = old
         self._at = datetime.now(UTC)
         self._done: list[KnownDocument] = []
         self._same = 0
@@ -146,7 +149,17 @@ class SourceSync:
         if self._intact:
             return []
         failed = {document_id(self._plan.source, failed.entry.path) for failed in self._failed}
-        return sorted(failed & set(self._plan.again) & set(self._plan.known))
+        carried = {document.id for document in self._done}
+        return sorted((failed & set(self._plan.again) & set(self._plan.known)) - carried)
+
+    def _carried(self) -> Iterator[_New]:
+        """The last good versions of documents that cannot be read now, out of the old index."""
+        for failed in self._failed if self._old else ():
+            known = self._plan.known.get(document_id(self._plan.source, failed.entry.path))
+            items = self._old.chunks([known.id]) if self._old and known else []
+            if known and items:
+                texts = [self._chunker.embedding_text(item.title, item.chunk) for item in items]
+                yield _New(known, items, texts)
 
     def _batches(self) -> Iterator[Batch]:
         waiting: list[_New] = []
@@ -165,6 +178,8 @@ class SourceSync:
                     waiting = []
         if waiting:
             yield self._embed(waiting)
+        for new in self._carried():
+            yield self._embed([new])
 
     def _embed(self, documents: Sequence[_New]) -> Batch:
         items = [item for new in documents for item in new.items]

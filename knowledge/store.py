@@ -88,6 +88,10 @@ class Store(Protocol):
         """The chunks just before and after each of `chunks` in their documents."""
         ...
 
+    def chunks(self, documents: Sequence[str]) -> list[IndexedChunk]:
+        """The chunks of those documents (ids), each document's in reading order."""
+        ...
+
     def digests(self) -> Iterator[tuple[str, str, str]]:
         """(document id, chunk id, `row_digest`) of every chunk as it stands on disk now, in no order."""
         ...

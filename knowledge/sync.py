@@ -57,6 +57,7 @@ class _Start:
     beside: bool
     notes: tuple[str, ...]
     intact: bool = False
+    old: LanceStore | None = None
 
     @property
     def mending(self) -> bool:
@@ -158,7 +159,7 @@ class Sync:
         folder = self._data / INDEX
         state = self._catalogue.index()
         if rebuild:
-            return self._anew(())
+            return self._anew((), old=_whole_index(folder))
         try:
             store = LanceStore.open(folder)
         except IndexMissing:
@@ -185,11 +186,11 @@ class Sync:
         again, strays = differences(self._catalogue, store) if uneven else (set(), set())
         return _Start(store, again, strays, beside=False, notes=())
 
-    def _anew(self, notes: tuple[str, ...]) -> _Start:
+    def _anew(self, notes: tuple[str, ...], *, old: LanceStore | None = None) -> _Start:
         state = self._catalogue.index()
         after = state.version if state else 0
         store = LanceStore.create(self._data / INDEX, self._embedder.dimensions, publish=False, after=after)
-        return _Start(store, None, (), beside=True, notes=notes)
+        return _Start(store, None, (), beside=True, notes=notes, old=old)
 
     def _made_by_another(self, state: IndexState) -> bool:
         return (state.embedder, state.dimensions) != (self._embedder.name, self._embedder.dimensions)
@@ -213,6 +214,7 @@ class Sync:
                 progress=self._progress,
                 level=not start.mending,
                 intact=start.intact,
+                old=start.old,
             ).run()
         except SourceUnavailable as error:
             if must:
@@ -222,6 +224,15 @@ class Sync:
 
 
 _MADE_ANEW = "the index was damaged and has been made anew from the sources"
+
+
+def _whole_index(folder: Path) -> LanceStore | None:
+    """The index that is there, if every byte of it is what was written."""
+    try:
+        store = LanceStore.open(folder)
+    except (IndexMissing, IndexDamaged):
+        return None
+    return None if store.check(deep=True) else store
 
 
 def differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:

@@ -33,11 +33,10 @@ def test_error_comes_after_the_values_before_it() -> None:
         yield 2
         raise KeyError("three")
 
-    taken = []
+    ahead = read_ahead(values(), ahead=1)
+    assert [next(ahead), next(ahead)] == [1, 2]
     with pytest.raises(KeyError, match="three"):
-        for value in read_ahead(values(), ahead=1):
-            taken.append(value)
-    assert taken == [1, 2]
+        next(ahead)
     assert threads() == []
 
 

@@ -202,6 +202,14 @@ class StoreContract:
         found = store.neighbours([chunk_of("a.md", 0, "").chunk, chunk_of("a.md", 3, "").chunk])
         assert sorted(item.chunk.id for item in found) == [f"handbook:a.md#{place}" for place in (1, 2, 4)]
 
+    def test_chunks_of_a_document_come_in_reading_order(self, store: Store) -> None:
+        put(
+            store,
+            *(chunk_of(name, place, f"{name} {place}") for place in (2, 0, 1) for name in ("b.md", "a.md")),
+        )
+        found = store.chunks(["handbook:a.md", "handbook:none.md"])
+        assert [item.chunk.text for item in found] == ["a.md 0", "a.md 1", "a.md 2"]
+
     def test_stored_vectors_are_given_back(self, store: Store) -> None:
         item = chunk_of("a.md", 0, "some text")
         put(store, item)

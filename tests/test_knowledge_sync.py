@@ -23,7 +23,7 @@ from knowledge.lancedb import LanceStore
 from knowledge.source_sync import SourceReport
 from knowledge.sources.memory import MemorySource
 from knowledge.store import Readable
-from knowledge.sync import INDEX, Sync, SyncReport
+from knowledge.sync import INDEX, Sync, SyncReport, differences
 from knowledge.sync_lock import only_writer
 from knowledge.sync_plan import SyncRules
 from models.embedding.embedder import Vectors
@@ -305,6 +305,20 @@ def test_rebuild_that_cannot_reach_a_source_leaves_the_old_index(bench: Bench) -
     assert bench.found("page3")
     notes.down = None
     assert bench.sync(wiki, notes).chunks == 41
+
+
+def test_rebuild_carries_the_last_good_version_of_a_broken_file_over(bench: Bench) -> None:
+    source = MemorySource("wiki", pages(3))
+    bench.sync(source)
+    source.bodies["page01.md"] = b"broken by an edit"
+    bench.embedder = CountingEmbedder(dimensions=24)
+    report = bench.sync(source, rebuild=True)
+    assert dict(report.sources[0].failed) == {"wiki:page01.md": "is broken"}
+    assert (report.documents, report.chunks) == (3, 6)
+    assert bench.found("page1") == ["wiki:page01.md#0", "wiki:page01.md#1"]
+    assert bench.sync(source).sources[0].chunks_embedded == 0
+    store = LanceStore.open(bench.data / INDEX)
+    assert differences(bench.catalogue, store) == (set(), set())
 
 
 def test_new_chunker_cuts_everything_anew_and_keeps_known_vectors(bench: Bench) -> None:
