@@ -22,7 +22,7 @@ _POINTERS = frozenset(
     il elle ils elles cela ça celui celle ceux y en lui leur
     eso esto ese esa ello ellos ellas quello questo ciò dat deze die daar isso isto ele ela""".split()
 )
-_ENOUGH_WORDS = 5
+_ENOUGH_WORDS = 3
 _MOST_CHARACTERS = 600
 
 
@@ -40,6 +40,6 @@ def standalone(question: str, earlier: Sequence[Turn], language: str) -> str:
 def leans(question: str, language: str) -> bool:
     """Whether `question` cannot be understood without what was said before it."""
     content = content_words(question, language)
-    if len(content) <= 1 or (_OPENERS.match(question) and len(content) <= _ENOUGH_WORDS + 3):
+    if len(content) <= 1 or (_OPENERS.match(question) and len(content) <= _ENOUGH_WORDS * 2):
         return True
     return len(content) <= _ENOUGH_WORDS and bool(_POINTERS & set(words(question)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.evidence import Unit
-from bot.words import content_words, stem, words
+from bot.words import content_words, plain_number, stem, words
 from knowledge.documents import Passage
 
 SHARE = 0.75
@@ -65,9 +65,9 @@ def check(sentence: str, passages: Sequence[Passage], found: Sequence[Unit], lan
 
 def foreign_facts(sentence: str, text: str) -> list[str]:
     """The numbers and names of `sentence` that do not stand in `text`."""
-    numbers = {_plain(number) for number in _NUMBER.findall(text)}
+    numbers = {plain_number(number) for number in _NUMBER.findall(text)}
     there = set(words(text))
-    missing = [number for number in _NUMBER.findall(sentence) if _plain(number) not in numbers]
+    missing = [number for number in _NUMBER.findall(sentence) if plain_number(number) not in numbers]
     missing += [name for name in _NAME.findall(sentence) if not set(words(name)) <= there]
     return missing
 
@@ -102,9 +102,3 @@ def _carried(
 def _negated(text: str, language: str) -> bool:
     known = _NEGATIONS.get(language, _NEGATIONS["en"])
     return any(word in known or word.endswith("n't") for word in words(text))
-
-
-def _plain(number: str) -> str:
-    """ "1,000" and "1.000" and "1000" are one number; "2.50" and "2.5" too."""
-    bare = re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
-    return bare.rstrip("0").rstrip(".") if "." in bare else bare

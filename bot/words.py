@@ -11,7 +11,7 @@ import unicodedata
 
 import snowballstemmer
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
 _NO_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f\u1000-\u109f]")
 
 FUNCTION_WORDS: dict[str, frozenset[str]] = {
@@ -78,9 +78,17 @@ def words(text: str) -> list[str]:
     for word in _WORD.findall(folded):
         if _NO_SPACES.search(word):
             found.extend(word)
+        elif word[0].isdigit():
+            found.append(plain_number(word))
         else:
             found.append(word.replace("’", "'").removesuffix("'s"))
     return found
+
+
+def plain_number(number: str) -> str:
+    """ "1,000" and "1.000" and "1000" are one number; "2.50" and "2.5" too."""
+    bare = re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
+    return bare.rstrip("0").rstrip(".") if "." in bare else bare
 
 
 def content_words(text: str, language: str) -> list[str]:

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from pathspec import GitIgnoreSpec
-
 from knowledge.errors import SourceUnavailable, Unreadable
+from knowledge.sources.patterns import Patterns
 from knowledge.sources.source import Entry
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,8 +50,8 @@ class FolderSource:
         self._name = name
         self._collection = collection or name
         self._root = root
-        self._include = GitIgnoreSpec.from_lines(include) if include else None
-        self._exclude = GitIgnoreSpec.from_lines(exclude)
+        self._include = Patterns(include) if include else None
+        self._exclude = Patterns(exclude)
         self._hidden = hidden
         self._url = url
         self._unlisted: dict[str, str] = {}
@@ -117,7 +116,7 @@ class FolderSource:
                 continue
             if stat.S_ISREG(status.st_mode) and self._wanted(path):
                 yield self._entry(path, status)
-            elif stat.S_ISDIR(status.st_mode) and not self._exclude.match_file(f"{path}/"):
+            elif stat.S_ISDIR(status.st_mode) and not self._exclude.match(f"{path}/"):
                 yield from self._inner(folder, name, path, depth)
 
     def _inner(self, folder: int, name: str, path: str, depth: int) -> Iterator[Entry]:
@@ -138,9 +137,9 @@ class FolderSource:
             os.close(inner)
 
     def _wanted(self, path: str) -> bool:
-        if self._include is not None and not self._include.match_file(path):
+        if self._include is not None and not self._include.match(path):
             return False
-        return not self._exclude.match_file(path)
+        return not self._exclude.match(path)
 
     def _entry(self, path: str, status: os.stat_result) -> Entry:
         return Entry(

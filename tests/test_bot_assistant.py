@@ -1,0 +1,175 @@
+"""The way of one question, from the search to the cited answer, with fakes that behave."""
+
+import asyncio
+import hashlib
+import re
+
+import pytest
+
+from bot.answer import Answer
+from bot.assistant import AnswerSettings, Assistant
+from bot.evaluation.golden import dangling
+from bot.prompt import compose
+from bot.question import Question
+from knowledge.documents import Chunk
+from knowledge.memory_store import MemoryStore
+from knowledge.retrieval import Retriever
+from knowledge.store import IndexedChunk, Readable
+from models.embedding.word_vectors import WordVectors
+from models.engine.generator import Turn
+from models.engine.scripted import ScriptedGenerator
+
+LEAVE = "Full-time staff have 26 days of annual leave. Contractors have no paid annual leave."
+PARKING = "Visitors park behind the warehouse. The barrier closes at 21:30."
+SECRET = "The salary of the director is 190000 euros of annual pay."
+
+
+def assistant(
+    generator: ScriptedGenerator | None, *, refuse_below: float = 0.02, without_model: str | None = None
+) -> Assistant:
+    embedder = WordVectors()
+    store = MemoryStore(embedder.dimensions)
+    for collection, name, text in (
+        ("main", "leave.md", LEAVE),
+        ("main", "parking.md", PARKING),
+        ("board", "pay.md", SECRET),
+    ):
+        item = IndexedChunk(
+            chunk=Chunk(f"{collection}:{name}", 0, (), None, text),
+            title=name.removesuffix(".md").title(),
+            url=None,
+            updated_at=None,
+            source=collection,
+            collection=collection,
+            text_hash=hashlib.sha256(text.encode()).hexdigest(),
+        )
+        store.replace(collection, [item.chunk.document_id], [([item], embedder.embed_documents([text]))])
+    return Assistant(
+        Retriever(store, embedder),
+        embedder,
+        generator,
+        settings=AnswerSettings(refuse_below=refuse_below),
+        index_version=lambda: store.version,
+        without_model=without_model,
+    )
+
+
+def ask(one: Assistant, text: str, **others: object) -> Answer:
+    return asyncio.run(one.answer(Question(text, **others)))  # type: ignore[arg-type]
+
+
+def test_a_supported_draft_is_the_answer_with_the_programs_own_citation() -> None:
+    model = ScriptedGenerator("Full-time staff have 26 days of annual leave [7].")
+    answer = ask(assistant(model), "How many days of annual leave do full-time staff have?")
+
+    assert answer.status == "answered"
+    assert answer.voice == "model"
+    assert answer.text == "Full-time staff have 26 days of annual leave. [1]"
+    assert answer.citations[0].document_id == "main:leave.md"
+    assert answer.citations[0].quote == "Full-time staff have 26 days of annual leave."
+    assert answer.model is not None
+    assert dangling(answer) == 0
+
+
+def test_an_unsupported_draft_gives_way_to_a_quote() -> None:
+    model = ScriptedGenerator("Full-time staff have 40 days of annual leave [1].")
+    answer = ask(assistant(model), "How many days of annual leave do full-time staff have?")
+
+    assert answer.voice == "quotes"
+    assert "26 days" in answer.text
+    assert "40" not in answer.text
+    assert dangling(answer) == 0
+
+
+def test_a_model_that_dies_costs_its_words_and_nothing_else() -> None:
+    model = ScriptedGenerator("never said")
+    model.failure = "its process was killed"
+    answer = ask(assistant(model), "When does the barrier close?")
+
+    assert answer.status == "answered"
+    assert "21:30" in answer.text
+    assert answer.note is not None
+    assert "its process was killed" in answer.note
+
+
+def test_without_a_model_the_answer_says_so() -> None:
+    answer = ask(assistant(None, without_model="No model."), "When does the barrier close?")
+
+    assert answer.voice == "quotes"
+    assert answer.note == "No model."
+    assert answer.model is None
+
+
+def test_what_is_not_found_is_refused_with_the_closest_documents() -> None:
+    model = ScriptedGenerator("Paris.")
+    answer = ask(assistant(model, refuse_below=0.5), "What is the capital of France?")
+
+    assert answer.status == "refused"
+    assert answer.citations == ()
+    assert model.prompts == []
+
+
+def test_a_refusal_is_in_the_language_of_the_question() -> None:
+    answer = ask(assistant(None, refuse_below=1.0), "Wie viele Hunde darf ich mit ins Büro nehmen?")
+
+    assert answer.language == "de"
+    assert answer.text.startswith("Darauf habe ich")
+
+
+def test_the_models_own_refusal_is_a_refusal() -> None:
+    answer = ask(
+        assistant(ScriptedGenerator("The sources do not mention this.")), "When does the barrier close?"
+    )
+
+    assert answer.status == "refused"
+
+
+def test_a_follow_up_is_searched_with_its_conversation() -> None:
+    model = ScriptedGenerator("Contractors have no paid annual leave [1].")
+    earlier = (Turn("user", "How many days of annual leave are there?"), Turn("assistant", "26 [1]"))
+    answer = ask(assistant(model), "and for contractors?", earlier=earlier)
+
+    assert answer.text == "Contractors have no paid annual leave. [1]"
+
+
+def test_nothing_outside_the_readable_collections_reaches_the_prompt() -> None:
+    model = ScriptedGenerator("no")
+    answer = ask(
+        assistant(model, refuse_below=0.0),
+        "What is the annual pay of the director?",
+        readable=Readable(collections=frozenset({"main"})),
+    )
+
+    assert "190000" not in answer.text
+    assert all("190000" not in turn.text for prompt in model.prompts for turn in prompt)
+    assert {passage.collection for passage in answer.passages} == {"main"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "?", "x" * 40_000, "leave\0days", "\ud800leave", "‮كم يوم إجازة", "annual leave " * 4000]
+)
+def test_any_question_gets_an_answer_or_a_refusal(text: str) -> None:
+    answer = ask(assistant(ScriptedGenerator("I do not know.")), text)
+
+    assert answer.status in {"answered", "refused"}
+
+
+@pytest.mark.parametrize("context", [200, 300, 1000])
+def test_the_prompt_fits_whatever_the_passages(context: int) -> None:
+    model = ScriptedGenerator("", context_tokens=context)
+    one = assistant(None)
+    found = asyncio.run(one.answer(Question("annual leave days"))).passages
+    many = [found[0]] * 20
+
+    turns = asyncio.run(compose("How many days? " * 50, many, model, max_tokens=64, language="en"))
+
+    assert asyncio.run(model.count_tokens(turns)) <= context - 64
+
+
+def test_sources_in_the_prompt_carry_the_numbers_of_the_citations() -> None:
+    model = ScriptedGenerator("no")
+    answer = ask(assistant(model), "When does the barrier close?")
+    text = model.prompts[0][-1].text
+
+    for number, passage in enumerate(answer.passages, 1):
+        assert re.search(rf"\[{number}\] {re.escape(passage.title)}\n{re.escape(passage.chunk.text)}", text)

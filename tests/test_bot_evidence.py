@@ -1,0 +1,81 @@
+"""Passages taken apart into units, and the units that speak to a question."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.evidence import cells, find_evidence, units
+from bot.quoting import choose, quoted
+from knowledge.documents import Chunk, Passage
+from models.embedding.word_vectors import WordVectors
+
+TOOLS = """Who may borrow tools? All staff may. Ask the desk.
+Rules:
+- bring it back
+- clean it
+
+| City | Rate |
+|---|---|
+| Oslo | 120 |
+| Bergen | 95 |"""
+
+
+def passage(text: str, *, title: str = "Handbook", document: str = "s:d") -> Passage:
+    return Passage(
+        chunk=Chunk(document, 0, (), None, text),
+        title=title,
+        url=None,
+        score=1.0,
+        similarity=0.5,
+        updated_at=None,
+        source="s",
+        collection="main",
+    )
+
+
+def test_units_are_verbatim_and_read_with_what_they_need() -> None:
+    found = units([passage(TOOLS)])
+
+    assert [unit.reading for unit in found] == [
+        "Who may borrow tools? All staff may.",
+        "Ask the desk.",
+        "Rules:",
+        "Rules: - bring it back",
+        "Rules: - clean it",
+        "City: Oslo; Rate: 120",
+        "City: Bergen; Rate: 95",
+    ]
+    assert all(TOOLS[unit.start : unit.end] == unit.text for unit in found)
+
+
+@given(st.text(alphabet=st.sampled_from("ab. ?:|-\n12"), max_size=80))
+def test_units_of_any_text_are_verbatim(text: str) -> None:
+    assert all(text[unit.start : unit.end] == unit.text for unit in units([passage(text)]))
+
+
+def test_a_table_row_is_found_by_its_cells() -> None:
+    found = find_evidence("What is the rate in Bergen?", [passage(TOOLS)], WordVectors(), "en")
+
+    assert found[0].unit.reading == "City: Bergen; Rate: 95"
+    assert quoted(choose(found[:1])) == "City: Bergen; Rate: 95 [1]"
+
+
+def test_a_question_about_a_number_is_answered_by_a_sentence_with_one() -> None:
+    text = "Annual leave is taken in agreement with the team. Full-time staff have 26 days of annual leave."
+    found = find_evidence("How many days of annual leave?", [passage(text)], WordVectors(), "en")
+
+    assert "26 days" in found[0].unit.text
+
+
+def test_quotes_of_several_passages_stand_on_lines_of_their_own() -> None:
+    found = units([passage("First rule."), passage("Second rule.")])
+
+    assert quoted(found) == "First rule. [1]\nSecond rule. [2]"
+
+
+def test_an_escaped_bar_belongs_to_its_cell() -> None:
+    assert cells(r"| a \| b | c |") == ["a | b", "c"]
+
+
+def test_nothing_found_is_nothing_quoted() -> None:
+    assert find_evidence("anything", [], WordVectors(), "en") == []
+    assert choose([]) == []

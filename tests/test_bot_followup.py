@@ -1,0 +1,31 @@
+"""Questions in a conversation."""
+
+import pytest
+
+from bot.followup import standalone
+from models.engine.generator import Turn
+
+EARLIER = (Turn("user", "How many days of annual leave do employees have?"), Turn("assistant", "26 days [1]"))
+
+
+@pytest.mark.parametrize(
+    "question", ["and for contractors?", "What about apprentices?", "How is it calculated?", "Why?"]
+)
+def test_a_question_that_leans_on_the_last_one_is_searched_with_it(question: str) -> None:
+    assert standalone(question, EARLIER, "en") == f"{EARLIER[0].text} {question}"
+
+
+def test_a_question_that_stands_on_its_own_changes_the_topic() -> None:
+    question = "Where do visitors park their cars at the main office?"
+
+    assert standalone(question, EARLIER, "en") == question
+
+
+def test_a_chain_of_follow_ups_leans_on_the_question_it_began_with() -> None:
+    earlier = (*EARLIER, Turn("user", "and for contractors?"), Turn("assistant", "none [1]"))
+
+    assert standalone("and for apprentices?", earlier, "en") == f"{EARLIER[0].text} and for apprentices?"
+
+
+def test_a_first_question_is_left_as_it_is() -> None:
+    assert standalone("and for contractors?", (), "en") == "and for contractors?"

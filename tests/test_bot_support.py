@@ -1,0 +1,92 @@
+"""Whether sentences are carried by passages, and what a draft is worth."""
+
+import pytest
+
+from bot.drafting import checked, tells
+from bot.evidence import units
+from bot.support import check
+from knowledge.documents import Chunk, Passage
+
+TEXT = "Full-time staff have 26 days of annual leave. Requests go to Maren Holt by 30 June. Dogs are not allowed."
+
+
+def passages(text: str = TEXT) -> list[Passage]:
+    chunk = Chunk("s:leave.md", 0, ("Leave",), None, text)
+    return [Passage(chunk, "Leave policy", None, 1.0, 0.6, None, "s", "main")]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Full-time staff have 26 days of annual leave.",
+        "You have 26 days of leave.",
+        "Requests go to Maren Holt.",
+        "Dogs are not allowed.",
+    ],
+)
+def test_what_the_passage_says_is_supported(sentence: str) -> None:
+    assert check(sentence, passages(), units(passages()), "en").unit is not None
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Full-time staff have 28 days of annual leave.",
+        "Requests go to Peter Holt.",
+        "Requests go to Maren Holt by 30 July.",
+        "Dogs are allowed.",
+        "Full-time staff do not have 26 days of annual leave.",
+        "The moon is made of green cheese.",
+        "Yes.",
+        "",
+    ],
+)
+def test_a_changed_number_name_or_sense_is_not_supported(sentence: str) -> None:
+    carried = check(sentence, passages(), units(passages()), "en")
+
+    assert carried.unit is None
+    assert carried.reason
+
+
+def test_thousands_are_one_number_however_they_are_written() -> None:
+    found = passages("The limit is 1,500 euros.")
+
+    assert check("The limit is 1500 euros.", found, units(found), "en").unit is not None
+    assert check("The limit is 15000 euros.", found, units(found), "en").unit is None
+
+
+def test_a_draft_keeps_only_the_sentences_that_hold() -> None:
+    draft = checked(
+        "Full-time staff have 26 days of annual leave [3]. They also get a bicycle.",
+        "How many days of leave?",
+        passages(),
+        "en",
+        whole=True,
+    )
+
+    assert [sentence.text for sentence in draft.sentences] == [
+        "Full-time staff have 26 days of annual leave."
+    ]
+    assert draft.sentences[0].unit.passage == 1
+
+
+def test_a_draft_that_only_repeats_the_question_tells_nothing() -> None:
+    draft = checked(
+        "You have days of annual leave.",
+        "How many days of annual leave do I have?",
+        passages(),
+        "en",
+        whole=True,
+    )
+
+    assert not tells(draft, units(passages())[0], "How many days of annual leave do I have?", "en")
+
+
+def test_a_sentence_that_was_cut_off_does_not_count() -> None:
+    cut = checked("Full-time staff have 26 days of annual", "How many days?", passages(), "en", whole=False)
+
+    assert cut.sentences == ()
+
+
+def test_the_models_own_refusal_is_heard() -> None:
+    assert checked("The sources do not mention this.", "What is it?", passages(), "en", whole=True).gave_up
