@@ -9,26 +9,23 @@ import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import click
+import click
 
 
 def main() -> None:
     """The console script `groundling`."""
     _prepare()
-    import click
-
     from bot.cli.root import root
     from bot.errors import BotError, WrongUse
     from knowledge.errors import KnowledgeError
     from models.errors import ModelError
 
     try:
-        root(standalone_mode=False)
+        status = root(standalone_mode=False)
         # A pipe that broke is noticed here, where it can still be answered for.
         sys.stdout.flush()
+        sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
