@@ -22,7 +22,7 @@ def main() -> None:
     from models.errors import ModelError
 
     try:
-        status = root(standalone_mode=False)
+        status = root(prog_name="groundling", standalone_mode=False)
         # A pipe that broke is noticed here, where it can still be answered for.
         sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
