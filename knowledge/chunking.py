@@ -49,6 +49,7 @@ class Chunker:
             raise ValueError(f"an embedder of {max_tokens} tokens is too small for chunks")
         self._max_tokens = max_tokens
         self._target_tokens = min(target_tokens, max_tokens - self._special)
+        self._last_heading: tuple[tuple[str, ...], str] | None = None
 
     @property
     def version(self) -> str:
@@ -80,6 +81,13 @@ class Chunker:
         return f"{heading}\n{chunk.text}" if heading else chunk.text
 
     def _heading(self, title: str, headings: Sequence[str]) -> str:
+        """As `_shortened`; chunks of one section come one after the other, so the last is kept."""
+        key = (title, *headings)
+        if self._last_heading is None or self._last_heading[0] != key:
+            self._last_heading = (key, self._shortened(title, headings))
+        return self._last_heading[1]
+
+    def _shortened(self, title: str, headings: Sequence[str]) -> str:
         """Title and heading path on one line, shortened to a quarter of the limit."""
         names = [" ".join(name.split()) for name in (title, *headings)]
         names = [name for place, name in enumerate(names) if name and name not in names[:place]]
