@@ -263,7 +263,8 @@ def _weights(project: Project, *, deep: bool) -> tuple[Path, str | None]:
     """The model's file, and its sha256 where that is known or `deep` finds it out."""
     from models.weights import bundled_path, sha256_of
 
-    file = project.root / project.config.model.path if project.config.model.path is not None else None
+    named = project.config.model.path
+    file = project.path(named) if named is not None else None
     if file is None and not project.data.is_dir():
         file = bundled_path()
     if file is not None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def _folder(section: SourceSection, root: Path) -> FolderSource:
     return FolderSource(
         section.name,
-        root / section.path,
+        root / Path(section.path).expanduser(),
         collection=section.collection,
         include=section.include,
         exclude=section.exclude,
@@ -71,6 +71,10 @@ class Project:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+    def path(self, written: str) -> Path:
+        """A path of the configuration: "~" is the home folder, relative ones begin at the configuration."""
+        return self.root / Path(written).expanduser()
 
     @property
     def has_catalogue(self) -> bool:
@@ -121,7 +125,7 @@ class Project:
         cache = self.data / "cache" / "embedders.json" if self.data.is_dir() else None
         if section.model is None:
             return SentenceTransformerEmbedder.from_package(threads=section.threads, hash_cache=cache)
-        folder = self.root / section.model
+        folder = self.path(section.model)
         if folder.is_dir():
             return SentenceTransformerEmbedder(
                 folder,
@@ -154,7 +158,7 @@ class Project:
         if section.reranker is not None:
             from models.embedding.cross_encoder import LocalCrossEncoder
 
-            reranker = LocalCrossEncoder(self.root / section.reranker)
+            reranker = LocalCrossEncoder(self.path(section.reranker))
         settings = RetrievalSettings(per_document=section.per_document)
         return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
 
@@ -220,7 +224,7 @@ class Project:
         if section.kind == "none":
             return None
         if section.path is not None:
-            return LocalModel(self.root / section.path, self.engine_settings())
+            return LocalModel(self.path(section.path), self.engine_settings())
         weights = self.models.active()
         return LocalModel(weights.path, self.engine_settings(), identity=weights.identity)
 
