@@ -20,7 +20,7 @@ WORDS = 40_000
 WORDS_A_CHUNK = 55
 CHUNKS_A_DOCUMENT = 25
 CHUNKS_A_BATCH = 2_000
-EMBEDDED = 400  # really embedded texts, of which the vectors are mixtures
+EMBEDDED = 128  # really embedded texts, of which the vectors are mixtures
 
 _SYLLABLES = "ba be bi bo ca co da de di do fa fi ga go ka la le li lo ma me mi mo na ne no pa pe po ra re ri ro sa se si so ta te ti to va ve vi"
 _FUNCTION = "the of to and in a is for that on with as it be are by this was at from or an not your will we if can have you"
