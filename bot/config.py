@@ -142,7 +142,6 @@ class EmbeddingSection(_Section):
         examples=["passage: "],
     )
     download: bool = Field(default=False, description="Whether the model may be fetched from the hub.")
-    batch: int = Field(default=32, ge=1, le=1024, description="How many texts are embedded at once.")
     threads: int | None = Field(
         default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
     )
