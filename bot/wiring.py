@@ -6,6 +6,7 @@ Rule: a part is made when it is first asked for, so that a command pays only for
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -134,6 +135,8 @@ class Project:
                 threads=section.threads,
                 hash_cache=cache,
             )
+        if section.download:
+            os.environ["HF_HUB_OFFLINE"] = "0"  # closed by the program's door; read when the hub is imported
         return SentenceTransformerEmbedder.from_hub(
             section.model,
             allow_download=section.download,
