@@ -43,6 +43,10 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); the first time llama.cpp is compiled, which takes a few minutes ..."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@$(BIN)/python -m models.engine.trial 2>/dev/null || { \
+	    echo "The llama.cpp at hand was compiled for another processor; compiling it here ..."; \
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --no-cache-dir --no-binary llama-cpp-python --force-reinstall --no-deps llama-cpp-python; \
+	    $(BIN)/python -m models.engine.trial; }
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -6,7 +6,8 @@ Rule: nothing out of a document can move the cursor or change a colour; control 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from bot.answer import Answer, Citation
@@ -15,10 +16,28 @@ WIDTH = 96
 _QUOTE_CHARACTERS = 240
 
 
+class Terminal:
+    """Writes one answer: its sentences as they come, then the rest and the sources."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._shown = ""
+
+    def show(self, piece: str) -> None:
+        """A sentence of the answer that has just come."""
+        self._shown += piece
+        self._write(_safe(piece))
+
+    def finish(self, answer: Answer) -> None:
+        """What was not shown yet, and the sources."""
+        rest = replace(answer, text=answer.text.removeprefix(self._shown.rstrip()))
+        self._write(("\n" if self._shown else "") + render(rest).strip("\n") + "\n")
+
+
 def render(answer: Answer) -> str:
     """The answer with its sources below it, wrapped to `WIDTH` columns."""
     lines = [_wrapped(line) for line in _safe(answer.text).splitlines()]
-    if answer.voice == "quotes" and answer.note:
+    if answer.note:
         lines.append(_wrapped(f"({_safe(answer.note)})"))
     if answer.citations:
         lines.append("")

@@ -10,45 +10,59 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from bot.answer import Answer, Timings
 from bot.citations import cite
-from bot.drafting import Draft, checked, tells
-from bot.evidence import Evidence, find_evidence
+from bot.drafting import Draft, Drafting, tells
+from bot.evidence import Evidence, Unit, find_evidence
 from bot.followup import standalone
 from bot.languages import CLOSEST, REFUSALS, language_of
 from bot.prompt import compose
 from bot.question import Question
 from bot.quoting import choose, quoted
-from bot.refusal import REFUSE_BELOW, answerability, signals
 from knowledge.documents import Passage
-from knowledge.retrieval import Retriever
-from models.embedding.embedder import Embedder
-from models.engine.generator import Delta, Generator
+from knowledge.store import Readable
+from models.embedding.judge import Judge
+from models.engine.generator import GREEDY, Delta, Generator, Sampling
 from models.errors import ModelError
 
+REFUSE_BELOW = 0.5
+"""Likelihood of the best evidence below which a question is refused; docs/decisions/007 has the data."""
+
 Show = Callable[[str], None]
-"""Takes the next piece of an answer as soon as it has been checked."""
+"""Takes the next sentence of an answer, with its number, as soon as it has been checked."""
+
+
+class PassageSearch(Protocol):
+    """Where passages come from; `knowledge.retrieval.Retriever` is one."""
+
+    def search(self, query: str, *, limit: int, readable: Readable) -> list[Passage]:
+        """The best `limit` passages for `query`, of those that are `readable`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """How answers are made. `refuse_below` is a bound on `refusal.answerability`, per collection if given."""
+    """How answers are made. `always_quote` puts the documents' own words below the model's: what a small
+    model says is seldom wrong by its passage and often beside the point. `refuse_below` is a bound on the likelihood of the best evidence, per collection if given."""
 
     passages: int = 5
     max_answer_tokens: int = 160
     deadline_s: float = 120.0
     question_characters: int = 4000
     persona: str = ""
+    sampling: Sampling = GREEDY
+    always_quote: bool = False
     refuse_below: float = REFUSE_BELOW
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What the model wrote for one question, and when its first token came."""
+    """What holds of the model's text for one question, and when its first token came."""
 
-    text: str
+    draft: Draft
     first_token_ms: int | None
     last: Delta
 
@@ -61,8 +75,8 @@ class Assistant:
 
     def __init__(
         self,
-        retriever: Retriever,
-        embedder: Embedder,
+        retriever: PassageSearch,
+        judge: Judge,
         generator: Generator | None,
         *,
         settings: AnswerSettings = AnswerSettings(),
@@ -70,14 +84,15 @@ class Assistant:
         without_model: str | None = None,
     ) -> None:
         self._retriever = retriever
-        self._embedder = embedder
+        self._judge = judge
         self._generator = generator
         self._settings = settings
         self._index_version = index_version
         self._without_model = without_model
 
     async def answer(self, question: Question, *, show: Show | None = None) -> Answer:
-        """The answer to `question`; `show` gets its text in pieces that are already checked."""
+        """The answer to `question`. `show` gets the model's sentences as they come and hold, where they are
+        to stand as they are; the answer begins with what was shown."""
         began = time.monotonic()
         text = question.text[: self._settings.question_characters].encode("utf-8", "replace").decode()
         language = language_of(text)
@@ -85,8 +100,7 @@ class Assistant:
         passages = await asyncio.to_thread(
             self._retriever.search, query, limit=self._settings.passages, readable=question.readable
         )
-        evidence = await asyncio.to_thread(find_evidence, query, passages, self._embedder, language)
-        found = await asyncio.to_thread(signals, query, passages, evidence, self._embedder, language)
+        evidence = await asyncio.to_thread(find_evidence, query, passages, self._judge)
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,
@@ -98,30 +112,33 @@ class Assistant:
             model=self._generator.identity if self._generator else None,
             index_version=self._index_version(),
         )
-        if answerability(found) < self._bound(passages):
+        if not evidence or evidence[0].likelihood < self._bound(passages):
             answer = _refusal(blank)
         else:
-            answer, timings = await self._written(blank, query, evidence, timings, began)
-        if show is not None:
-            show(answer.text)
+            answer, timings = await self._written(blank, query, evidence, timings, began, show)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
     def _bound(self, passages: Sequence[Passage]) -> float:
-        if not passages:
-            return 2.0
         return self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
 
     async def _written(
-        self, blank: Answer, query: str, evidence: Sequence[Evidence], timings: Timings, began: float
+        self,
+        blank: Answer,
+        query: str,
+        evidence: Sequence[Evidence],
+        timings: Timings,
+        began: float,
+        show: Show | None,
     ) -> tuple[Answer, Timings]:
         written, note = None, self._without_model
+        early = None if self._settings.always_quote else show
         if self._generator is not None:
             try:
-                written = await self._write(self._generator, query, blank, began)
+                written = await self._write(self._generator, query, blank, began, early)
             except ModelError as error:
                 note = without_model(error)
         if written is None:
-            return _in_quotes(blank, evidence, note), timings
+            return _in_quotes(blank, choose(evidence), note), timings
         timings = replace(
             timings,
             first_token_ms=written.first_token_ms,
@@ -129,15 +146,18 @@ class Assistant:
             reused_tokens=written.last.reused_tokens,
             completion_tokens=written.last.completion_tokens,
         )
-        whole = written.last.finished == "stop"
-        draft = checked(written.text, query, blank.passages, blank.language, whole=whole)
+        draft, chosen = written.draft, choose(evidence)
         if draft.gave_up and not draft.sentences:
             return _refusal(blank), timings
-        if tells(draft, evidence[0].unit, query, blank.language):
-            return _in_model_words(blank, draft), timings
-        return _in_quotes(blank, evidence, note), timings
+        told = tells(draft, evidence[0].unit, query, blank.language)
+        if not told and not (early and draft.sentences):
+            return _in_quotes(blank, chosen, note), timings
+        quotes = chosen if self._settings.always_quote or not told else ()
+        return _in_model_words(blank, draft, quotes), timings
 
-    async def _write(self, generator: Generator, query: str, blank: Answer, began: float) -> _Written:
+    async def _write(
+        self, generator: Generator, query: str, blank: Answer, began: float, show: Show | None
+    ) -> _Written:
         settings = self._settings
         turns = await compose(
             query,
@@ -147,15 +167,23 @@ class Assistant:
             language=blank.language,
             persona=settings.persona,
         )
-        parts: list[str] = []
+        drafting = Drafting(query, blank.passages, blank.language)
         first, last = None, Delta("")
         async for last in generator.stream(
-            turns, max_tokens=settings.max_answer_tokens, deadline_s=settings.deadline_s
+            turns,
+            max_tokens=settings.max_answer_tokens,
+            deadline_s=settings.deadline_s,
+            sampling=settings.sampling,
         ):
             if last.text and first is None:
                 first = _since(began)
-            parts.append(last.text)
-        return _Written("".join(parts), first, last)
+            new = drafting.add(last.text)
+            if last.finished is not None:
+                new = [*new, *drafting.finish(whole=last.finished == "stop")]
+            if show is not None:
+                for sentence in new:
+                    show(f"{sentence.text} [{sentence.unit.passage}] ")
+        return _Written(drafting.draft, first, last)
 
 
 def without_model(error: ModelError) -> str:
@@ -163,16 +191,18 @@ def without_model(error: ModelError) -> str:
     return f"The language model could not be used ({error}); these are the documents' own words."
 
 
-def _in_model_words(blank: Answer, draft: Draft) -> Answer:
-    text = " ".join(f"{sentence.text} [{sentence.unit.passage}]" for sentence in draft.sentences)
-    cited = cite(blank.passages, [sentence.unit for sentence in draft.sentences])
-    return replace(blank, text=text, status="answered", voice="model", citations=cited)
+def _in_model_words(blank: Answer, draft: Draft, quotes: Sequence[Unit]) -> Answer:
+    """The draft's sentences, and below them those of `quotes` that it does not repeat."""
+    lead = " ".join(f"{sentence.text} [{sentence.unit.passage}]" for sentence in draft.sentences)
+    added = [unit for unit in quotes if unit.reading.rstrip(".") not in lead]
+    used = [sentence.unit for sentence in draft.sentences] + added
+    text = f"{lead}\n\n{quoted(added)}" if added else lead
+    return replace(blank, text=text, status="answered", voice="model", citations=cite(blank.passages, used))
 
 
-def _in_quotes(blank: Answer, evidence: Sequence[Evidence], note: str | None) -> Answer:
-    chosen = choose(evidence)
-    cited = cite(blank.passages, chosen)
-    return replace(blank, text=quoted(chosen), status="answered", voice="quotes", citations=cited, note=note)
+def _in_quotes(blank: Answer, quotes: Sequence[Unit], note: str | None) -> Answer:
+    cited = cite(blank.passages, quotes)
+    return replace(blank, text=quoted(quotes), status="answered", voice="quotes", citations=cited, note=note)
 
 
 def _refusal(blank: Answer) -> Answer:

@@ -121,6 +121,10 @@ class ModelSection(_Section):
         default="f16", description='How the context is kept; "q8_0" takes half the memory.'
     )
     deadline_s: float = Field(default=120.0, gt=0, description="Seconds that an answer may take.")
+    quote: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters.",
+    )
 
 
 class EmbeddingSection(_Section):

@@ -43,26 +43,56 @@ class Draft:
     gave_up: bool
 
 
+class Drafting:
+    """Checks a text as it grows, each sentence when it is complete."""
+
+    def __init__(self, question: str, passages: Sequence[Passage], language: str) -> None:
+        self._passages = passages
+        self._language = language
+        self._units = units(passages)
+        self._asked = set(content_words(question, language))
+        self._pending = ""
+        self._kept: list[Sentence] = []
+        self._gave_up = False
+
+    @property
+    def draft(self) -> Draft:
+        """What holds so far."""
+        return Draft(tuple(self._kept), self._gave_up)
+
+    def add(self, text: str) -> list[Sentence]:
+        """Takes the next piece of the model's text; gives the sentences that are now complete and hold."""
+        self._pending += text
+        spans = list(sentence_spans(self._pending))[:-1]
+        return self._taken(spans)
+
+    def finish(self, *, whole: bool) -> list[Sentence]:
+        """The rest counts as a sentence only when the model came to an end (`whole`)."""
+        return self._taken(list(sentence_spans(self._pending))) if whole else []
+
+    def _taken(self, spans: Sequence[tuple[int, int]]) -> list[Sentence]:
+        new = [one for start, end in spans if (one := self._checked(self._pending[start:end])) is not None]
+        self._pending = self._pending[spans[-1][1] :] if spans else self._pending
+        self._kept += new
+        return new
+
+    def _checked(self, text: str) -> Sentence | None:
+        sentence = without_markers(text)
+        self._gave_up = self._gave_up or _GIVES_UP.search(sentence) is not None
+        if sentence.endswith("?") or sentence in [one.text for one in self._kept]:
+            return None
+        if not set(content_words(sentence, self._language)) - self._asked:
+            return None
+        carried = support.check(sentence, self._passages, self._units, self._language)
+        return Sentence(sentence, carried.unit) if carried.unit is not None else None
+
+
 def checked(text: str, question: str, passages: Sequence[Passage], language: str, *, whole: bool) -> Draft:
-    """The sentences of `text` that hold; the last one counts only when the model came to an end (`whole`)."""
-    found = units(passages)
-    asked = set(content_words(question, language))
-    spans = list(sentence_spans(text))
-    if spans and not whole:
-        spans.pop()
-    kept: list[Sentence] = []
-    gave_up = False
-    for start, end in spans:
-        sentence = without_markers(text[start:end])
-        gave_up = gave_up or _GIVES_UP.search(sentence) is not None
-        if sentence.endswith("?") or sentence in [one.text for one in kept]:
-            continue
-        if not set(content_words(sentence, language)) - asked:
-            continue
-        carried = support.check(sentence, passages, found, language)
-        if carried.unit is not None:
-            kept.append(Sentence(sentence, carried.unit))
-    return Draft(tuple(kept), gave_up)
+    """The sentences of a text that is already there."""
+    drafting = Drafting(question, passages, language)
+    drafting.add(text)
+    drafting.finish(whole=whole)
+    return drafting.draft
 
 
 def tells(draft: Draft, best: Unit, question: str, language: str) -> bool:

@@ -5,20 +5,13 @@ Rule: a unit is verbatim passage text at a known place, so that whatever is quot
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
-from models.embedding.embedder import Embedder
-
-COSINE_WEIGHT = 1.0
-WORDS_WEIGHT = 0.5
-RANK_WEIGHT = 0.1
+from models.embedding.judge import Claim, Judge
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
 _RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
@@ -41,16 +34,10 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A unit with how well it speaks to the question: `score` orders, `cosine` and `coverage` explain.
-
-    `coverage` is the share (0 to 1) of the question's content words, weighted by rarity, that stand
-    in the unit, its headings or its document's title.
-    """
+    """A unit with how likely it answers the question, 0 to 1, as the judge sees it."""
 
     unit: Unit
-    score: float
-    cosine: float
-    coverage: float
+    likelihood: float
 
 
 def units(passages: Sequence[Passage]) -> list[Unit]:
@@ -58,48 +45,20 @@ def units(passages: Sequence[Passage]) -> list[Unit]:
     return [unit for number, passage in enumerate(passages, 1) for unit in _units_of(passage, number)]
 
 
-def find_evidence(
-    question: str, passages: Sequence[Passage], embedder: Embedder, language: str
-) -> list[Evidence]:
-    """Every unit of `passages` with its score for `question`, best first."""
+def find_evidence(question: str, passages: Sequence[Passage], judge: Judge) -> list[Evidence]:
+    """Every unit of `passages` with its likelihood, the likeliest first."""
     found = units(passages)
-    if not found:
-        return []
-    topics = [
-        f"{passages[u.passage - 1].title} › {' › '.join(passages[u.passage - 1].chunk.headings)}"
-        for u in found
-    ]
-    vectors = embedder.embed_documents(
-        [f"{topic}\n{unit.reading}" for topic, unit in zip(topics, found, strict=True)]
-    )
-    cosines = vectors @ embedder.embed_query(question)
-    wanted = rarity(question, passages, language)
-    rows = []
-    for unit, topic, cosine in zip(found, topics, cosines, strict=True):
-        coverage = covered(wanted, f"{topic}\n{unit.reading}", language)
-        score = COSINE_WEIGHT * float(cosine) + WORDS_WEIGHT * coverage - RANK_WEIGHT * math.log(unit.passage)
-        rows.append(Evidence(unit, score, float(cosine), coverage))
-    return sorted(rows, key=lambda row: (-row.score, row.unit.passage, row.unit.start))
+    likelihoods = judge.judge(question, [_claim(found, place, passages) for place in range(len(found))])
+    rows = [Evidence(unit, likelihood) for unit, likelihood in zip(found, likelihoods, strict=True)]
+    return sorted(rows, key=lambda row: (-row.likelihood, row.unit.passage, row.unit.start))
 
 
-def rarity(question: str, passages: Sequence[Passage], language: str) -> dict[str, float]:
-    """The question's content words, each weighted by how few of the passages have it (sums to 1)."""
-    stems = set(content_words(question, language))
-    counts: Counter[str] = Counter()
-    for passage in passages:
-        counts.update(
-            stems
-            & set(content_words(f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}", language))
-        )
-    raw = {stem: math.log(1 + (len(passages) + 1) / (counts[stem] + 0.5)) for stem in stems}
-    total = sum(raw.values())
-    return {stem: weight / total for stem, weight in raw.items()} if total else {}
-
-
-def covered(wanted: dict[str, float], text: str, language: str) -> float:
-    """The share of the weights of `wanted` whose words stand in `text`, 0 to 1."""
-    there = set(content_words(text, language))
-    return float(sum(weight for stem, weight in wanted.items() if stem in there))
+def _claim(found: Sequence[Unit], place: int, passages: Sequence[Passage]) -> Claim:
+    unit = found[place]
+    passage = passages[unit.passage - 1]
+    names = dict.fromkeys([passage.title, *passage.chunk.headings[-1:]])
+    before = found[place - 1] if place and found[place - 1].passage == unit.passage else None
+    return Claim(" › ".join(names), before.reading if before else "", unit.reading)
 
 
 def _units_of(passage: Passage, number: int) -> Iterator[Unit]:

@@ -10,19 +10,19 @@ from itertools import groupby
 
 from bot.evidence import Evidence, Unit
 
-MOST_UNITS = 4
-NEAR = 0.15
-"""How far below the best unit's score another one may lie and still be quoted."""
+MOST_UNITS = 5
+NEAR = 0.1
+"""A unit is quoted beside the best one when it is at least this share as likely to answer."""
 
 
 def choose(evidence: Sequence[Evidence]) -> list[Unit]:
-    """The units to quote: the best, and those that come close to it, in reading order."""
+    """The units to quote: the best, and those that come near it; the best one's passage first."""
     if not evidence:
         return []
     best = evidence[0]
-    close = [row.unit for row in evidence[:MOST_UNITS] if row.score >= best.score - NEAR]
-    first = best.unit.passage
-    return sorted(close, key=lambda unit: (unit.passage != first, unit.passage, unit.start))
+    near = [row.unit for row in evidence[:MOST_UNITS] if row.likelihood >= NEAR * best.likelihood]
+    order = list(dict.fromkeys(unit.passage for unit in near))
+    return sorted(near, key=lambda unit: (order.index(unit.passage), unit.start))
 
 
 def quoted(units: Sequence[Unit]) -> str:

@@ -18,7 +18,7 @@ from bot.errors import ConfigError
 from knowledge.sources.folder import FolderSource
 
 if TYPE_CHECKING:
-    from bot.assistant import Assistant
+    from bot.assistant import Assistant, PassageSearch
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
     from knowledge.database import Database
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
     from knowledge.sources.source import Source
     from knowledge.sync import Sync
+    from models.embedding.encoder_judge import EncoderJudge
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
     from models.engine.process import LocalModel
     from models.engine.settings import EngineSettings
@@ -49,6 +50,10 @@ SOURCES: dict[str, Callable[[SourceSection, Path], Source]] = {
 """How each `kind` of [[source]] is made; a new one is a file in knowledge/sources/ and a line here."""
 
 
+SMALL_MODEL = 1_000_000_000
+"""Parameters below which a model's own words are followed by the documents'."""
+
+
 class Project:
     """A configuration with its data folder, and the parts that they describe. Use it in a `with` statement."""
 
@@ -59,9 +64,12 @@ class Project:
         self._open = ExitStack()
 
     @classmethod
-    def open(cls, file: Path, data: Path | None) -> Project:
-        """The project of the configuration `file`; its data folder is `data`, or "data" beside the file."""
-        config = load(file)
+    def open(cls, file: Path, data: Path | None, *, optional: bool = False) -> Project:
+        """The project of the configuration `file`; its data folder is `data`, or "data" beside the file.
+
+        `optional` takes the defaults where there is no file.
+        """
+        config = Config() if optional and not file.exists() else load(file)
         root = file.resolve().parent
         return cls(config, root=root, data=(data or root / "data").resolve())
 
@@ -147,6 +155,13 @@ class Project:
         )
 
     @functools.cached_property
+    def judge(self) -> EncoderJudge:
+        """What tells which sentences answer a question; always the shipped one."""
+        from models.embedding.encoder_judge import EncoderJudge
+
+        return EncoderJudge(threads=self.config.embedding.threads)
+
+    @functools.cached_property
     def chunker(self) -> Chunker:
         from knowledge.chunking import Chunker
 
@@ -220,21 +235,32 @@ class Project:
         )
 
     def generator(self) -> LocalModel | None:
-        """The language model; None where the configuration wants none. Raises `ModelError`."""
+        """The language model; None where the configuration wants none. Raises `ModelError`, also for a file
+        that is no model."""
         from models.engine.process import LocalModel
 
         section = self.config.model
         if section.kind == "none":
             return None
         if section.path is not None:
-            return LocalModel(self.path(section.path), self.engine_settings())
-        weights = self.models.active()
-        return LocalModel(weights.path, self.engine_settings(), identity=weights.identity)
+            model = LocalModel(self.path(section.path), self.engine_settings())
+        else:
+            weights = self.models.active()
+            model = LocalModel(weights.path, self.engine_settings(), identity=weights.identity)
+        _ = model.parameters
+        return model
 
-    def assistant(self, generator: LocalModel | None, *, without_model: str | None = None) -> Assistant:
-        """The assistant that answers with `generator`, or in quotes, saying `without_model`."""
-        from bot.assistant import AnswerSettings, Assistant
-        from bot.refusal import REFUSE_BELOW
+    def assistant(
+        self,
+        generator: LocalModel | None,
+        search: PassageSearch | None = None,
+        *,
+        without_model: str | None = None,
+    ) -> Assistant:
+        """The assistant that answers from `search` (the index, by default) with `generator`, or in quotes,
+        saying `without_model`."""
+        from bot.assistant import REFUSE_BELOW, AnswerSettings, Assistant
+        from models.engine.generator import Sampling
 
         config = self.config
         bound = config.retrieval.refuse_below
@@ -244,14 +270,23 @@ class Project:
             deadline_s=config.model.deadline_s,
             question_characters=config.limits.question_characters,
             persona=config.bot.persona,
+            always_quote=_quotes(config.model.quote, generator),
+            sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
             refuse_below=REFUSE_BELOW if bound is None else bound,
             refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
         )
         return Assistant(
-            self.retriever,
-            self.embedder,
+            search or self.retriever,
+            self.judge,
             generator,
             settings=settings,
-            index_version=lambda: self.store.version,
+            index_version=(lambda: self.store.version) if search is None else (lambda: 0),
             without_model=without_model,
         )
+
+
+def _quotes(wanted: str, generator: LocalModel | None) -> bool:
+    """Whether the documents' own words follow the model's."""
+    if wanted != "auto":
+        return wanted == "always"
+    return generator is not None and generator.parameters < SMALL_MODEL

@@ -15,6 +15,7 @@ from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
 from knowledge.store import IndexedChunk, Readable
+from models.embedding.judge import WordJudge
 from models.embedding.word_vectors import WordVectors
 from models.engine.generator import Turn
 from models.engine.scripted import ScriptedGenerator
@@ -25,7 +26,11 @@ SECRET = "The salary of the director is 190000 euros of annual pay."
 
 
 def assistant(
-    generator: ScriptedGenerator | None, *, refuse_below: float = 0.02, without_model: str | None = None
+    generator: ScriptedGenerator | None,
+    *,
+    refuse_below: float = 0.2,
+    without_model: str | None = None,
+    always_quote: bool = False,
 ) -> Assistant:
     embedder = WordVectors()
     store = MemoryStore(embedder.dimensions)
@@ -46,9 +51,9 @@ def assistant(
         store.replace(collection, [item.chunk.document_id], [([item], embedder.embed_documents([text]))])
     return Assistant(
         Retriever(store, embedder),
-        embedder,
+        WordJudge(),
         generator,
-        settings=AnswerSettings(refuse_below=refuse_below),
+        settings=AnswerSettings(refuse_below=refuse_below, always_quote=always_quote),
         index_version=lambda: store.version,
         without_model=without_model,
     )
@@ -68,6 +73,18 @@ def test_a_supported_draft_is_the_answer_with_the_programs_own_citation() -> Non
     assert answer.citations[0].document_id == "main:leave.md"
     assert answer.citations[0].quote == "Full-time staff have 26 days of annual leave."
     assert answer.model is not None
+    assert dangling(answer) == 0
+
+
+def test_a_small_models_words_are_followed_by_the_documents_own() -> None:
+    model = ScriptedGenerator("You have 26 days of annual leave.")
+    question = "How many days of annual leave do full-time staff have?"
+    answer = ask(assistant(model, always_quote=True), question)
+
+    lead, quotes = answer.text.split("\n\n")
+    assert lead == "You have 26 days of annual leave. [1]"
+    assert quotes.startswith("Full-time staff have 26 days of annual leave.")
+    assert answer.voice == "model"
     assert dangling(answer) == 0
 
 
@@ -129,7 +146,10 @@ def test_a_follow_up_is_searched_with_its_conversation() -> None:
     earlier = (Turn("user", "How many days of annual leave are there?"), Turn("assistant", "26 [1]"))
     answer = ask(assistant(model), "and for contractors?", earlier=earlier)
 
-    assert answer.text == "Contractors have no paid annual leave. [1]"
+    assert "Contractors have no paid annual leave" in answer.text
+    assert (
+        "Question: How many days of annual leave are there? and for contractors?" in model.prompts[0][-1].text
+    )
 
 
 def test_nothing_outside_the_readable_collections_reaches_the_prompt() -> None:
@@ -173,3 +193,16 @@ def test_sources_in_the_prompt_carry_the_numbers_of_the_citations() -> None:
 
     for number, passage in enumerate(answer.passages, 1):
         assert re.search(rf"\[{number}\] {re.escape(passage.title)}\n{re.escape(passage.chunk.text)}", text)
+
+
+def test_sentences_are_shown_as_they_come_and_begin_the_answer() -> None:
+    shown: list[str] = []
+    model = ScriptedGenerator(
+        "Full-time staff have 26 days of annual leave. They get a yacht. Contractors have none."
+    )
+    question = Question("How many days of annual leave do full-time staff have?")
+    answer = asyncio.run(assistant(model).answer(question, show=shown.append))
+
+    assert shown[0] == "Full-time staff have 26 days of annual leave. [1] "
+    assert answer.text.startswith("".join(shown).strip())
+    assert "yacht" not in answer.text

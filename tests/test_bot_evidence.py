@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from bot.evidence import cells, find_evidence, units
 from bot.quoting import choose, quoted
 from knowledge.documents import Chunk, Passage
-from models.embedding.word_vectors import WordVectors
+from models.embedding.judge import WordJudge
 
 TOOLS = """Who may borrow tools? All staff may. Ask the desk.
 Rules:
@@ -53,17 +53,23 @@ def test_units_of_any_text_are_verbatim(text: str) -> None:
 
 
 def test_a_table_row_is_found_by_its_cells() -> None:
-    found = find_evidence("What is the rate in Bergen?", [passage(TOOLS)], WordVectors(), "en")
+    found = find_evidence("What is the rate in Bergen?", [passage(TOOLS)], WordJudge())
 
     assert found[0].unit.reading == "City: Bergen; Rate: 95"
     assert quoted(choose(found[:1])) == "City: Bergen; Rate: 95 [1]"
 
 
-def test_a_question_about_a_number_is_answered_by_a_sentence_with_one() -> None:
-    text = "Annual leave is taken in agreement with the team. Full-time staff have 26 days of annual leave."
-    found = find_evidence("How many days of annual leave?", [passage(text)], WordVectors(), "en")
+def test_the_best_passage_is_quoted_first_and_what_is_far_from_it_not_at_all() -> None:
+    leave = passage("Contractors have no annual leave. Full-time staff have annual leave of 26 days.")
+    parking = passage("Staff park behind the hall. Bicycles are locked.")
+    found = find_evidence(
+        "How many days of annual leave do full-time staff have?", [parking, leave], WordJudge()
+    )
 
+    assert [row.unit.passage for row in found[:2]] == [2, 2]
     assert "26 days" in found[0].unit.text
+    assert quoted(choose(found)).splitlines()[0].endswith("[2]")
+    assert "Bicycles" not in quoted(choose(found))
 
 
 def test_quotes_of_several_passages_stand_on_lines_of_their_own() -> None:
@@ -77,5 +83,5 @@ def test_an_escaped_bar_belongs_to_its_cell() -> None:
 
 
 def test_nothing_found_is_nothing_quoted() -> None:
-    assert find_evidence("anything", [], WordVectors(), "en") == []
+    assert find_evidence("anything", [], WordJudge()) == []
     assert choose([]) == []

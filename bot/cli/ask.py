@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from bot.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from bot.assistant import Assistant
+    from bot.assistant import Assistant, PassageSearch
     from bot.wiring import Project
     from knowledge.store import Readable
     from models.engine.process import LocalModel
@@ -42,7 +43,7 @@ def ask(
 
 
 async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) -> None:
-    from adapters.terminal import render
+    from adapters.terminal import Terminal
     from bot.question import Question
     from bot.rendering import answer_row
 
@@ -52,19 +53,23 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
             text = line.strip("\r\n")
             if not text.strip():
                 continue
-            answer = await assistant.answer(Question(text, readable=seen))
+            if question == "-" and not json_:
+                click.echo(click.style(f"> {text}", bold=True))
+            terminal = Terminal(functools.partial(click.echo, nl=False))
+            answer = await assistant.answer(
+                Question(text, readable=seen), show=None if json_ else terminal.show
+            )
             if json_:
                 write_json(answer_row(answer))
-            elif question == "-":
-                click.echo(f"{click.style('> ' + text, bold=True)}\n{render(answer)}\n")
             else:
-                click.echo(render(answer))
+                terminal.finish(answer)
+                click.echo("\n" if question == "-" else "", nl=False)
     finally:
         if model is not None:
             await model.close()
 
 
-def prepare(project: Project) -> tuple[Assistant, LocalModel | None]:
+def prepare(project: Project, search: PassageSearch | None = None) -> tuple[Assistant, LocalModel | None]:
     """The assistant, and the model to be closed at the end; a model that is missing is no reason to stop."""
     from bot.assistant import without_model
     from models.errors import ModelError
@@ -72,8 +77,8 @@ def prepare(project: Project) -> tuple[Assistant, LocalModel | None]:
     try:
         model = project.generator()
     except ModelError as error:
-        return project.assistant(None, without_model=without_model(error)), None
-    return project.assistant(model), model
+        return project.assistant(None, search, without_model=without_model(error)), None
+    return project.assistant(model, search), model
 
 
 def readable(collections: tuple[str, ...], sources: tuple[str, ...]) -> Readable:

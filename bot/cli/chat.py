@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ def chat(project: Project, *, collections: tuple[str, ...], sources: tuple[str, 
 
 
 async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
-    from adapters.terminal import render
+    from adapters.terminal import Terminal
     from bot.cli.ask import prepare
     from bot.question import Question
     from bot.rendering import answer_row
@@ -48,11 +49,14 @@ async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
                 continue
             if not json_ and text.lower() in {"exit", "quit"}:
                 break
-            answer = await assistant.answer(Question(text, earlier=tuple(earlier), readable=seen))
+            terminal = Terminal(functools.partial(click.echo, nl=False))
+            question = Question(text, earlier=tuple(earlier), readable=seen)
+            answer = await assistant.answer(question, show=None if json_ else terminal.show)
             if json_:
                 write_json(answer_row(answer))
             else:
-                click.echo(render(answer) + "\n")
+                terminal.finish(answer)
+                click.echo()
             earlier += [Turn("user", text), Turn("assistant", answer.text)]
             del earlier[:-MOST_TURNS]
     finally:

@@ -50,13 +50,21 @@ def project_options(command: Callable[..., R]) -> Callable[..., R]:
 
 def with_project(command: Callable[P, R]) -> Callable[..., R]:
     """Adds `--config` and `--data` to a command and hands it the `Project` as its first argument."""
+    return _with_project(command, optional=False)
 
+
+def with_any_project(command: Callable[P, R]) -> Callable[..., R]:
+    """The same for a command that works on the defaults where there is no configuration."""
+    return _with_project(command, optional=True)
+
+
+def _with_project(command: Callable[P, R], *, optional: bool) -> Callable[..., R]:
     @project_options
     @functools.wraps(command)
     def wrapped(*args: Any, config: Path, data: Path | None, **kwargs: Any) -> R:
         from bot.wiring import Project
 
-        with Project.open(config, data) as project:
+        with Project.open(config, data, optional=optional) as project:
             return command(project, *args, **kwargs)  # type: ignore[arg-type]
 
     return wrapped

@@ -15,22 +15,18 @@ from dataclasses import dataclass
 from bot.answer import Answer
 from bot.assistant import Assistant
 from bot.citations import without_markers
+from bot.evaluation.datasets import ReferenceQuestion, Text
+from bot.evaluation.temporary_index import SOURCE
 from bot.evidence import units
 from bot.question import Question
 from bot.support import check, foreign_facts
+from knowledge.documents import Chunk, Passage
+from knowledge.retrieval import EVERYTHING, Retriever
 from knowledge.sentences import sentence_spans
+from knowledge.store import Readable
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceQuestion:
-    """One SQuAD question: its references (none when it is unanswerable), and the paragraph it stands in."""
-
-    ask: str
-    references: tuple[str, ...]
-    document_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,8 @@ class AnswerScores:
     unanswerable ones: `refused`. Of all answered sentences: `ungrounded_sentences`, those that no
     passage carries, and `hallucinated_entities`, the share of answers with a number or a name that
     stands in no passage. `overall_f1` counts a refusal of an unanswerable question as 1.
+    `in_model_words` is the share of answers that begin in the model's words, `holds_reference` that of
+    answerable questions whose answer has a reference in it.
     """
 
     answerable: int
@@ -57,6 +55,7 @@ class AnswerScores:
     hallucinated_entities: float
     overall_f1: float
     in_model_words: float
+    holds_reference: float
 
 
 async def score_answers(
@@ -71,6 +70,41 @@ async def score_answers(
         pairs.append((question, await assistant.answer(Question(question.ask))))
         progress(done, len(questions))
     return scores(pairs)
+
+
+class GivenPassages:
+    """A search that gives the question's own paragraph and `distractors` others that it finds, for telling
+    what the answer is worth when retrieval is not to blame."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        questions: Sequence[ReferenceQuestion],
+        texts: Sequence[Text],
+        distractors: int,
+    ) -> None:
+        self._retriever = retriever
+        self._own = {question.ask: question.text for question in questions}
+        self._texts = {text.name: text for text in texts}
+        self._distractors = distractors
+
+    def search(self, query: str, *, limit: int = 5, readable: Readable = EVERYTHING) -> list[Passage]:
+        """The gold passage among the distractors, at a place that the question decides."""
+        own = self._texts[self._own[query]]
+        found = self._retriever.search(query, limit=limit + self._distractors, readable=readable)
+        gold = Passage(
+            chunk=Chunk(f"{SOURCE}:{own.name}", 0, (), None, own.text),
+            title=own.title,
+            url=None,
+            score=1.0,
+            similarity=max((p.similarity or 0.0 for p in found), default=0.0),
+            updated_at=None,
+            source=SOURCE,
+            collection=SOURCE,
+        )
+        others = [p for p in found if p.chunk.document_id != gold.chunk.document_id][: self._distractors]
+        place = len(query) % (len(others) + 1)
+        return [*others[:place], gold, *others[place:]]
 
 
 def scores(pairs: Sequence[tuple[ReferenceQuestion, Answer]]) -> AnswerScores:
@@ -95,6 +129,7 @@ def scores(pairs: Sequence[tuple[ReferenceQuestion, Answer]]) -> AnswerScores:
         hallucinated_entities=_mean([float(bool(_foreign(a))) for a in answered]),
         overall_f1=_mean(f1s + [float(a.status == "refused") for a in unknown]),
         in_model_words=_mean([float(a.voice == "model") for a in answered]),
+        holds_reference=_mean([_holds_one(q, a) for q, a in known]),
     )
 
 
@@ -124,9 +159,20 @@ def _best(metric: Callable[[str, str], float], question: ReferenceQuestion, answ
     return max(metric(said, reference) for reference in question.references)
 
 
+def _holds_one(question: ReferenceQuestion, answer: Answer) -> float:
+    """1 where a reference stands in the answer; an answer in quotes is longer than any reference."""
+    said = " ".join(normalised(without_markers(answer.text)))
+    return float(
+        answer.status == "answered"
+        and any(f" {' '.join(normalised(reference))} " in f" {said} " for reference in question.references)
+    )
+
+
 def _is_right(question: ReferenceQuestion, answer: Answer, number: int) -> bool:
     chunk = answer.passages[number - 1].chunk
-    return chunk.document_id == question.document_id or any(r in chunk.text for r in question.references)
+    return chunk.document_id == f"{SOURCE}:{question.text}" or any(
+        r in chunk.text for r in question.references
+    )
 
 
 def _sentences(answer: Answer) -> list[str]:

@@ -43,6 +43,15 @@ class SpanQuery:
     spans: tuple[Span, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceQuestion:
+    """One SQuAD question: its references (none when it is unanswerable), and the name of its paragraph."""
+
+    ask: str
+    references: tuple[str, ...]
+    text: str
+
+
 def load_beir(folder: Path, split: str) -> Judged:
     """corpus.jsonl, queries.jsonl and qrels/<split>.tsv; only queries with a judgement count."""
     texts = tuple(
@@ -85,6 +94,24 @@ def load_squad(file: Path) -> Judged:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongUse(f"{file} is not a SQuAD file: {error!r}") from error
     return Judged(tuple(texts), queries, relevant)
+
+
+def load_answers(file: Path) -> tuple[tuple[Text, ...], tuple[ReferenceQuestion, ...]]:
+    """The paragraphs of a SQuAD file as texts, and all its questions with their reference answers."""
+    texts: list[Text] = []
+    questions: list[ReferenceQuestion] = []
+    try:
+        for article in json.loads(_read(file))["data"]:
+            title = str(article["title"]).replace("_", " ")
+            for place, paragraph in enumerate(article["paragraphs"]):
+                texts.append(Text(f"{title}/{place}", title, str(paragraph["context"])))
+                for row in paragraph["qas"]:
+                    known = () if row.get("is_impossible") else row["answers"]
+                    references = tuple(dict.fromkeys(str(answer["text"]) for answer in known))
+                    questions.append(ReferenceQuestion(str(row["question"]), references, texts[-1].name))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WrongUse(f"{file} is not a SQuAD file: {error!r}") from error
+    return tuple(texts), tuple(questions)
 
 
 def load_spans(folder: Path) -> tuple[tuple[Text, ...], tuple[SpanQuery, ...]]:

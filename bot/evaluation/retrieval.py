@@ -6,30 +6,18 @@ settings), in a temporary folder that is gone afterwards.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import get_args
 
 from bot.evaluation.datasets import Judged, SpanQuery, Text
 from bot.evaluation.ranking import Span, ndcg, recall, reciprocal_rank, span_overlap
-from knowledge.chunking import Chunker
-from knowledge.documents import Block, Chunk, Document, Passage, Section
-from knowledge.lancedb import LanceStore
+from bot.evaluation.temporary_index import SOURCE, Progress, temporary_index
+from knowledge.documents import Chunk, Passage
 from knowledge.retrieval import Mode, Retriever
-from knowledge.store import Batch, IndexedChunk
 from models.embedding.embedder import Embedder, Vectors
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many of them are done, and of how many."""
-
-SOURCE = "benchmark"
-CHUNKS_A_BATCH = 256
 PASSAGES_FOR_DOCUMENTS = 50
 PASSAGES_FOR_SPANS = 5
 
@@ -72,7 +60,7 @@ def evaluate_ranking(
     """Searches every query in each mode and compares the documents found with those wanted."""
     say = progress or _silent
     modes: tuple[Mode, ...] = get_args(Mode)
-    with _index(judged.texts, embedder, say) as (store, _):
+    with temporary_index(judged.texts, embedder, say) as (store, _):
         retriever = Retriever(store, _Remembering(embedder))
         figures: dict[Mode, list[RankingFigures]] = {mode: [] for mode in modes}
         for done, (query, text) in enumerate(judged.queries.items()):
@@ -98,7 +86,7 @@ def evaluate_spans(
 ) -> SpanReport:
     """Searches every question as `search` does by default and compares the characters found."""
     say = progress or _silent
-    with _index(texts, embedder, say) as (store, chunks):
+    with temporary_index(texts, embedder, say) as (store, chunks):
         places = _Places(texts, chunks)
         retriever = Retriever(store, embedder)
         rows: list[tuple[float, float, float]] = []
@@ -116,59 +104,6 @@ def evaluate_spans(
         queries=len(rows),
         chunks=len(chunks),
         characters=length / count,
-    )
-
-
-@contextmanager
-def _index(
-    texts: Sequence[Text], embedder: Embedder, say: Progress
-) -> Iterator[tuple[LanceStore, list[tuple[Chunk, str]]]]:
-    chunker = Chunker(embedder.count_tokens, embedder.max_tokens)
-    chunks = [(chunk, text.title) for text in texts for chunk in chunker.chunk(_document(text))]
-    with tempfile.TemporaryDirectory(prefix="groundling-eval-") as folder:
-        store = LanceStore.create(Path(folder) / "index.lance", embedder.dimensions)
-        store.replace(
-            SOURCE, [f"{SOURCE}:{text.name}" for text in texts], _batches(chunks, chunker, embedder, say)
-        )
-        yield store, chunks
-
-
-def _batches(
-    chunks: Sequence[tuple[Chunk, str]], chunker: Chunker, embedder: Embedder, say: Progress
-) -> Iterator[Batch]:
-    rest = iter(chunks)
-    done = 0
-    while batch := list(islice(rest, CHUNKS_A_BATCH)):
-        say("chunks", done, len(chunks))
-        texts = [chunker.embedding_text(title, chunk) for chunk, title in batch]
-        items = [
-            IndexedChunk(
-                chunk=chunk,
-                title=title,
-                url=None,
-                updated_at=None,
-                source=SOURCE,
-                collection=SOURCE,
-                text_hash=hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(),
-            )
-            for (chunk, title), text in zip(batch, texts, strict=True)
-        ]
-        yield items, embedder.embed_documents(texts)
-        done += len(batch)
-
-
-def _document(text: Text) -> Document:
-    """Plain text: paragraphs between empty lines, no headings."""
-    blocks = tuple(Block(part) for part in re.split(r"\n[^\S\n]*\n", text.text) if part.strip())
-    return Document(
-        id=f"{SOURCE}:{text.name}",
-        title=text.title,
-        url=None,
-        sections=(Section((), blocks),),
-        content_hash="",
-        updated_at=None,
-        collection=SOURCE,
-        source=SOURCE,
     )
 
 

@@ -51,6 +51,11 @@ class LocalModel:
         return self._identity
 
     @property
+    def parameters(self) -> int:
+        """How many numbers the model is made of; raises BrokenWeights for a file that is no model."""
+        return self._known().parameters
+
+    @property
     def context_tokens(self) -> int:
         """The context of the settings, at most the length the model was trained for."""
         return context_of(self._known(), self._settings)

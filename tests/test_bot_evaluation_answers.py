@@ -1,0 +1,112 @@
+"""Answers scored against references, and golden questions."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.answer import Answer, Citation
+from bot.errors import WrongUse
+from bot.evaluation.answers import exact, f1, scores
+from bot.evaluation.datasets import ReferenceQuestion, load_answers
+from bot.evaluation.golden import dangling, holds, load_golden
+from knowledge.documents import Chunk, Passage
+
+
+def answer(text: str, *, status: str = "answered", quote: str = "It has 26 days.") -> Answer:
+    passage = Passage(
+        chunk=Chunk("benchmark:Leave/0", 0, (), None, "It has 26 days. Ask Maren Holt."),
+        title="Leave",
+        url=None,
+        score=1.0,
+        similarity=0.5,
+        updated_at=None,
+        source="benchmark",
+        collection="benchmark",
+    )
+    cited = Citation(1, "benchmark:Leave/0", "Leave", "", None, quote, None, "benchmark", "benchmark")
+    return Answer(
+        question="?",
+        text=text,
+        status=status,  # type: ignore[arg-type]
+        language="en",
+        voice="quotes",
+        citations=(cited,) if "[1]" in text else (),
+        passages=(passage,),
+    )
+
+
+def test_f1_and_exact_match_are_those_of_squad() -> None:
+    assert exact("The 26 days!", "26 days") == 1
+    assert f1("26 days of leave", "26 days") == pytest.approx(2 / 3)
+    assert f1("", "26 days") == 0
+
+
+def test_scores_tell_answers_refusals_and_citations_apart() -> None:
+    known = ReferenceQuestion("How many?", ("26 days", "26"), "Leave/0")
+    unknown = ReferenceQuestion("Why?", (), "Leave/0")
+    found = scores(
+        [
+            (known, answer("26 days [1]")),
+            (known, answer("I could not find it.", status="refused")),
+            (unknown, answer("I could not find it.", status="refused")),
+            (unknown, answer("Because of 77 rules by Peter Holt. [1]")),
+        ]
+    )
+
+    assert (found.answerable, found.unanswerable) == (2, 2)
+    assert found.em == found.f1 == found.false_refusals == found.refused == 0.5
+    assert found.citation_precision == found.citation_recall == 1
+    assert found.hallucinated_entities == 0.5
+    assert found.ungrounded_sentences == 0.5
+    assert found.overall_f1 == 0.5
+
+
+def test_a_marker_without_a_citation_and_a_quote_from_nowhere_are_counted() -> None:
+    assert dangling(answer("26 days [1]")) == 0
+    assert dangling(answer("26 days [2]")) == 1
+    assert dangling(answer("26 days [1] and more [3]")) == 1
+    assert dangling(answer("26 days [1]", quote="It has 27 days.")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "there"),
+    [
+        ("It takes 6 weeks.", "6 weeks", True),
+        ("It takes 26 weeks.", "6 weeks", False),
+        ("It costs 0.45 EUR", "0.45", True),
+        ("It costs 10.45 EUR", "0.45", False),
+        ("Ask  Maren\nHolt", "maren holt", True),
+        ("by 15:00", "15:00", True),
+        ("5 days.", "5 days", True),
+        ("1,500 euros", "1,500", True),
+    ],
+)
+def test_a_fact_stands_in_a_text_as_whole_words(text: str, fact: str, *, there: bool) -> None:
+    assert holds(text, fact) is there
+
+
+def test_questions_and_paragraphs_are_read_from_a_squad_file(tmp_path: Path) -> None:
+    file = tmp_path / "squad.json"
+    file.write_text(
+        '{"data": [{"title": "A_B", "paragraphs": [{"context": "It has 26 days.", "qas": ['
+        '{"id": "1", "question": "How many?", "answers": [{"text": "26 days", "answer_start": 7}]},'
+        '{"id": "2", "question": "Why?", "is_impossible": true, "answers": []}]}]}]}'
+    )
+    texts, questions = load_answers(file)
+
+    assert [text.title for text in texts] == ["A B"]
+    assert [question.references for question in questions] == [("26 days",), ()]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "question = 1", "[[question]]\nask = 1", "[[question]]\nask = 'x'", "not toml ["]
+)
+def test_broken_golden_questions_are_told_in_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "golden.toml"
+    file.write_text(text)
+
+    with pytest.raises(WrongUse) as caught:
+        load_golden(file)
+
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
