@@ -23,7 +23,7 @@ from bot.question import Question
 from bot.quoting import choose, quoted
 from knowledge.documents import Passage
 from knowledge.store import Readable
-from models.embedding.judge import Judge
+from models.embedding.embedder import Embedder
 from models.engine.generator import GREEDY, Delta, Generator, Sampling
 from models.errors import ModelError
 
@@ -76,7 +76,7 @@ class Assistant:
     def __init__(
         self,
         retriever: PassageSearch,
-        judge: Judge,
+        embedder: Embedder,
         generator: Generator | None,
         *,
         settings: AnswerSettings = AnswerSettings(),
@@ -84,7 +84,7 @@ class Assistant:
         without_model: str | None = None,
     ) -> None:
         self._retriever = retriever
-        self._judge = judge
+        self._embedder = embedder
         self._generator = generator
         self._settings = settings
         self._index_version = index_version
@@ -100,7 +100,7 @@ class Assistant:
         passages = await asyncio.to_thread(
             self._retriever.search, query, limit=self._settings.passages, readable=question.readable
         )
-        evidence = await asyncio.to_thread(find_evidence, query, passages, self._judge)
+        evidence = await asyncio.to_thread(find_evidence, query, passages, self._embedder, language)
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,

@@ -5,13 +5,23 @@ Rule: a unit is verbatim passage text at a known place, so that whatever is quot
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from bot.asked_kind import asked_kind, holds_kind
+from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
-from models.embedding.judge import Claim, Judge
+from models.embedding.embedder import Embedder
+
+WORDS_WEIGHT = 0.5
+MISSING_KIND = 0.2
+LIKELIHOOD_SLOPE = 9.0
+LIKELIHOOD_OFFSET = -5.5
+"""Weights and calibration: docs/decisions/007-when-to-refuse.md has the data and the commands."""
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
 _RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
@@ -34,10 +44,20 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A unit with how likely it answers the question, 0 to 1, as the judge sees it."""
+    """A unit with how well it speaks to the question.
+
+    `score` is the cosine of question and unit, and half the share of the question's content words,
+    weighted by rarity, that stand in the unit, its headings or its document's title; less `MISSING_KIND`
+    when the question asks for a kind of thing (a time, an amount) that the unit does not hold.
+    """
 
     unit: Unit
-    likelihood: float
+    score: float
+
+    @property
+    def likelihood(self) -> float:
+        """How likely a question whose best evidence scores this is answered by the documents, 0 to 1."""
+        return 1 / (1 + math.exp(-(LIKELIHOOD_SLOPE * self.score + LIKELIHOOD_OFFSET)))
 
 
 def units(passages: Sequence[Passage]) -> list[Unit]:
@@ -45,20 +65,46 @@ def units(passages: Sequence[Passage]) -> list[Unit]:
     return [unit for number, passage in enumerate(passages, 1) for unit in _units_of(passage, number)]
 
 
-def find_evidence(question: str, passages: Sequence[Passage], judge: Judge) -> list[Evidence]:
-    """Every unit of `passages` with its likelihood, the likeliest first."""
+def find_evidence(
+    question: str, passages: Sequence[Passage], embedder: Embedder, language: str
+) -> list[Evidence]:
+    """Every unit of `passages` with its score for `question`, best first."""
     found = units(passages)
-    likelihoods = judge.judge(question, [_claim(found, place, passages) for place in range(len(found))])
-    rows = [Evidence(unit, likelihood) for unit, likelihood in zip(found, likelihoods, strict=True)]
-    return sorted(rows, key=lambda row: (-row.likelihood, row.unit.passage, row.unit.start))
+    if not found:
+        return []
+    texts = [f"{_heading(passages[unit.passage - 1])}: {unit.reading}" for unit in found]
+    cosines = embedder.embed_documents(texts) @ embedder.embed_query(question)
+    wanted = rarity(question, passages, language)
+    kind = asked_kind(question)
+    rows = []
+    for unit, cosine in zip(found, cosines, strict=True):
+        passage = passages[unit.passage - 1]
+        around = f"{passage.title} {passage.chunk.location}"
+        score = float(cosine) + WORDS_WEIGHT * covered(wanted, f"{around}\n{unit.reading}", language)
+        rows.append(Evidence(unit, score if holds_kind(unit.reading, kind) else score - MISSING_KIND))
+    return sorted(rows, key=lambda row: (-row.score, row.unit.passage, row.unit.start))
 
 
-def _claim(found: Sequence[Unit], place: int, passages: Sequence[Passage]) -> Claim:
-    unit = found[place]
-    passage = passages[unit.passage - 1]
-    names = dict.fromkeys([passage.title, *passage.chunk.headings[-1:]])
-    before = found[place - 1] if place and found[place - 1].passage == unit.passage else None
-    return Claim(" › ".join(names), before.reading if before else "", unit.reading)
+def rarity(question: str, passages: Sequence[Passage], language: str) -> dict[str, float]:
+    """The question's content words, each weighted by how few of the passages have it (sums to 1)."""
+    stems = set(content_words(question, language))
+    counts: Counter[str] = Counter()
+    for passage in passages:
+        text = f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}"
+        counts.update(stems & set(content_words(text, language)))
+    raw = {stem: math.log(1 + (len(passages) + 1) / (counts[stem] + 0.5)) for stem in stems}
+    total = sum(raw.values())
+    return {stem: weight / total for stem, weight in raw.items()} if total else {}
+
+
+def covered(wanted: dict[str, float], text: str, language: str) -> float:
+    """The share of the weights of `wanted` whose words stand in `text`, 0 to 1."""
+    there = set(content_words(text, language))
+    return sum(weight for stem, weight in wanted.items() if stem in there)
+
+
+def _heading(passage: Passage) -> str:
+    return passage.chunk.headings[-1] if passage.chunk.headings else passage.title
 
 
 def _units_of(passage: Passage, number: int) -> Iterator[Unit]:

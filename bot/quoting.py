@@ -10,9 +10,9 @@ from itertools import groupby
 
 from bot.evidence import Evidence, Unit
 
-MOST_UNITS = 5
-NEAR = 0.1
-"""A unit is quoted beside the best one when it is at least this share as likely to answer."""
+MOST_UNITS = 6
+NEAR = 0.35
+"""A unit is quoted beside the best one when its score is at most so much lower."""
 
 
 def choose(evidence: Sequence[Evidence]) -> list[Unit]:
@@ -20,7 +20,7 @@ def choose(evidence: Sequence[Evidence]) -> list[Unit]:
     if not evidence:
         return []
     best = evidence[0]
-    near = [row.unit for row in evidence[:MOST_UNITS] if row.likelihood >= NEAR * best.likelihood]
+    near = [row.unit for row in evidence[:MOST_UNITS] if row.score >= best.score - NEAR]
     order = list(dict.fromkeys(unit.passage for unit in near))
     return sorted(near, key=lambda unit: (order.index(unit.passage), unit.start))
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from knowledge.retrieval import Retriever
     from knowledge.sources.source import Source
     from knowledge.sync import Sync
-    from models.embedding.encoder_judge import EncoderJudge
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
     from models.engine.process import LocalModel
     from models.engine.settings import EngineSettings
@@ -155,13 +154,6 @@ class Project:
         )
 
     @functools.cached_property
-    def judge(self) -> EncoderJudge:
-        """What tells which sentences answer a question; always the shipped one."""
-        from models.embedding.encoder_judge import EncoderJudge
-
-        return EncoderJudge(threads=self.config.embedding.threads)
-
-    @functools.cached_property
     def chunker(self) -> Chunker:
         from knowledge.chunking import Chunker
 
@@ -277,7 +269,7 @@ class Project:
         )
         return Assistant(
             search or self.retriever,
-            self.judge,
+            self.embedder,
             generator,
             settings=settings,
             index_version=(lambda: self.store.version) if search is None else (lambda: 0),

@@ -15,7 +15,6 @@ from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
 from knowledge.store import IndexedChunk, Readable
-from models.embedding.judge import WordJudge
 from models.embedding.word_vectors import WordVectors
 from models.engine.generator import Turn
 from models.engine.scripted import ScriptedGenerator
@@ -51,7 +50,7 @@ def assistant(
         store.replace(collection, [item.chunk.document_id], [([item], embedder.embed_documents([text]))])
     return Assistant(
         Retriever(store, embedder),
-        WordJudge(),
+        embedder,
         generator,
         settings=AnswerSettings(refuse_below=refuse_below, always_quote=always_quote),
         index_version=lambda: store.version,
@@ -119,7 +118,7 @@ def test_without_a_model_the_answer_says_so() -> None:
 
 def test_what_is_not_found_is_refused_with_the_closest_documents() -> None:
     model = ScriptedGenerator("Paris.")
-    answer = ask(assistant(model, refuse_below=0.5), "What is the capital of France?")
+    answer = ask(assistant(model, refuse_below=0.5), "capital France metropolis?")
 
     assert answer.status == "refused"
     assert answer.citations == ()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from bot.evidence import cells, find_evidence, units
 from bot.quoting import choose, quoted
 from knowledge.documents import Chunk, Passage
-from models.embedding.judge import WordJudge
+from models.embedding.word_vectors import WordVectors
 
 TOOLS = """Who may borrow tools? All staff may. Ask the desk.
 Rules:
@@ -53,7 +53,7 @@ def test_units_of_any_text_are_verbatim(text: str) -> None:
 
 
 def test_a_table_row_is_found_by_its_cells() -> None:
-    found = find_evidence("What is the rate in Bergen?", [passage(TOOLS)], WordJudge())
+    found = find_evidence("What is the rate in Bergen?", [passage(TOOLS)], WordVectors(), "en")
 
     assert found[0].unit.reading == "City: Bergen; Rate: 95"
     assert quoted(choose(found[:1])) == "City: Bergen; Rate: 95 [1]"
@@ -63,7 +63,7 @@ def test_the_best_passage_is_quoted_first_and_what_is_far_from_it_not_at_all() -
     leave = passage("Contractors have no annual leave. Full-time staff have annual leave of 26 days.")
     parking = passage("Staff park behind the hall. Bicycles are locked.")
     found = find_evidence(
-        "How many days of annual leave do full-time staff have?", [parking, leave], WordJudge()
+        "How many days of annual leave do full-time staff have?", [parking, leave], WordVectors(), "en"
     )
 
     assert [row.unit.passage for row in found[:2]] == [2, 2]
@@ -83,5 +83,5 @@ def test_an_escaped_bar_belongs_to_its_cell() -> None:
 
 
 def test_nothing_found_is_nothing_quoted() -> None:
-    assert find_evidence("anything", [], WordJudge()) == []
+    assert find_evidence("anything", [], WordVectors(), "en") == []
     assert choose([]) == []

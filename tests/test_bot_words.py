@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.asked_kind import asks_for_a_number, has_a_number
+from bot.asked_kind import Kind, asked_kind, holds_kind
 from bot.languages import language_of
 from bot.words import content_words, words
 
@@ -45,24 +45,37 @@ def test_any_text_has_words_and_a_language(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "asks"),
+    ("question", "kind"),
     [
-        ("How many days of leave?", True),
-        ("Until when can I hand in receipts?", True),
-        ("What is the limit for gifts?", True),
-        ("Wann muss ich kündigen?", True),
-        ("Who approves a purchase?", False),
-        ("Which form do I need?", False),
+        ("How many days of leave do I get?", "span"),
+        ("How much notice do I have to give?", "span"),
+        ("Until when can I hand in receipts?", "moment"),
+        ("Wann muss ich kündigen?", "moment"),
+        ("What is the limit for gifts?", "number"),
+        ("What does a parking place cost?", "money"),
+        ("What percentage of the meal is paid?", "share"),
+        ("Who approves a purchase?", None),
+        ("Which form do I need?", None),
     ],
 )
-def test_a_question_tells_by_its_first_words_whether_it_asks_for_a_number(
-    question: str, *, asks: bool
-) -> None:
-    assert asks_for_a_number(question) is asks
+def test_the_words_of_a_question_tell_what_kind_of_thing_it_asks_for(question: str, kind: str | None) -> None:
+    assert asked_kind(question) == kind
 
 
-def test_numbers_are_seen_in_figures_and_in_words() -> None:
-    assert has_a_number("by 30 June")
-    assert has_a_number("on the fourth of May")
-    assert has_a_number("three weeks")
-    assert not has_a_number("ask the desk")
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("by 30 June", "moment"),
+        ("at 15:00", "moment"),
+        ("three working weeks", "span"),
+        ("within 7 working days", "span"),
+        ("0.45 EUR per kilometre", "money"),
+        ("3.5 % of the salary", "share"),
+        ("call +49 30 1234567", "contact"),
+        ("two of them", "number"),
+    ],
+)
+def test_kinds_of_things_are_seen_in_figures_and_in_words(text: str, kind: Kind) -> None:
+    assert holds_kind(text, kind)
+    assert not holds_kind("ask the desk", kind)
+    assert holds_kind("ask the desk", None)

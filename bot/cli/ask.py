@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import sys
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
 
     assistant, model = prepare(project)
     try:
+        await load(project, model)
         for line in sys.stdin if question == "-" else [question]:
             text = line.strip("\r\n")
             if not text.strip():
@@ -79,6 +81,22 @@ def prepare(project: Project, search: PassageSearch | None = None) -> tuple[Assi
     except ModelError as error:
         return project.assistant(None, search, without_model=without_model(error)), None
     return project.assistant(model, search), model
+
+
+async def load(project: Project, model: LocalModel | None) -> None:
+    """Loads everything that the first answer needs side by side; what fails here is told by the answer."""
+    from models.errors import ModelError
+
+    async def start() -> None:
+        if model is not None:
+            with contextlib.suppress(ModelError):
+                await model.start()
+
+    def embedder() -> None:
+        with contextlib.suppress(ModelError):
+            project.embedder.load()
+
+    await asyncio.gather(start(), asyncio.to_thread(embedder))
 
 
 def readable(collections: tuple[str, ...], sources: tuple[str, ...]) -> Readable:

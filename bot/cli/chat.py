@@ -33,7 +33,7 @@ def chat(project: Project, *, collections: tuple[str, ...], sources: tuple[str, 
 
 async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
     from adapters.terminal import Terminal
-    from bot.cli.ask import prepare
+    from bot.cli.ask import load, prepare
     from bot.question import Question
     from bot.rendering import answer_row
     from models.engine.generator import Turn
@@ -41,6 +41,7 @@ async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
     assistant, model = prepare(project)
     earlier: list[Turn] = []
     try:
+        await load(project, model)
         # Read in this thread: Ctrl-C would otherwise wait for a line that never comes.
         while (line := _read(prompt=not json_ and sys.stdin.isatty())) is not None:
             text = line.strip()

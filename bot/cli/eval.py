@@ -156,6 +156,29 @@ def golden(project: Project, file: Path, *, least_answers: float, least_refusals
         raise Failed("the golden questions fail the gate")
 
 
+@evaluate.command()
+@click.argument("file", type=_FILE)
+@as_json
+@with_project
+def refusals(project: Project, file: Path, *, json_: bool) -> None:
+    """Show what each bound for refusing would do to the questions of FILE, without asking the model."""
+    from bot.evaluation.golden import load_golden
+    from bot.evaluation.refusals import judge, report
+
+    passages = project.config.retrieval.passages
+    found = report(judge(load_golden(file), project.retriever, project.embedder, passages=passages))
+    if json_:
+        write_json(found)
+        return
+    click.echo(f"{found.answerable} answerable, {found.unanswerable} not; AUC {found.auc:.3f}")
+    click.echo(f"fitted curve: slope {found.slope:.2f}, offset {found.offset:.2f}")
+    for bound in found.bounds:
+        click.echo(
+            f"refuse_below = {bound.likelihood}: {bound.false_refusals:.0%} of the answerable refused, "
+            f"{bound.refused:.0%} of the others"
+        )
+
+
 def _write_ranking(report: RankingReport, *, json_: bool) -> None:
     modes = {
         mode: {
