@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -27,7 +28,7 @@ from models.embedding.embedder import Embedder
 from models.engine.generator import GREEDY, Delta, Generator, Sampling
 from models.errors import ModelError
 
-REFUSE_BELOW = 0.5
+REFUSE_BELOW = 0.25
 """Likelihood of the best evidence below which a question is refused; docs/decisions/007 has the data."""
 
 Show = Callable[[str], None]
@@ -47,13 +48,14 @@ class AnswerSettings:
     """How answers are made. `always_quote` puts the documents' own words below the model's: what a small
     model says is seldom wrong by its passage and often beside the point. `refuse_below` is a bound on the likelihood of the best evidence, per collection if given."""
 
-    passages: int = 5
+    passages: int = 8
     max_answer_tokens: int = 160
     deadline_s: float = 120.0
     question_characters: int = 4000
     persona: str = ""
     sampling: Sampling = GREEDY
     always_quote: bool = False
+    most_sentences: int = 12
     refuse_below: float = REFUSE_BELOW
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
 
@@ -100,7 +102,10 @@ class Assistant:
         passages = await asyncio.to_thread(
             self._retriever.search, query, limit=self._settings.passages, readable=question.readable
         )
-        evidence = await asyncio.to_thread(find_evidence, query, passages, self._embedder, language)
+        latest = text if query != text else ""
+        evidence = await asyncio.to_thread(
+            find_evidence, query, passages, self._embedder, language, latest=latest
+        )
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,
@@ -169,20 +174,24 @@ class Assistant:
         )
         drafting = Drafting(query, blank.passages, blank.language)
         first, last = None, Delta("")
-        async for last in generator.stream(
+        stream = generator.stream(
             turns,
             max_tokens=settings.max_answer_tokens,
             deadline_s=settings.deadline_s,
             sampling=settings.sampling,
-        ):
-            if last.text and first is None:
-                first = _since(began)
-            new = drafting.add(last.text)
-            if last.finished is not None:
-                new = [*new, *drafting.finish(whole=last.finished == "stop")]
-            if show is not None:
-                for sentence in new:
-                    show(f"{sentence.text} [{sentence.unit.passage}] ")
+        )
+        async with aclosing(stream):
+            async for last in stream:
+                if last.text and first is None:
+                    first = _since(began)
+                new = drafting.add(last.text)
+                if last.finished is not None:
+                    new = [*new, *drafting.finish(whole=last.finished == "stop")]
+                if show is not None:
+                    for sentence in new:
+                        show(f"{sentence.text} [{sentence.unit.passage}] ")
+                if drafting.seen >= settings.most_sentences:
+                    break
         return _Written(drafting.draft, first, last)
 
 

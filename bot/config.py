@@ -74,8 +74,8 @@ class CollectionSection(_Section):
 class RetrievalSection(_Section):
     """How passages are found."""
 
-    passages: int = Field(default=5, ge=1, le=20, description="How many passages an answer is made from.")
-    per_document: int = Field(default=3, ge=1, le=20, description="How many of them one document may give.")
+    passages: int = Field(default=8, ge=1, le=20, description="How many passages an answer is made from.")
+    per_document: int = Field(default=5, ge=1, le=20, description="How many of them one document may give.")
     reranker: str | None = Field(
         default=None,
         description="Folder of a cross-encoder that puts the passages in order; none without it.",

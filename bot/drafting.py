@@ -44,7 +44,7 @@ class Draft:
 
 
 class Drafting:
-    """Checks a text as it grows, each sentence when it is complete."""
+    """Checks a text as it grows, each sentence when it is complete; `seen` counts all that were."""
 
     def __init__(self, question: str, passages: Sequence[Passage], language: str) -> None:
         self._passages = passages
@@ -54,6 +54,7 @@ class Drafting:
         self._pending = ""
         self._kept: list[Sentence] = []
         self._gave_up = False
+        self.seen = 0
 
     @property
     def draft(self) -> Draft:
@@ -71,6 +72,7 @@ class Drafting:
         return self._taken(list(sentence_spans(self._pending))) if whole else []
 
     def _taken(self, spans: Sequence[tuple[int, int]]) -> list[Sentence]:
+        self.seen += len(spans)
         new = [one for start, end in spans if (one := self._checked(self._pending[start:end])) is not None]
         self._pending = self._pending[spans[-1][1] :] if spans else self._pending
         self._kept += new

@@ -19,8 +19,9 @@ from models.embedding.embedder import Embedder
 
 WORDS_WEIGHT = 0.5
 MISSING_KIND = 0.2
-LIKELIHOOD_SLOPE = 9.0
-LIKELIHOOD_OFFSET = -5.5
+LATEST_WEIGHT = 4
+LIKELIHOOD_SLOPE = 7.0
+LIKELIHOOD_OFFSET = -4.9
 """Weights and calibration: docs/decisions/007-when-to-refuse.md has the data and the commands."""
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
@@ -66,15 +67,18 @@ def units(passages: Sequence[Passage]) -> list[Unit]:
 
 
 def find_evidence(
-    question: str, passages: Sequence[Passage], embedder: Embedder, language: str
+    question: str, passages: Sequence[Passage], embedder: Embedder, language: str, *, latest: str = ""
 ) -> list[Evidence]:
-    """Every unit of `passages` with its score for `question`, best first."""
+    """Every unit of `passages` with its score for `question`, best first.
+
+    `latest` is the end of a `question` that was put together from a conversation; its words weigh more.
+    """
     found = units(passages)
     if not found:
         return []
     texts = [f"{_heading(passages[unit.passage - 1])}: {unit.reading}" for unit in found]
     cosines = embedder.embed_documents(texts) @ embedder.embed_query(question)
-    wanted = rarity(question, passages, language)
+    wanted = rarity(question, passages, language, latest=latest)
     kind = asked_kind(question)
     rows = []
     for unit, cosine in zip(found, cosines, strict=True):
@@ -85,14 +89,20 @@ def find_evidence(
     return sorted(rows, key=lambda row: (-row.score, row.unit.passage, row.unit.start))
 
 
-def rarity(question: str, passages: Sequence[Passage], language: str) -> dict[str, float]:
+def rarity(
+    question: str, passages: Sequence[Passage], language: str, *, latest: str = ""
+) -> dict[str, float]:
     """The question's content words, each weighted by how few of the passages have it (sums to 1)."""
+    new = set(content_words(latest, language))
     stems = set(content_words(question, language))
     counts: Counter[str] = Counter()
     for passage in passages:
         text = f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}"
         counts.update(stems & set(content_words(text, language)))
-    raw = {stem: math.log(1 + (len(passages) + 1) / (counts[stem] + 0.5)) for stem in stems}
+    raw = {
+        stem: math.log(1 + (len(passages) + 1) / (counts[stem] + 0.5)) * (LATEST_WEIGHT if stem in new else 1)
+        for stem in stems
+    }
     total = sum(raw.values())
     return {stem: weight / total for stem, weight in raw.items()} if total else {}
 

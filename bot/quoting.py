@@ -11,16 +11,22 @@ from itertools import groupby
 from bot.evidence import Evidence, Unit
 
 MOST_UNITS = 6
-NEAR = 0.35
+MOST_OF_A_PASSAGE = 4
+NEAR = 0.3
 """A unit is quoted beside the best one when its score is at most so much lower."""
 
 
 def choose(evidence: Sequence[Evidence]) -> list[Unit]:
-    """The units to quote: the best, and those that come near it; the best one's passage first."""
-    if not evidence:
-        return []
-    best = evidence[0]
-    near = [row.unit for row in evidence[:MOST_UNITS] if row.score >= best.score - NEAR]
+    """The units to quote: the best, and those that come near it; the best one's passage first.
+
+    No more than `MOST_OF_A_PASSAGE` are of one passage: the rows of a table are all alike.
+    """
+    near: list[Unit] = []
+    for row in evidence:
+        if len(near) == MOST_UNITS or row.score < evidence[0].score - NEAR:
+            break
+        if sum(unit.passage == row.unit.passage for unit in near) < MOST_OF_A_PASSAGE:
+            near.append(row.unit)
     order = list(dict.fromkeys(unit.passage for unit in near))
     return sorted(near, key=lambda unit: (order.index(unit.passage), unit.start))
 

@@ -50,7 +50,7 @@ SOURCES: dict[str, Callable[[SourceSection, Path], Source]] = {
 
 
 SMALL_MODEL = 1_000_000_000
-"""Parameters below which a model's own words are followed by the documents'."""
+"""Parameters below which a model is held to two sentences, and the documents' own words follow them."""
 
 
 class Project:
@@ -255,6 +255,7 @@ class Project:
         from models.engine.generator import Sampling
 
         config = self.config
+        small = generator is not None and generator.parameters < SMALL_MODEL
         bound = config.retrieval.refuse_below
         settings = AnswerSettings(
             passages=config.retrieval.passages,
@@ -262,7 +263,8 @@ class Project:
             deadline_s=config.model.deadline_s,
             question_characters=config.limits.question_characters,
             persona=config.bot.persona,
-            always_quote=_quotes(config.model.quote, generator),
+            always_quote=_quotes(config.model.quote, small=small),
+            most_sentences=2 if small else AnswerSettings().most_sentences,
             sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
             refuse_below=REFUSE_BELOW if bound is None else bound,
             refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
@@ -277,8 +279,6 @@ class Project:
         )
 
 
-def _quotes(wanted: str, generator: LocalModel | None) -> bool:
+def _quotes(wanted: str, *, small: bool) -> bool:
     """Whether the documents' own words follow the model's."""
-    if wanted != "auto":
-        return wanted == "always"
-    return generator is not None and generator.parameters < SMALL_MODEL
+    return small if wanted == "auto" else wanted == "always"

@@ -26,6 +26,7 @@ from knowledge.errors import Unreadable
 _START_S: Final = 60.0
 _LENGTH: Final = struct.Struct("!Q")
 _MB: Final = 2**20
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ class ReaderProcess:
         ours, theirs = socket.socketpair()
         root = str(Path(knowledge.__file__).resolve().parent.parent)
         environment = {
-            **os.environ,
+            # No secret of ours comes near a document.
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
             # A number library that a format library loads would reserve memory for each core.
             "OPENBLAS_NUM_THREADS": "1",
@@ -136,6 +138,7 @@ class ReaderProcess:
             self._process = subprocess.Popen(  # noqa: S603
                 [
                     sys.executable,
+                    "-P",  # the working folder may hold modules of anybody's
                     "-m",
                     "knowledge.readers.worker",
                     str(theirs.fileno()),

@@ -184,3 +184,16 @@ def test_no_format_library_is_loaded_in_the_parent() -> None:
     code = f"import sys, knowledge.reading\nprint([name for name in {libraries!r} if name in sys.modules])"
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout
     assert output.strip() == b"[]"
+
+
+def test_modules_and_secrets_around_the_program_do_not_reach_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.joinpath("inspect.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+    with ReaderProcess() as reader:
+        assert reader.read(b"# Title\n\nText.\n", suffix=".md").title == "Title"
+        environments = [str(worker.environ()) for worker in workers()]
+        assert environments
+        assert "xoxb-secret" not in "".join(environments)

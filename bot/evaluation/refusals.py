@@ -17,7 +17,7 @@ from bot.languages import language_of
 from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 
-BOUNDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+BOUNDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 _STEPS = 50
 _NOTHING = -1.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -80,7 +80,7 @@ class Generator(Protocol):
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling = GREEDY,
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Generates, greedily by default. Closing the iterator cancels and frees the model.
 
         The answer ends before the first of the `stop` texts, which is not part of it. `deadline_s`

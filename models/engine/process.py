@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from models.engine.generator import GREEDY, Delta, ModelIdentity, Sampling, Turn
@@ -91,7 +91,7 @@ class LocalModel:
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling = GREEDY,
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         if max_tokens < 1:
             raise ValueError("an answer needs room for one token at least")
         began = time.monotonic()

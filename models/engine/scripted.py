@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from models.engine.generator import GREEDY, Delta, ModelIdentity, Sampling, Turn
 from models.errors import ModelUnavailable, PromptTooLong
@@ -69,7 +69,7 @@ class ScriptedGenerator:
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling = GREEDY,
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         if max_tokens < 1:
             raise ValueError("an answer needs room for one token at least")
         began = time.monotonic()
