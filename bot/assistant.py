@@ -56,6 +56,7 @@ class AnswerSettings:
     sampling: Sampling = GREEDY
     always_quote: bool = False
     most_sentences: int = 12
+    prompt_passages: int = 8
     refuse_below: float = REFUSE_BELOW
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
 
@@ -139,7 +140,7 @@ class Assistant:
         early = None if self._settings.always_quote else show
         if self._generator is not None:
             try:
-                written = await self._write(self._generator, query, blank, began, early)
+                written = await self._write(self._generator, query, blank, evidence, began, early)
             except ModelError as error:
                 note = without_model(error)
         if written is None:
@@ -161,12 +162,18 @@ class Assistant:
         return _in_model_words(blank, draft, quotes), timings
 
     async def _write(
-        self, generator: Generator, query: str, blank: Answer, began: float, show: Show | None
+        self,
+        generator: Generator,
+        query: str,
+        blank: Answer,
+        evidence: Sequence[Evidence],
+        began: float,
+        show: Show | None,
     ) -> _Written:
         settings = self._settings
         turns = await compose(
             query,
-            blank.passages,
+            _told(blank.passages, evidence, settings.prompt_passages),
             generator,
             max_tokens=settings.max_answer_tokens,
             language=blank.language,
@@ -193,6 +200,12 @@ class Assistant:
                 if drafting.seen >= settings.most_sentences:
                     break
         return _Written(drafting.draft, first, last)
+
+
+def _told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
+    """The `most` passages with the best evidence by their numbers, in the order of the search."""
+    numbers = list(dict.fromkeys(row.unit.passage for row in evidence))[:most]
+    return {number: passages[number - 1] for number in sorted(numbers)}
 
 
 def without_model(error: ModelError) -> str:

@@ -6,7 +6,7 @@ quoted material, never orders.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.languages import NAMES
 from knowledge.documents import Passage
@@ -23,7 +23,7 @@ _SHORTEST_CHARACTERS = 80
 
 async def compose(
     question: str,
-    passages: Sequence[Passage],
+    passages: Mapping[int, Passage],
     generator: Generator,
     *,
     max_tokens: int,
@@ -32,12 +32,13 @@ async def compose(
 ) -> list[Turn]:
     """The turns for `generator`, which leave room for `max_tokens` of answer.
 
-    Passages are left out from the last one on, then the first is cut, then the question, until it fits.
+    `passages` stand under their numbers. They are left out from the last one on, then the first is cut,
+    then the question, until it fits.
     """
     budget = generator.context_tokens - max_tokens - MARGIN_TOKENS
     system = SYSTEM.format(language=NAMES.get(language, "English"))
     system = f"{system} {persona}".strip()
-    kept = list(passages)
+    kept = list(passages.items())
     share = 1.0
     asked = question
     while True:
@@ -46,7 +47,7 @@ async def compose(
             return turns
         if len(kept) > 1:
             kept.pop()
-        elif kept and len(kept[0].chunk.text) * share > _SHORTEST_CHARACTERS:
+        elif kept and len(kept[0][1].chunk.text) * share > _SHORTEST_CHARACTERS:
             share /= 2
         elif kept:
             kept.pop()
@@ -56,8 +57,8 @@ async def compose(
             return turns
 
 
-def _turns(system: str, passages: Sequence[Passage], question: str, share: float) -> list[Turn]:
-    sources = "\n\n".join(_source(number, passage, share) for number, passage in enumerate(passages, 1))
+def _turns(system: str, passages: Sequence[tuple[int, Passage]], question: str, share: float) -> list[Turn]:
+    sources = "\n\n".join(_source(number, passage, share) for number, passage in passages)
     return [Turn("system", system), Turn("user", f"Sources:\n\n{sources}\n\nQuestion: {question}")]
 
 

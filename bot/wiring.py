@@ -50,7 +50,7 @@ SOURCES: dict[str, Callable[[SourceSection, Path], Source]] = {
 
 
 SMALL_MODEL = 1_000_000_000
-"""Parameters below which a model is held to two sentences, and the documents' own words follow them."""
+"""Parameters below which a model reads three passages and writes two sentences, which the documents' own words follow."""
 
 
 class Project:
@@ -265,6 +265,7 @@ class Project:
             persona=config.bot.persona,
             always_quote=_quotes(config.model.quote, small=small),
             most_sentences=2 if small else AnswerSettings().most_sentences,
+            prompt_passages=3 if small else config.retrieval.passages,
             sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
             refuse_below=REFUSE_BELOW if bound is None else bound,
             refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},

@@ -178,7 +178,7 @@ def test_the_prompt_fits_whatever_the_passages(context: int) -> None:
     model = ScriptedGenerator("", context_tokens=context)
     one = assistant(None)
     found = asyncio.run(one.answer(Question("annual leave days"))).passages
-    many = [found[0]] * 20
+    many = dict.fromkeys(range(1, 21), found[0])
 
     turns = asyncio.run(compose("How many days? " * 50, many, model, max_tokens=64, language="en"))
 

@@ -24,8 +24,10 @@ def handbook(tmp_path_factory: pytest.TempPathFactory, groundling: Groundling) -
 def test_the_golden_questions_of_the_sample_handbook_pass_the_gate(
     handbook: Path, groundling: Groundling
 ) -> None:
+    # Of the unanswerable ones the near misses are answered with what comes nearest: docs/measurements.md.
+    questions = str(ROOT / "examples" / "golden.toml")
     done = groundling(
-        "eval", "golden", str(ROOT / "examples" / "golden.toml"), "--json", cwd=handbook, seconds=1100
+        "eval", "golden", questions, "--least-refusals", "0.5", "--json", cwd=handbook, seconds=1100
     )
     report = json.loads(done.stdout)
 
