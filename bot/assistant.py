@@ -28,7 +28,7 @@ from models.embedding.embedder import Embedder
 from models.engine.generator import GREEDY, Delta, Generator, Sampling
 from models.errors import ModelError
 
-REFUSE_BELOW = 0.25
+REFUSE_BELOW = 0.2
 """Likelihood of the best evidence below which a question is refused; docs/decisions/007 has the data."""
 
 Show = Callable[[str], None]

@@ -14,6 +14,7 @@ from pathlib import Path
 from knowledge.catalogue import Catalogue, IndexState
 from knowledge.errors import IndexDamaged, IndexMismatch, IndexMissing, SourceUnavailable
 from knowledge.lancedb import LanceStore
+from knowledge.readers.formats import VERSION as READERS_VERSION
 from knowledge.source_sync import (
     Chunking,
     DocumentReader,
@@ -181,7 +182,7 @@ class Sync:
         problems = store.check(deep=uneven)
         if problems:
             return self._anew((*store.notes, *problems, _MADE_ANEW))
-        if state.chunker != self._chunker.version:
+        if state.chunker != self._cutting:
             return _Start(store, None, (), beside=False, notes=(), intact=not uneven)
         again, strays = differences(self._catalogue, store) if uneven else (set(), set())
         return _Start(store, again, strays, beside=False, notes=())
@@ -195,9 +196,14 @@ class Sync:
     def _made_by_another(self, state: IndexState) -> bool:
         return (state.embedder, state.dimensions) != (self._embedder.name, self._embedder.dimensions)
 
+    @property
+    def _cutting(self) -> str:
+        """How documents become chunks: another value, and every document is read and cut again."""
+        return f"{self._chunker.version} readers-{READERS_VERSION}"
+
     def _level(self, store: LanceStore) -> None:
         self._catalogue.set_index(
-            IndexState(self._embedder.name, self._embedder.dimensions, self._chunker.version, store.version)
+            IndexState(self._embedder.name, self._embedder.dimensions, self._cutting, store.version)
         )
 
     def _source(self, source: Source, start: _Start, *, must: bool) -> SourceReport:

@@ -12,6 +12,9 @@ from typing import Final, cast
 from knowledge.documents import Reading
 from knowledge.media_types import Format
 
+VERSION: Final = 1
+"""Goes up when a reader gives other sections than before; the next sync then reads every document again."""
+
 READERS: Final[dict[Format, str]] = {
     "csv": "knowledge.readers.csv",
     "docx": "knowledge.readers.docx",
