@@ -45,8 +45,13 @@ class PassageSearch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """How answers are made. `always_quote` puts the documents' own words below the model's: what a small
-    model says is seldom wrong by its passage and often beside the point. `refuse_below` is a bound on the likelihood of the best evidence, per collection if given."""
+    """How answers are made.
+
+    The model reads the `prompt_passages` best of the `passages` found, and is stopped after
+    `most_sentences`. `always_quote` puts the documents' own words below the model's: what a small model
+    says is seldom wrong by its passage and often beside the point. `refuse_below` bounds the likelihood
+    of the best evidence, for some collections by `refuse_below_in`.
+    """
 
     passages: int = 8
     max_answer_tokens: int = 160

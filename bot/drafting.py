@@ -89,14 +89,6 @@ class Drafting:
         return Sentence(sentence, carried.unit) if carried.unit is not None else None
 
 
-def checked(text: str, question: str, passages: Sequence[Passage], language: str, *, whole: bool) -> Draft:
-    """The sentences of a text that is already there."""
-    drafting = Drafting(question, passages, language)
-    drafting.add(text)
-    drafting.finish(whole=whole)
-    return drafting.draft
-
-
 def tells(draft: Draft, best: Unit, question: str, language: str) -> bool:
     """Whether `draft` says what `best` has to say beyond the question's own words."""
     asked = set(content_words(question, language))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.drafting import checked, tells
+from bot.drafting import Draft, Drafting, tells
 from bot.evidence import units
 from bot.support import check
 from knowledge.documents import Chunk, Passage
@@ -13,6 +13,14 @@ TEXT = "Full-time staff have 26 days of annual leave. Requests go to Maren Holt 
 def passages(text: str = TEXT) -> list[Passage]:
     chunk = Chunk("s:leave.md", 0, ("Leave",), None, text)
     return [Passage(chunk, "Leave policy", None, 1.0, 0.6, None, "s", "main")]
+
+
+def checked(text: str, question: str, found: list[Passage], language: str, *, whole: bool) -> Draft:
+    drafting = Drafting(question, found, language)
+    for start in range(0, len(text), 7):
+        drafting.add(text[start : start + 7])
+    drafting.finish(whole=whole)
+    return drafting.draft
 
 
 @pytest.mark.parametrize(
