@@ -233,6 +233,8 @@ def _load(folder: Path) -> SentenceTransformer:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # oneDNN keeps what it prepared for every shape of a batch it ever saw, a gigabyte of it in a long sync.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     try:
         import transformers
         from sentence_transformers import SentenceTransformer
