@@ -149,7 +149,7 @@ class Assistant:
             except ModelError as error:
                 note = without_model(error)
         if written is None:
-            return _in_quotes(blank, choose(evidence), note), timings
+            return _in_quotes(blank, choose(evidence, blank.passages), note), timings
         timings = replace(
             timings,
             first_token_ms=written.first_token_ms,
@@ -157,7 +157,7 @@ class Assistant:
             reused_tokens=written.last.reused_tokens,
             completion_tokens=written.last.completion_tokens,
         )
-        draft, chosen = written.draft, choose(evidence)
+        draft, chosen = written.draft, choose(evidence, blank.passages)
         if draft.gave_up and not draft.sentences:
             return _refusal(blank), timings
         told = tells(draft, evidence[0].unit, query, blank.language)

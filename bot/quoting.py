@@ -9,26 +9,43 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from bot.evidence import Evidence, Unit
+from bot.words import words
+from knowledge.documents import Passage
 
 MOST_UNITS = 6
 MOST_OF_A_PASSAGE = 4
+ALIKE = 0.6
 NEAR = 0.3
 """A unit is quoted beside the best one when its score is at most so much lower."""
 
 
-def choose(evidence: Sequence[Evidence]) -> list[Unit]:
+def choose(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Unit]:
     """The units to quote: the best, and those that come near it; the best one's passage first.
 
-    No more than `MOST_OF_A_PASSAGE` are of one passage: the rows of a table are all alike.
+    No more than `MOST_OF_A_PASSAGE` are of one passage: the rows of a table are all alike. A unit is left
+    out when a newer document of the same title has one that says it in much the same words.
     """
     near: list[Unit] = []
-    for row in evidence:
-        if len(near) == MOST_UNITS or row.score < evidence[0].score - NEAR:
+    close = [row.unit for row in evidence if row.score >= evidence[0].score - NEAR]
+    for unit in close:
+        if len(near) == MOST_UNITS:
             break
-        if sum(unit.passage == row.unit.passage for unit in near) < MOST_OF_A_PASSAGE:
-            near.append(row.unit)
+        crowded = sum(one.passage == unit.passage for one in near) >= MOST_OF_A_PASSAGE
+        if not crowded and not any(_replaces(other, unit, passages) for other in close):
+            near.append(unit)
     order = list(dict.fromkeys(unit.passage for unit in near))
     return sorted(near, key=lambda unit: (order.index(unit.passage), unit.start))
+
+
+def _replaces(newer: Unit, older: Unit, passages: Sequence[Passage]) -> bool:
+    """Whether `newer` is the same sentence in a later version of the document."""
+    one, other = passages[newer.passage - 1], passages[older.passage - 1]
+    if one.updated_at is None or other.updated_at is None or one.updated_at <= other.updated_at:
+        return False
+    if one.title.casefold() != other.title.casefold() or one.chunk.document_id == other.chunk.document_id:
+        return False
+    said, before = set(words(newer.reading)), set(words(older.reading))
+    return len(said & before) >= ALIKE * min(len(said), len(before))
 
 
 def quoted(units: Sequence[Unit]) -> str:

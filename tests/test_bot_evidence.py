@@ -1,5 +1,8 @@
 """Passages taken apart into units, and the units that speak to a question."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,10 +56,11 @@ def test_units_of_any_text_are_verbatim(text: str) -> None:
 
 
 def test_a_table_row_is_found_by_its_cells() -> None:
-    found = find_evidence("What is the rate in Bergen?", [passage(TOOLS)], WordVectors(), "en")
+    tools = [passage(TOOLS)]
+    found = find_evidence("What is the rate in Bergen?", tools, WordVectors(), "en")
 
     assert found[0].unit.reading == "City: Bergen; Rate: 95"
-    assert quoted(choose(found[:1])) == "City: Bergen; Rate: 95 [1]"
+    assert quoted(choose(found[:1], tools)) == "City: Bergen; Rate: 95 [1]"
 
 
 def test_the_best_passage_is_quoted_first_and_what_is_far_from_it_not_at_all() -> None:
@@ -68,8 +72,8 @@ def test_the_best_passage_is_quoted_first_and_what_is_far_from_it_not_at_all() -
 
     assert [row.unit.passage for row in found[:2]] == [2, 2]
     assert "26 days" in found[0].unit.text
-    assert quoted(choose(found)).splitlines()[0].endswith("[2]")
-    assert "Bicycles" not in quoted(choose(found))
+    assert quoted(choose(found, [parking, leave])).splitlines()[0].endswith("[2]")
+    assert "Bicycles" not in quoted(choose(found, [parking, leave]))
 
 
 def test_quotes_of_several_passages_stand_on_lines_of_their_own() -> None:
@@ -84,4 +88,20 @@ def test_an_escaped_bar_belongs_to_its_cell() -> None:
 
 def test_nothing_found_is_nothing_quoted() -> None:
     assert find_evidence("anything", [], WordVectors(), "en") == []
-    assert choose([]) == []
+    assert choose([], []) == []
+
+
+def test_of_two_versions_of_a_document_only_the_newer_is_quoted() -> None:
+    question = "What is paid per kilometre for the own car?"
+    old = replace(
+        passage("The own car is paid at 0.36 per kilometre.", document="s:old"),
+        updated_at=datetime(2023, 2, 1, tzinfo=UTC),
+    )
+    new = replace(
+        passage("The own car is paid at 0.45 per kilometre.", document="s:new"),
+        updated_at=datetime(2026, 4, 1, tzinfo=UTC),
+    )
+    versions = [old, new]
+    found = find_evidence(question, versions, WordVectors(), "en")
+
+    assert quoted(choose(found, versions)) == "The own car is paid at 0.45 per kilometre. [2]"
