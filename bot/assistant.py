@@ -31,6 +31,9 @@ from models.errors import ModelError
 REFUSE_BELOW = 0.2
 """Likelihood of the best evidence below which a question is refused; docs/decisions/007 has the data."""
 
+SURE = 0.5
+"""Likelihood from which a small model's own "it does not say" is not believed."""
+
 Show = Callable[[str], None]
 """Takes the next sentence of an answer, with its number, as soon as it has been checked."""
 
@@ -158,7 +161,8 @@ class Assistant:
             completion_tokens=written.last.completion_tokens,
         )
         draft, chosen = written.draft, choose(evidence, blank.passages)
-        if draft.gave_up and not draft.sentences:
+        doubtful = not self._settings.always_quote or evidence[0].likelihood < SURE
+        if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
         told = tells(draft, evidence[0].unit, query, blank.language)
         if not told and not (early and draft.sentences):

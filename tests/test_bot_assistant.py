@@ -140,6 +140,15 @@ def test_the_models_own_refusal_is_a_refusal() -> None:
     assert answer.status == "refused"
 
 
+def test_a_small_models_refusal_is_not_believed_against_good_evidence() -> None:
+    model = ScriptedGenerator("The sources do not mention this.")
+    question = "Do visitors park behind the warehouse?"
+    answer = ask(assistant(model, always_quote=True), question)
+
+    assert answer.status == "answered"
+    assert "Visitors park behind the warehouse." in answer.text
+
+
 def test_a_follow_up_is_searched_with_its_conversation() -> None:
     model = ScriptedGenerator("Contractors have no paid annual leave [1].")
     earlier = (Turn("user", "How many days of annual leave are there?"), Turn("assistant", "26 [1]"))
