@@ -29,7 +29,6 @@ class _Section(BaseModel):
 class BotSection(_Section):
     """How the bot speaks."""
 
-    name: str = Field(default="Groundling", description="The name it gives itself.")
     persona: str = Field(
         default="", max_length=400, description="One or two sentences about the tone, told to the model."
     )
