@@ -21,10 +21,11 @@ from bot.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bot.assistant import Assistant, PassageSearch
     from bot.wiring import Project
     from knowledge.store import Readable
-    from models.engine.process import LocalModel
 
 
 @click.command()
@@ -48,9 +49,7 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
     from bot.question import Question
     from bot.rendering import answer_row
 
-    assistant, model = prepare(project)
-    try:
-        await load(project, model)
+    async with assistant_of(project) as assistant:
         for line in sys.stdin if question == "-" else [question]:
             text = line.strip("\r\n")
             if not text.strip():
@@ -66,26 +65,22 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
             else:
                 terminal.finish(answer)
                 click.echo("\n" if question == "-" else "", nl=False)
-    finally:
-        if model is not None:
-            await model.close()
 
 
-def prepare(project: Project, search: PassageSearch | None = None) -> tuple[Assistant, LocalModel | None]:
-    """The assistant, and the model to be closed at the end; a model that is missing is no reason to stop."""
-    from bot.assistant import without_model
+@contextlib.asynccontextmanager
+async def assistant_of(project: Project, search: PassageSearch | None = None) -> AsyncIterator[Assistant]:
+    """The assistant with everything its first answer needs, and its model ended afterwards.
+
+    Model, embedder and index are opened side by side, because each takes seconds. A model that is missing
+    or does not load is no reason to stop: the answers tell it.
+    """
     from models.errors import ModelError
 
+    model, missing = None, None
     try:
         model = project.generator()
     except ModelError as error:
-        return project.assistant(None, search, without_model=without_model(error)), None
-    return project.assistant(model, search), model
-
-
-async def load(project: Project, model: LocalModel | None) -> None:
-    """Loads everything that the first answer needs side by side; what fails here is told by the answer."""
-    from models.errors import ModelError
+        missing = error
 
     async def start() -> None:
         if model is not None:
@@ -96,7 +91,22 @@ async def load(project: Project, model: LocalModel | None) -> None:
         with contextlib.suppress(ModelError):
             project.embedder.load()
 
-    await asyncio.gather(start(), asyncio.to_thread(embedder))
+    def assistant() -> Assistant:
+        from bot.assistant import without_model
+
+        return project.assistant(model, search, without_model=without_model(missing) if missing else None)
+
+    try:
+        starting = asyncio.create_task(start())
+        loading = asyncio.create_task(asyncio.to_thread(embedder))
+        try:
+            made = await asyncio.to_thread(assistant)
+        finally:
+            await asyncio.gather(starting, loading)
+        yield made
+    finally:
+        if model is not None:
+            await model.close()
 
 
 def readable(collections: tuple[str, ...], sources: tuple[str, ...]) -> Readable:

@@ -33,15 +33,13 @@ def chat(project: Project, *, collections: tuple[str, ...], sources: tuple[str, 
 
 async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
     from adapters.terminal import Terminal
-    from bot.cli.ask import load, prepare
+    from bot.cli.ask import assistant_of
     from bot.question import Question
     from bot.rendering import answer_row
     from models.engine.generator import Turn
 
-    assistant, model = prepare(project)
     earlier: list[Turn] = []
-    try:
-        await load(project, model)
+    async with assistant_of(project) as assistant:
         # Read in this thread: Ctrl-C would otherwise wait for a line that never comes.
         while (line := _read(prompt=not json_ and sys.stdin.isatty())) is not None:
             text = line.strip()
@@ -60,9 +58,6 @@ async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
                 click.echo()
             earlier += [Turn("user", text), Turn("assistant", answer.text)]
             del earlier[:-MOST_TURNS]
-    finally:
-        if model is not None:
-            await model.close()
 
 
 def _read(*, prompt: bool) -> str | None:

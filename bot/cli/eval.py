@@ -79,7 +79,7 @@ def answers(
     json_: bool,
 ) -> None:
     """Measure answers, citations and refusals over the questions of a SQuAD file."""
-    from bot.cli.ask import prepare
+    from bot.cli.ask import assistant_of
     from bot.evaluation.answers import GivenPassages, score_answers
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.temporary_index import temporary_index
@@ -94,14 +94,10 @@ def answers(
         with temporary_index(texts, project.embedder, _progress) as (store, _):
             retriever = Retriever(store, project.embedder)
             given = GivenPassages(retriever, questions, texts, distractors)
-            assistant, model = prepare(project, given if oracle or distractors else retriever)
-            try:
+            async with assistant_of(project, given if oracle or distractors else retriever) as assistant:
                 return await score_answers(
                     chosen, assistant, progress=lambda i, n: _progress("questions", i, n)
                 )
-            finally:
-                if model is not None:
-                    await model.close()
 
     _write_answers(asyncio.run(run()), json_=json_)
 
@@ -126,19 +122,15 @@ def answers(
 @with_project
 def golden(project: Project, file: Path, *, least_answers: float, least_refusals: float, json_: bool) -> None:
     """Ask the questions of FILE; exit 1 when too few are answered rightly."""
-    from bot.cli.ask import prepare
+    from bot.cli.ask import assistant_of
     from bot.errors import Failed
     from bot.evaluation.golden import load_golden, run_golden
 
     questions = load_golden(file)
 
     async def run() -> GoldenReport:
-        assistant, model = prepare(project)
-        try:
+        async with assistant_of(project) as assistant:
             return await run_golden(questions, assistant, project.retriever, progress=_say)
-        finally:
-            if model is not None:
-                await model.close()
 
     report = asyncio.run(run())
     right, answerable = report.count(answerable=True)
