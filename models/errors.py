@@ -3,6 +3,7 @@
     ModelError
     ├── ModelUnavailable     there is no model to answer, or it died: callers fall back
     │   └── BrokenWeights    the file is missing, truncated or not what it says it is
+    ├── ModelBusy            too many questions wait already
     ├── PromptTooLong        the prompt leaves no room for an answer
     └── EmbedderUnavailable  the embedding model cannot be loaded
 
@@ -23,6 +24,15 @@ class ModelUnavailable(ModelError):
 
 class BrokenWeights(ModelUnavailable):
     """The weights file is missing, truncated, or not a GGUF."""
+
+
+class ModelBusy(ModelError):
+    """Too many requests wait. `place` is the one this request would have had, `seconds` about its wait."""
+
+    def __init__(self, place: int, seconds: float) -> None:
+        super().__init__(f"busy: number {place} in the queue, about {max(1, round(seconds))} s")
+        self.place = place
+        self.seconds = seconds
 
 
 class PromptTooLong(ModelError):

@@ -11,17 +11,33 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a conversation."""
+    """One message of a conversation.
+
+    `blocks` are spans of `text` (start and end, in characters, in order, not overlapping) that can be
+    read apart from what stands before them, as the passages of a prompt can: a model may read such a
+    block once and use what it read again wherever the same text stands.
+    """
 
     role: Role
     text: str
+    blocks: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request's place in the queue, 1 for the next one, and how long it may take until it begins."""
+
+    place: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer as it comes, and what the model has done so far.
 
-    The texts of all deltas joined are the answer. `finished` is set on the last one only.
+    The texts of all deltas joined are the answer. `finished` is set on the last one only. `waiting` is
+    set on deltas without text that come while the request waits for its turn. `reused_tokens` of the
+    prompt were not read again.
     """
 
     text: str
@@ -29,6 +45,7 @@ class Delta:
     reused_tokens: int = 0
     completion_tokens: int = 0
     finished: Literal["stop", "length", "cancelled", "deadline"] | None = None
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +63,34 @@ class Sampling:
     """How the next token is chosen: the likeliest at temperature 0, else drawn.
 
     `top_p` keeps the likeliest tokens whose probabilities reach that sum (1 keeps all). The same
-    `seed`, prompt and settings give the same answer.
+    `seed`, prompt and settings give the same answer, asked alone. `grammar` in llama.cpp's GBNF allows
+    only answers of its language.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    grammar: str | None = None
 
 
 GREEDY = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """For whom a request is made.
+
+    `asker` is who waits for it, for a fair turn. `audience` names those who may see the answer: nothing
+    that was read for one audience is used again for another, except the first message and the blocks,
+    which are the same text for both. `lora` is the name of the LoRA to answer with.
+    """
+
+    asker: str = ""
+    audience: str = ""
+    lora: str | None = None
+
+
+NOBODY = Asking()
 
 
 class Generator(Protocol):
@@ -80,15 +116,16 @@ class Generator(Protocol):
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling = GREEDY,
+        asking: Asking = NOBODY,
     ) -> AsyncGenerator[Delta, None]:
         """Generates, greedily by default. Closing the iterator cancels and frees the model.
 
         The answer ends before the first of the `stop` texts, which is not part of it. `deadline_s`
         counts from the call, waiting included; past it the last delta says "deadline".
 
-        Raises `models.errors.PromptTooLong` when prompt and `max_tokens` do not fit together, and
-        `models.errors.ModelUnavailable` when there is no model, or it died, for a reason that the
-        message says in one line.
+        Raises `models.errors.PromptTooLong` when prompt and `max_tokens` do not fit together,
+        `models.errors.ModelBusy` when too many wait already, and `models.errors.ModelUnavailable` when
+        there is no model, or it died, for a reason that the message says in one line.
         """
         ...
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
-from models.engine.generator import GREEDY, Delta, ModelIdentity, Sampling, Turn
+from models.engine.generator import GREEDY, NOBODY, Asking, Delta, ModelIdentity, Sampling, Turn
 from models.engine.settings import EnginePlan, EngineSettings
 from models.engine.spawn import Child, spawn
 from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Piece, Reply, Score
@@ -91,6 +91,7 @@ class LocalModel:
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling = GREEDY,
+        asking: Asking = NOBODY,
     ) -> AsyncGenerator[Delta, None]:
         if max_tokens < 1:
             raise ValueError("an answer needs room for one token at least")

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from models.engine.generator import GREEDY, Delta, ModelIdentity, Sampling, Turn
+from models.engine.generator import GREEDY, NOBODY, Asking, Delta, ModelIdentity, Sampling, Turn
 from models.errors import ModelUnavailable, PromptTooLong
 
 Reply = str | Callable[[Sequence[Turn]], str]
@@ -69,6 +69,7 @@ class ScriptedGenerator:
         deadline_s: float | None = None,
         stop: Sequence[str] = (),
         sampling: Sampling = GREEDY,
+        asking: Asking = NOBODY,
     ) -> AsyncGenerator[Delta, None]:
         if max_tokens < 1:
             raise ValueError("an answer needs room for one token at least")

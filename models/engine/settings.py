@@ -6,9 +6,20 @@ Rule: values only; what "auto" and None come to is decided in `models.hardware`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 KvType = Literal["f16", "q8_0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A LoRA file that a request may name. `scale` multiplies what it adds. `sha256` is the file's, hex."""
+
+    name: str
+    path: str
+    sha256: str
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,12 @@ class EngineSettings:
     `batch_tokens` is how much of a prompt is read between two looks for a cancellation; None takes a
     size that suits the model. `silence_s` is how long the child may say nothing while it has work
     before it counts as hung; `load_s` the same while it loads.
+
+    `parallel` answers are written at the same time, and share `kv_tokens` of memory; None takes twice
+    the context, or the context for one answer at a time. `passage_cache` reads the blocks of a prompt
+    apart and keeps what was read: `passage_memory_mb` of it in memory and `passage_disk_mb` in the
+    folder `passages`, if there is one. `split` spreads a model over several GPUs by whole layers or
+    rows. `lora_contexts` LoRAs are kept ready at the same time beside the bare model.
     """
 
     context_tokens: int = 4096
@@ -28,8 +45,17 @@ class EngineSettings:
     kv_type: KvType = "f16"
     flash_attention: Literal["auto", "on", "off"] = "auto"
     batch_tokens: int | None = None
-    silence_s: float = 30.0
+    silence_s: float = 10.0
     load_s: float = 60.0
+    parallel: int = 1
+    kv_tokens: int | None = None
+    passage_cache: bool = False
+    passage_memory_mb: int = 256
+    passage_disk_mb: int = 2048
+    passages: Path | None = None
+    split: Literal["layer", "row", "none"] = "layer"
+    loras: tuple[Lora, ...] = ()
+    lora_contexts: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +74,13 @@ class EnginePlan:
     flash_attention: Literal["auto", "on", "off"]
     batch_tokens: int
     repack: bool
+    sha256: str = ""
+    parallel: int = 1
+    kv_tokens: int = 0
+    passage_cache: bool = False
+    passage_memory_mb: int = 256
+    passage_disk_mb: int = 2048
+    passages: str | None = None
+    split: Literal["layer", "row", "none"] = "layer"
+    loras: tuple[Lora, ...] = ()
+    lora_contexts: int = 2
