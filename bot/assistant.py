@@ -7,10 +7,11 @@ nothing that the passages do not carry is ever shown.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 from bot.answer import Answer, Timings
@@ -18,15 +19,15 @@ from bot.citations import cite
 from bot.drafting import Draft, Drafting, tells
 from bot.evidence import Evidence, Unit, find_evidence
 from bot.followup import standalone
-from bot.languages import CLOSEST, REFUSALS, language_of
+from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
 from bot.prompt import compose
 from bot.question import Question
 from bot.quoting import choose, quoted
 from knowledge.documents import Passage
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
-from models.engine.generator import GREEDY, Delta, Generator, Sampling
-from models.errors import ModelError
+from models.engine.generator import GREEDY, Asking, Delta, Generator, Sampling, Waiting
+from models.errors import ModelBusy, ModelError
 
 REFUSE_BELOW = 0.2
 """Likelihood of the best evidence below which a question is refused; docs/decisions/007 has the data."""
@@ -36,6 +37,9 @@ SURE = 0.5
 
 Show = Callable[[str], None]
 """Takes the next sentence of an answer, with its number, as soon as it has been checked."""
+
+Wait = Callable[[Waiting], None]
+"""Takes the place in the model's queue, at once and whenever it changes; never called without waiting."""
 
 
 class PassageSearch(Protocol):
@@ -53,7 +57,8 @@ class AnswerSettings:
     The model reads the `prompt_passages` best of the `passages` found, and is stopped after
     `most_sentences`. `always_quote` puts the documents' own words below the model's: what a small model
     says is seldom wrong by its passage and often beside the point. `refuse_below` bounds the likelihood
-    of the best evidence, for some collections by `refuse_below_in`.
+    of the best evidence, for some collections by `refuse_below_in`. `lora` is the name of the LoRA that
+    answers, for some collections another by `lora_in`; the first passage's collection decides both.
     """
 
     passages: int = 8
@@ -67,13 +72,27 @@ class AnswerSettings:
     prompt_passages: int = 8
     refuse_below: float = REFUSE_BELOW
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
+    lora: str | None = None
+    lora_in: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked of the model, for whom, since when, and who hears of it meanwhile."""
+
+    query: str
+    asking: Asking
+    began: float
+    show: Show | None
+    waiting: Wait | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What holds of the model's text for one question, and when its first token came."""
+    """What holds of the model's text for one question, how long it waited, and when its first token came."""
 
     draft: Draft
+    queue_ms: int
     first_token_ms: int | None
     last: Delta
 
@@ -101,9 +120,12 @@ class Assistant:
         self._index_version = index_version
         self._without_model = without_model
 
-    async def answer(self, question: Question, *, show: Show | None = None) -> Answer:
+    async def answer(
+        self, question: Question, *, show: Show | None = None, waiting: Wait | None = None
+    ) -> Answer:
         """The answer to `question`. `show` gets the model's sentences as they come and hold, where they are
-        to stand as they are; the answer begins with what was shown."""
+        to stand as they are; the answer begins with what was shown. `waiting` hears of the question's place
+        while the model answers others; where too many wait already, the answer is "failed" and says so."""
         began = time.monotonic()
         text = question.text[: self._settings.question_characters].encode("utf-8", "replace").decode()
         language = language_of(text)
@@ -129,32 +151,34 @@ class Assistant:
         if not evidence or evidence[0].likelihood < self._bound(passages):
             answer = _refusal(blank)
         else:
-            answer, timings = await self._written(blank, query, evidence, timings, began, show)
+            asking = Asking(question.asker, _audience(question), self._lora(passages))
+            request = _Request(query, asking, began, show, waiting)
+            answer, timings = await self._written(blank, request, evidence, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
     def _bound(self, passages: Sequence[Passage]) -> float:
         return self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
 
+    def _lora(self, passages: Sequence[Passage]) -> str | None:
+        return self._settings.lora_in.get(passages[0].collection, self._settings.lora)
+
     async def _written(
-        self,
-        blank: Answer,
-        query: str,
-        evidence: Sequence[Evidence],
-        timings: Timings,
-        began: float,
-        show: Show | None,
+        self, blank: Answer, request: _Request, evidence: Sequence[Evidence], timings: Timings
     ) -> tuple[Answer, Timings]:
         written, note = None, self._without_model
-        early = None if self._settings.always_quote else show
+        early = None if self._settings.always_quote else request.show
         if self._generator is not None:
             try:
-                written = await self._write(self._generator, query, blank, evidence, began, early)
+                written = await self._write(self._generator, replace(request, show=early), blank, evidence)
+            except ModelBusy as busy:
+                return _too_many(blank, busy), timings
             except ModelError as error:
                 note = without_model(error)
         if written is None:
             return _in_quotes(blank, choose(evidence, blank.passages), note), timings
         timings = replace(
             timings,
+            queue_ms=written.queue_ms,
             first_token_ms=written.first_token_ms,
             prompt_tokens=written.last.prompt_tokens,
             reused_tokens=written.last.reused_tokens,
@@ -164,7 +188,7 @@ class Assistant:
         doubtful = not self._settings.always_quote or evidence[0].likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
-        told = tells(draft, evidence[0].unit, query, blank.language)
+        told = tells(draft, evidence[0].unit, request.query, blank.language)
         if not told and not (early and draft.sentences):
             return _in_quotes(blank, chosen, note), timings
         quotes = chosen if self._settings.always_quote or not told else ()
@@ -173,48 +197,64 @@ class Assistant:
     async def _write(
         self,
         generator: Generator,
-        query: str,
+        request: _Request,
         blank: Answer,
         evidence: Sequence[Evidence],
-        began: float,
-        show: Show | None,
     ) -> _Written:
         settings = self._settings
         turns = await compose(
-            query,
+            request.query,
             _told(blank.passages, evidence, settings.prompt_passages),
             generator,
             max_tokens=settings.max_answer_tokens,
             language=blank.language,
             persona=settings.persona,
         )
-        drafting = Drafting(query, blank.passages, blank.language)
-        first, last = None, Delta("")
+        drafting = Drafting(request.query, blank.passages, blank.language)
+        queue_ms, first, last = 0, None, Delta("")
+        asked, waited = time.monotonic(), False
         stream = generator.stream(
             turns,
             max_tokens=settings.max_answer_tokens,
             deadline_s=settings.deadline_s,
             sampling=settings.sampling,
+            asking=request.asking,
         )
         async with aclosing(stream):
             async for last in stream:
+                if last.waiting is not None:
+                    waited = True
+                    if request.waiting is not None:
+                        request.waiting(last.waiting)
+                    continue
+                if waited:
+                    queue_ms, waited = _since(asked), False
                 if last.text and first is None:
-                    first = _since(began)
+                    first = _since(request.began)
                 new = drafting.add(last.text)
                 if last.finished is not None:
                     new = [*new, *drafting.finish(whole=last.finished == "stop")]
-                if show is not None:
+                if request.show is not None:
                     for sentence in new:
-                        show(f"{sentence.text} [{sentence.unit.passage}] ")
+                        request.show(f"{sentence.text} [{sentence.unit.passage}] ")
                 if drafting.seen >= settings.most_sentences:
                     break
-        return _Written(drafting.draft, first, last)
+        return _Written(drafting.draft, queue_ms, first, last)
 
 
 def _told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
     """The `most` passages with the best evidence by their numbers, in the order of the search."""
     numbers = list(dict.fromkeys(row.unit.passage for row in evidence))[:most]
     return {number: passages[number - 1] for number in sorted(numbers)}
+
+
+def _audience(question: Question) -> str:
+    """The question's own audience, or a name for all who may read the same."""
+    if question.audience:
+        return question.audience
+    limits = [(limit.name, getattr(question.readable, limit.name)) for limit in fields(question.readable)]
+    named = [(name, names if names is None else sorted(names)) for name, names in limits]
+    return "readable:" + hashlib.sha256(repr(named).encode()).hexdigest()
 
 
 def without_model(error: ModelError) -> str:
@@ -243,6 +283,13 @@ def _refusal(blank: Answer) -> Answer:
     if names:
         text += f" {CLOSEST[language]} " + "; ".join(names) + "."
     return replace(blank, text=text, status="refused", voice="none", citations=())
+
+
+def _too_many(blank: Answer, busy: ModelBusy) -> Answer:
+    seconds = max(1, round(busy.seconds))
+    wait = f"{seconds} s" if seconds < 100 else f"{round(seconds / 60)} min"
+    text = BUSY.get(blank.language, BUSY["en"]).format(place=busy.place, wait=wait)
+    return replace(blank, text=text, status="failed", voice="none")
 
 
 def _since(began: float) -> int:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from bot.errors import ConfigError
+from models.engine.address import server_address
 
 DEFAULT_FILE = Path("groundling.toml")
 
@@ -92,13 +93,25 @@ class RetrievalSection(_Section):
 class ModelSection(_Section):
     """The language model that writes the answers."""
 
-    kind: Literal["gguf", "none"] = Field(
-        default="gguf", description='"none" answers in the documents\' own words, without a model.'
+    kind: Literal["gguf", "server", "none"] = Field(
+        default="gguf",
+        description='"server" asks an OpenAI-compatible server; "none" answers in the documents\' own words.',
     )
     path: str | None = Field(
         default=None,
         description="A GGUF file; without it the one chosen by `models use`, else the one that is shipped.",
         examples=["/srv/models/model.gguf"],
+    )
+    url: str | None = Field(
+        default=None,
+        description="Where the server listens; its key comes from GROUNDLING_MODEL_KEY or GROUNDLING_MODEL_KEY_FILE.",
+        examples=["http://127.0.0.1:8080"],
+    )
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What the server calls the model; without it the only one it offers.",
+        examples=["qwen3-8b"],
     )
     context_tokens: int = Field(
         default=4096, ge=512, description="How much text it sees at once; at most what it was trained for."
@@ -119,11 +132,37 @@ class ModelSection(_Section):
     kv_type: Literal["f16", "q8_0"] = Field(
         default="f16", description='How the context is kept; "q8_0" takes half the memory.'
     )
+    flash_attention: Literal["auto", "on", "off"] = Field(
+        default="auto", description='Attention in one pass, with less memory; "auto" lets llama.cpp decide.'
+    )
+    split: Literal["layer", "row", "none"] = Field(
+        default="layer", description='How a model is spread over several GPUs; "none" takes one.'
+    )
+    parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
+    passage_cache: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Whether each passage is read once, and what was read is kept."
+    )
+    passage_memory_mb: int = Field(
+        default=256, ge=1, description="Memory that read passages may take, in MB."
+    )
+    passage_disk_mb: int = Field(
+        default=2048,
+        ge=0,
+        description="Room that read passages may take in the data folder, in MB.",
+    )
     deadline_s: float = Field(default=120.0, gt=0, description="Seconds that an answer may take.")
     quote: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters.",
     )
+
+    @model_validator(mode="after")
+    def _server_has_an_address(self) -> ModelSection:
+        if self.url is not None:
+            server_address(self.url)
+        elif self.kind == "server":
+            raise ValueError('[model] kind = "server" needs a url, such as "http://127.0.0.1:8080"')
+        return self
 
 
 class EmbeddingSection(_Section):

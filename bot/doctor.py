@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from bot.errors import ConfigError
 from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
+from models.engine.address import stays_here
 from models.errors import BrokenWeights, ModelError
 
 if TYPE_CHECKING:
@@ -232,9 +233,9 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
     from models.gguf import read_header
 
     machine = hardware.Hardware.from_machine()
-    if project.config.model.kind == "none":
+    if project.config.model.kind != "gguf":
         yield from _machine(machine)
-        yield Finding("model", "ok", "none is wanted; answers are the documents' own words")
+        yield _without_weights(project)
         return
     try:
         path, sha256 = _weights(project, deep=deep)
@@ -257,6 +258,18 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
         return
     needed, have = (size / 2**20 for size in (hardware.need(header, used).total, machine.memory_free))
     yield Finding("model memory", "ok", f"{needed:,.0f} MiB needed, {have:,.0f} MiB can be had")
+
+
+def _without_weights(project: Project) -> Finding:
+    """The model's check where its weights do not lie here."""
+    section = project.config.model
+    if section.kind == "none":
+        return Finding("model", "ok", "none is wanted; answers are the documents' own words")
+    try:
+        key = "a key" if project.model_key() else "no key"
+    except ConfigError as error:
+        return Finding("model", "broken", str(error))
+    return Finding("model", "ok", f"{section.name or 'the only one'} of {section.url}, with {key}; not asked")
 
 
 def _weights(project: Project, *, deep: bool) -> tuple[Path, str | None]:
@@ -287,4 +300,10 @@ def check_network(project: Project) -> Finding:
     if project.config.embedding.download:
         line = "the embedding model may be fetched; set [embedding] download = false once it is here"
         return Finding("network", "warning", line)
+    url = project.config.model.url if project.config.model.kind == "server" else None
+    if url is not None:
+        line = f"questions and the passages for them are sent to {url}"
+        if stays_here(url) or url.startswith("https:"):
+            return Finding("network", "ok", line)
+        return Finding("network", "warning", f"{line} unencrypted; put https before it if others listen")
     return Finding("network", "ok", "nothing was contacted, and nothing is while syncing and answering")

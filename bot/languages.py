@@ -59,6 +59,17 @@ CLOSEST = {
     "pt": "Os documentos mais próximos são:",
 }
 
+BUSY = {
+    "en": "Too many questions are waiting right now: yours would be number {place}, in about {wait}. Please ask again later.",
+    "de": "Gerade warten zu viele Fragen: Ihre wäre Nummer {place}, in etwa {wait}. Bitte fragen Sie später noch einmal.",
+    "fr": "Trop de questions attendent en ce moment : la vôtre serait la numéro {place}, dans environ {wait}. Merci de la reposer plus tard.",
+    "es": "Hay demasiadas preguntas en espera: la suya sería la número {place}, en unos {wait}. Vuelva a preguntar más tarde.",
+    "it": "Ci sono troppe domande in attesa: la sua sarebbe la numero {place}, tra circa {wait}. La preghiamo di riprovare più tardi.",
+    "nl": "Er wachten nu te veel vragen: die van u zou nummer {place} zijn, over ongeveer {wait}. Stel uw vraag later opnieuw.",
+    "pt": "Há demasiadas perguntas em espera: a sua seria a número {place}, dentro de cerca de {wait}. Pergunte de novo mais tarde.",
+}
+"""What is said when too many wait; `wait` is a time with a unit that all these languages write alike."""
+
 
 def language_of(text: str) -> str:
     """The ISO 639-1 code of the language `text` is most likely in."""

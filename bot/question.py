@@ -13,8 +13,15 @@ class Question:
     """One question. `earlier` are the turns before it in the same conversation, oldest first.
 
     `readable` limits what an answer may draw on; it is applied inside the search.
+
+    `asker` is who waits for the answer, in words that mean the same person every time: whoever asks much
+    at once waits for the turns of the others; all questions without one are one asker's. `audience`
+    names those who may see the answer: nothing that the model read or wrote for one audience is used for
+    another. Left empty, it is everyone with the same `readable`.
     """
 
     text: str
     earlier: tuple[Turn, ...] = ()
     readable: Readable = Readable()
+    asker: str = ""
+    audience: str = ""

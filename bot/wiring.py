@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bot.config import Config, SourceSection, load
 from bot.errors import ConfigError
 from knowledge.sources.folder import FolderSource
+from models.engine.generator import Generator
 
 if TYPE_CHECKING:
     from bot.assistant import Assistant, PassageSearch
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from knowledge.sources.source import Source
     from knowledge.sync import Sync
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+    from models.engine.connection import ApiKey
     from models.engine.process import LocalModel
+    from models.engine.server import ServerModel
     from models.engine.settings import EngineSettings
     from models.weights import ModelFolder
 
@@ -47,6 +50,52 @@ SOURCES: dict[str, Callable[[SourceSection, Path], Source]] = {
     "folder": _folder,
 }
 """How each `kind` of [[source]] is made; a new one is a file in knowledge/sources/ and a line here."""
+
+
+class Model(Generator, Protocol):
+    """A Generator that can be made ready ahead of its first use, and may know how large it is."""
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the model is made of; None where nobody tells."""
+        ...
+
+    async def start(self) -> None:
+        """Makes it ready now instead of at the first use; raises `ModelError`."""
+        ...
+
+
+def _gguf(project: Project) -> LocalModel:
+    from models.engine.process import LocalModel
+
+    section = project.config.model
+    if section.path is not None:
+        model = LocalModel(project.path(section.path), project.engine_settings())
+    else:
+        weights = project.models.active()
+        model = LocalModel(weights.path, project.engine_settings(), identity=weights.identity)
+    _ = model.parameters
+    return model
+
+
+def _server(project: Project) -> ServerModel:
+    from models.engine.server import ServerModel
+
+    section = project.config.model
+    return ServerModel(
+        section.url or "",
+        name=section.name,
+        key=project.model_key(),
+        context_tokens=section.context_tokens,
+    )
+
+
+MODELS: dict[str, Callable[[Project], Model | None]] = {
+    "gguf": _gguf,
+    "server": _server,
+    "none": lambda _: None,
+}
+"""How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
 
 
 SMALL_MODEL = 1_000_000_000
@@ -224,27 +273,34 @@ class Project:
             threads=section.threads,
             gpu_layers=section.gpu_layers,
             kv_type=section.kv_type,
+            flash_attention=section.flash_attention,
+            split=section.split,
+            parallel=section.parallel,
+            passage_cache=section.passage_cache == "on",
+            passage_memory_mb=section.passage_memory_mb,
+            passage_disk_mb=section.passage_disk_mb,
+            passages=self.data / "cache" / "passages",
         )
 
-    def generator(self) -> LocalModel | None:
+    def model_key(self) -> ApiKey | None:
+        """The key for the model's server; None where the environment has none."""
+        from bot.secret import secret
+        from models.engine.connection import ApiKey
+
+        text = secret("GROUNDLING_MODEL_KEY", os.environ)
+        try:
+            return None if text is None else ApiKey(text)
+        except ValueError as error:
+            raise ConfigError(f"GROUNDLING_MODEL_KEY is no key: {error}") from None
+
+    def generator(self) -> Model | None:
         """The language model; None where the configuration wants none. Raises `ModelError`, also for a file
         that is no model."""
-        from models.engine.process import LocalModel
-
-        section = self.config.model
-        if section.kind == "none":
-            return None
-        if section.path is not None:
-            model = LocalModel(self.path(section.path), self.engine_settings())
-        else:
-            weights = self.models.active()
-            model = LocalModel(weights.path, self.engine_settings(), identity=weights.identity)
-        _ = model.parameters
-        return model
+        return MODELS[self.config.model.kind](self)
 
     def assistant(
         self,
-        generator: LocalModel | None,
+        generator: Model | None,
         search: PassageSearch | None = None,
         *,
         without_model: str | None = None,
@@ -255,7 +311,9 @@ class Project:
         from models.engine.generator import Sampling
 
         config = self.config
-        small = generator is not None and generator.parameters < SMALL_MODEL
+        # A model of unknown size is one that somebody runs a server for.
+        size = None if generator is None else generator.parameters
+        small = size is not None and size < SMALL_MODEL
         bound = config.retrieval.refuse_below
         settings = AnswerSettings(
             passages=config.retrieval.passages,

@@ -2,6 +2,7 @@
 
     ModelError
     ├── ModelUnavailable     there is no model to answer, or it died: callers fall back
+    │   ├── ModelDied        its process ended while it held the request
     │   └── BrokenWeights    the file is missing, truncated or not what it says it is
     ├── ModelBusy            too many questions wait already
     ├── PromptTooLong        the prompt leaves no room for an answer
@@ -20,6 +21,10 @@ class ModelError(Exception):
 
 class ModelUnavailable(ModelError):
     """There is no language model to answer, or it died."""
+
+
+class ModelDied(ModelUnavailable):
+    """The model's process ended while it held the request."""
 
 
 class BrokenWeights(ModelUnavailable):

@@ -71,9 +71,14 @@ class Need:
 
 
 def plan(
-    path: Path, header: Header, settings: EngineSettings, *, hardware: Hardware | None = None
+    path: Path,
+    header: Header,
+    settings: EngineSettings,
+    *,
+    hardware: Hardware | None = None,
+    sha256: str = "",
 ) -> EnginePlan:
-    """What `settings` come to for this model on this machine."""
+    """What `settings` come to for this model, whose file has that `sha256`, on this machine."""
     gpu_layers = _gpu_layers(header, settings, hardware)
     return EnginePlan(
         path=str(path),
@@ -84,6 +89,16 @@ def plan(
         flash_attention=settings.flash_attention,
         batch_tokens=settings.batch_tokens or _batch(header, offloaded=gpu_layers > 0),
         repack="amx_tile" not in (hardware.cpu_features if hardware else _cpu()[1]),
+        sha256=sha256,
+        parallel=settings.parallel,
+        kv_tokens=kv_tokens_of(header, settings),
+        passage_cache=settings.passage_cache,
+        passage_memory_mb=settings.passage_memory_mb,
+        passage_disk_mb=settings.passage_disk_mb,
+        passages=str(settings.passages) if settings.passages else None,
+        split=settings.split,
+        loras=settings.loras,
+        lora_contexts=settings.lora_contexts,
     )
 
 
@@ -92,13 +107,21 @@ def context_of(header: Header, settings: EngineSettings) -> int:
     return min(settings.context_tokens, header.context_tokens)
 
 
+def kv_tokens_of(header: Header, settings: EngineSettings) -> int:
+    """Tokens that all answers being written may hold together; at least one whole context."""
+    context = context_of(header, settings)
+    return max(context, settings.kv_tokens or context * min(2, settings.parallel))
+
+
 def need(header: Header, plan: EnginePlan) -> Need:
     """An estimate from above of the memory that `plan` takes on the processor's side."""
     on_gpu = min(1.0, plan.gpu_layers / (header.layers + 1))
-    context = int(header.kv_values * plan.context_tokens * _KV_BYTES[plan.kv_type])
+    contexts = 1 + min(len(plan.loras), plan.lora_contexts)
+    context = int(header.kv_values * plan.kv_tokens * contexts * _KV_BYTES[plan.kv_type])
     # llama.cpp's compute buffer: the logits of a batch are its largest tensor.
     buffers = plan.batch_tokens * header.vocabulary * 4
-    return Need(int(header.file_bytes * (1 - on_gpu)), int(context * (1 - on_gpu)), CHILD_BYTES + buffers)
+    rest = CHILD_BYTES + buffers + plan.passage_cache * plan.passage_memory_mb * MIB
+    return Need(int(header.file_bytes * (1 - on_gpu)), int(context * (1 - on_gpu)), rest)
 
 
 def check_memory(header: Header, plan: EnginePlan, *, free: int | None = None) -> None:
@@ -117,6 +140,11 @@ def check_memory(header: Header, plan: EnginePlan, *, free: int | None = None) -
         f"{_mib(needed.context)} for {plan.context_tokens:,} tokens of context), but {_mib(have)} can be had: "
         f"{mend}, or free memory"
     )
+
+
+def processor() -> tuple[str, int]:
+    """The processor's name and how many of its cores this process may use."""
+    return _cpu()[0], _cores()
 
 
 def describe(

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,7 +17,8 @@ from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
 from knowledge.store import IndexedChunk, Readable
 from models.embedding.word_vectors import WordVectors
-from models.engine.generator import Turn
+from models.engine.fair_queue import FairQueue
+from models.engine.generator import Generator, Turn, Waiting
 from models.engine.scripted import ScriptedGenerator
 
 LEAVE = "Full-time staff have 26 days of annual leave. Contractors have no paid annual leave."
@@ -25,11 +27,12 @@ SECRET = "The salary of the director is 190000 euros of annual pay."
 
 
 def assistant(
-    generator: ScriptedGenerator | None,
+    generator: Generator | None,
     *,
     refuse_below: float = 0.2,
     without_model: str | None = None,
     always_quote: bool = False,
+    settings: AnswerSettings | None = None,
 ) -> Assistant:
     embedder = WordVectors()
     store = MemoryStore(embedder.dimensions)
@@ -52,7 +55,7 @@ def assistant(
         Retriever(store, embedder),
         embedder,
         generator,
-        settings=AnswerSettings(refuse_below=refuse_below, always_quote=always_quote),
+        settings=settings or AnswerSettings(refuse_below=refuse_below, always_quote=always_quote),
         index_version=lambda: store.version,
         without_model=without_model,
     )
@@ -214,3 +217,94 @@ def test_sentences_are_shown_as_they_come_and_begin_the_answer() -> None:
     assert shown[0] == "Full-time staff have 26 days of annual leave. [1] "
     assert answer.text.startswith("".join(shown).strip())
     assert "yacht" not in answer.text
+
+
+def test_the_model_is_told_for_whom_it_answers() -> None:
+    model = ScriptedGenerator("no")
+    ask(assistant(model), "When does the barrier close?", asker="u1", audience="warehouse")
+
+    assert (model.askings[0].asker, model.askings[0].audience) == ("u1", "warehouse")
+
+
+def test_those_who_may_read_the_same_are_one_audience() -> None:
+    model = ScriptedGenerator("no")
+    one = assistant(model, refuse_below=0.0)
+    for readable in (
+        Readable(),
+        Readable(collections=frozenset({"main", "board"})),
+        Readable(collections=frozenset({"board", "main"})),
+        Readable(collections=frozenset({"main"})),
+        Readable(sources=frozenset({"main"})),
+    ):
+        ask(one, "When does the barrier close?", readable=readable)
+    audiences = [asking.audience for asking in model.askings]
+
+    assert all(audiences)
+    assert audiences[1] == audiences[2]
+    assert len(set(audiences)) == 4
+
+
+def test_the_collection_of_the_best_passage_chooses_the_lora() -> None:
+    model = ScriptedGenerator("no")
+    one = assistant(model, settings=AnswerSettings(lora="house", lora_in={"board": "formal"}))
+    ask(one, "When does the barrier close?")
+    ask(one, "What is the annual pay of the director?")
+
+    assert [asking.lora for asking in model.askings] == ["house", "formal"]
+
+
+ENGLISH = "When does the barrier close?"
+GERMAN = "Wie lange ist die barrier für visitors am Abend nicht offen?"
+
+
+def test_a_question_that_waits_hears_its_place_and_how_long_it_took() -> None:
+    def reply(turns: Sequence[Turn]) -> str:
+        return "on and " * 1000 if turns[-1].text == "another" else "The barrier closes at 21:30."
+
+    queue = FairQueue(ScriptedGenerator(reply, pause_s=0.01))
+    one = assistant(queue)
+    heard: list[Waiting] = []
+    told = asyncio.Event()
+
+    def hear(waiting: Waiting) -> None:
+        heard.append(waiting)
+        told.set()
+
+    async def while_another_runs_until_the_place_is_told() -> tuple[Answer, Answer]:
+        stream = queue.stream([Turn("user", "another")], max_tokens=2000)
+        await anext(stream)
+        asked = asyncio.create_task(one.answer(Question(ENGLISH), waiting=hear))
+        await told.wait()
+        await asyncio.sleep(0.01)
+        await stream.aclose()
+        return await asked, await one.answer(Question(ENGLISH), waiting=hear)
+
+    waited, at_once = asyncio.run(while_another_runs_until_the_place_is_told())
+
+    assert [waiting.place for waiting in heard] == [1]
+    assert waited.timings.queue_ms > 0
+    assert at_once.timings.queue_ms == 0
+    assert waited.text == at_once.text
+    assert waited.voice == "model"
+
+
+@pytest.mark.parametrize(("question", "begin"), [(ENGLISH, "Too many"), (GERMAN, "Gerade warten")])
+def test_a_question_too_many_is_told_its_place_and_time_and_gets_no_quotes(question: str, begin: str) -> None:
+    queue = FairQueue(ScriptedGenerator("no", pause_s=3600), most_waiting=0)
+    one = assistant(queue, refuse_below=0.0)
+
+    async def while_another_runs() -> Answer:
+        stream = queue.stream([Turn("user", "another")], max_tokens=8)
+        running = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        answer = await one.answer(Question(question))
+        running.cancel()
+        return answer
+
+    answer = asyncio.run(while_another_runs())
+
+    assert (answer.status, answer.voice, answer.citations) == ("failed", "none", ())
+    assert answer.text.startswith(begin)
+    assert " 1, " in answer.text
+    assert "10 s" in answer.text
+    assert answer.timings.retrieve_ms <= answer.timings.total_ms

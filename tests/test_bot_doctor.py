@@ -174,6 +174,32 @@ def test_no_model_is_wanted_and_none_is_looked_for(tmp_path: Path) -> None:
     assert [finding.state for finding in findings] == ["ok"] * len(findings)
 
 
+def test_model_of_a_server_is_named_and_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = opened(tmp_path, '[model]\nkind = "server"\nurl = "http://127.0.0.1:9"\nname = "large"\n')
+    *_, last = check_model(project, deep=True)
+    assert last == Finding("model", "ok", "large of http://127.0.0.1:9, with no key; not asked")
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY", "hush")
+    *_, last = check_model(project, deep=False)
+    assert last.line == "large of http://127.0.0.1:9, with a key; not asked"
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY", "")
+    *_, last = check_model(project, deep=False)
+    assert (last.name, last.state) == ("model", "broken")
+
+
+@pytest.mark.parametrize(
+    ("url", "state"),
+    [
+        ("http://localhost:8080", "ok"),
+        ("https://models.example.org", "ok"),
+        ("http://models.example.org", "warning"),
+    ],
+)
+def test_server_that_questions_are_sent_to_is_named(tmp_path: Path, url: str, state: str) -> None:
+    told = check_network(opened(tmp_path, f'[model]\nkind = "server"\nurl = "{url}"\n'))
+    assert told.state == state
+    assert told.line.startswith(f"questions and the passages for them are sent to {url}")
+
+
 def test_unread_files_are_a_warning_that_names_the_command(synced: Path) -> None:
     with opened(synced) as project:
         (finding,) = check_documents(project)

@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from bot.config import SourceSection
+from bot.config import ModelSection, SourceSection
 from bot.errors import ConfigError
-from bot.wiring import SOURCES, Project
+from bot.wiring import MODELS, SOURCES, Project
 from knowledge.errors import IndexMismatch, IndexMissing
 
 SOURCE = '[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n'
@@ -25,6 +25,10 @@ def project(folder: Path, text: str = SOURCE) -> Project:
 def test_every_kind_of_source_can_be_made() -> None:
     kinds = get_args(SourceSection.model_fields["kind"].annotation)
     assert set(SOURCES) == set(kinds)
+
+
+def test_every_kind_of_model_can_be_made() -> None:
+    assert set(MODELS) == set(get_args(ModelSection.model_fields["kind"].annotation))
 
 
 def test_opening_a_project_makes_nothing(tmp_path: Path) -> None:
@@ -105,3 +109,83 @@ def test_engine_runs_as_the_configuration_says(tmp_path: Path) -> None:
     settings = project(tmp_path, text).engine_settings()
     assert (settings.threads, settings.context_tokens) == (3, 2048)
     assert (settings.gpu_layers, settings.kv_type) == (0, "q8_0")
+    assert (settings.parallel, settings.passage_cache) == (4, False)
+    assert settings.passages == tmp_path / "data" / "cache" / "passages"
+
+
+def test_engine_keeps_passages_as_the_configuration_says(tmp_path: Path) -> None:
+    text = """[model]
+parallel = 2
+passage_cache = "on"
+passage_memory_mb = 8
+passage_disk_mb = 0
+flash_attention = "off"
+split = "row"
+"""
+    settings = project(tmp_path, text).engine_settings()
+    assert (settings.parallel, settings.passage_cache) == (2, True)
+    assert (settings.passage_memory_mb, settings.passage_disk_mb) == (8, 0)
+    assert (settings.flash_attention, settings.split) == ("off", "row")
+
+
+SERVER = '[model]\nkind = "server"\nurl = "http://127.0.0.1:9/v1"\n'
+
+
+def test_model_kind_server_makes_a_model_of_unknown_size(tmp_path: Path) -> None:
+    model = project(tmp_path, SERVER + 'name = "large"\ncontext_tokens = 8192\n').generator()
+    assert model is not None
+    assert (model.parameters, model.context_tokens, model.identity.name) == (None, 8192, "large")
+
+
+def test_key_of_the_server_comes_from_the_environment_or_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = project(tmp_path, SERVER)
+    assert opened.model_key() is None
+    file = tmp_path / "key"
+    file.write_text("sk-from-file\n")
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY_FILE", str(file))
+    key = opened.model_key()
+    assert key is not None
+    assert key.text == "sk-from-file"
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY", "sk-other")
+    with pytest.raises(ConfigError, match="GROUNDLING_MODEL_KEY_FILE are both set"):
+        opened.model_key()
+    monkeypatch.delenv("GROUNDLING_MODEL_KEY_FILE")
+    key = opened.model_key()
+    assert key is not None
+    assert key.text == "sk-other"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [(" ", "is empty"), ("hush hush", "is no key"), ("hüsh", "is no key")]
+)
+def test_key_that_is_none_is_refused_without_being_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY", text)
+    with pytest.raises(ConfigError, match=told) as caught:
+        project(tmp_path, SERVER).model_key()
+    assert "hush" not in str(caught.value)
+
+
+def test_key_file_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY_FILE", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="nowhere, which cannot be read: No such file"):
+        project(tmp_path, SERVER).model_key()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('kind = "server"', 'needs a url, such as "http://127.0.0.1:8080"'),
+        ('url = "localhost:8080"', "should be like http://host:port"),
+        ('url = "https://me:hush@models.example.org"', "take it out and set GROUNDLING_MODEL_KEY"),
+        ('key = "hush"', "unknown key 'model.key'"),
+    ],
+)
+def test_address_of_the_server_is_checked_without_being_shown(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        project(tmp_path, f"[model]\n{text}\n")
+    assert told in str(caught.value)
+    assert "hush" not in str(caught.value)

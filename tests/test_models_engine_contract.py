@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 import pytest
 
@@ -29,10 +29,6 @@ ODD_TEXTS = [
     "\U0001f600" * 20,
     "a" * 300,
 ]
-
-
-class Scoring(Protocol):
-    async def score(self, turns: tuple[Turn, ...], continuation: str) -> float: ...
 
 
 async def deltas_of(stream: AsyncIterator[Delta]) -> list[Delta]:
@@ -152,17 +148,6 @@ class GeneratorContract:
 
         one, other = self.with_generator(use)
         assert one == other
-
-    def test_likely_continuation_scores_higher(self) -> None:
-        async def use(generator: Generator) -> tuple[float, float]:
-            scoring = cast("Scoring", generator)
-            return (
-                await scoring.score(TURNS, "The office opens at nine."),
-                await scoring.score(TURNS, "Purple bananas dance quietly."),
-            )
-
-        likely, unlikely = self.with_generator(use)
-        assert unlikely < likely < 0
 
 
 class TestScriptedGenerator(GeneratorContract):

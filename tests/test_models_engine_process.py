@@ -76,35 +76,71 @@ def test_request_of_a_dead_process_fails_in_one_line_and_the_next_is_answered(de
     assert deltas[-1].finished == "length"
 
 
-def test_every_waiting_request_of_a_dead_process_is_told() -> None:
-    async def use(model: LocalModel) -> list[object]:
+def test_requests_of_a_dead_process_are_answered_by_the_next_one() -> None:
+    async def use(model: LocalModel) -> list[list[Delta]]:
         await model.start()
-        waiting = [asyncio.create_task(answer(model, LONG, max_tokens=50)) for _ in range(4)]
+        waiting = [asyncio.create_task(answer(model, LONG)) for _ in range(3)]
         await asyncio.sleep(0.1)
         assert model.pid is not None
         os.kill(model.pid, signal.SIGKILL)
-        return list(await asyncio.gather(*waiting, return_exceptions=True))
+        return await asyncio.gather(*waiting)
 
-    assert [type(end) for end in with_model(use)] == [ModelUnavailable] * 4
+    answers = with_model(use, EngineSettings(parallel=3))
+    assert [deltas[-1].finished for deltas in answers] == ["length"] * 3
+
+
+def test_request_that_ended_two_processes_is_not_tried_again() -> None:
+    async def use(model: LocalModel) -> tuple[object, int, list[Delta]]:
+        killed: list[int] = []
+        await model.start()
+        poison = asyncio.create_task(answer(model, LONG, max_tokens=500))
+        while not poison.done():
+            await asyncio.sleep(0.05)
+            if model.pid is not None and model.pid not in killed:
+                killed.append(model.pid)
+                os.kill(model.pid, signal.SIGKILL)
+        return poison.exception(), len(killed), await answer(model)
+
+    error, killed, deltas = with_model(use)
+    assert killed == 2
+    assert type(error) is ModelUnavailable
+    assert "not tried again" in str(error)
+    assert deltas[-1].finished == "length"
 
 
 def test_process_that_hangs_is_ended_and_replaced() -> None:
-    async def use(model: LocalModel) -> tuple[str, list[Delta]]:
+    async def use(model: LocalModel) -> tuple[list[Delta], bool]:
         await model.start()
-        assert model.pid is not None
-        os.kill(model.pid, signal.SIGSTOP)
-        with pytest.raises(ModelUnavailable) as told:
-            await answer(model)
-        assert model.pid is None
-        patient = LocalModel(weights())
-        try:
-            return str(told.value), await answer(patient)
-        finally:
-            await patient.close()
+        first = model.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        return await answer(model), model.pid != first
 
-    line, deltas = with_model(use, EngineSettings(silence_s=1.0))
-    assert "silent" in line
+    deltas, replaced = with_model(use, EngineSettings(silence_s=2.0))
     assert deltas[-1].finished == "length"
+    assert replaced
+
+
+def test_process_that_hangs_again_is_told_in_one_line() -> None:
+    async def use(model: LocalModel) -> str:
+        async def stopper() -> None:
+            while True:
+                await asyncio.sleep(0.02)
+                if model.pid is not None:
+                    os.kill(model.pid, signal.SIGSTOP)
+
+        await model.start()
+        stopping = asyncio.create_task(stopper())
+        try:
+            with pytest.raises(ModelUnavailable) as told:
+                await answer(model, LONG)
+            return str(told.value)
+        finally:
+            stopping.cancel()
+
+    line = with_model(use, EngineSettings(silence_s=1.0, load_s=2.0))
+    assert "silent" in line
+    assert "\n" not in line
 
 
 def test_idle_process_owes_no_sign_of_life() -> None:
@@ -219,7 +255,6 @@ def test_prompt_given_up_in_the_middle_of_a_batch_leaves_nothing_behind() -> Non
 
     fresh, late, again = with_model(use, EngineSettings(batch_tokens=2048))
     assert late[-1].finished == "deadline"
-    assert again[-1].reused_tokens == 0
     assert text_of(again) == text_of(fresh)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engine.generator import Turn
-from models.engine.settings import EnginePlan
+from models.engine.settings import EnginePlan, Lora
 from models.engine.wire import (
     Alive,
     Cancel,
@@ -17,10 +17,10 @@ from models.engine.wire import (
     Load,
     Number,
     Piece,
+    Prepare,
     Ready,
     Reply,
     Request,
-    Score,
     WireError,
     decode_reply,
     decode_request,
@@ -32,13 +32,14 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 
 @given(ANY_TEXT)
 def test_every_request_survives_its_line(text: str) -> None:
-    turns = (Turn("system", text), Turn("user", text[::-1]))
-    plan = EnginePlan("/models/ä.gguf", 4096, 2, 0, "q8_0", "auto", 256, repack=True)
+    turns = (Turn("system", text), Turn("user", text[::-1] + "xy", ((0, 1), (1, 2))))
+    loras = (Lora("voice", "/models/ö.gguf", "0" * 64, 0.5),)
+    plan = EnginePlan("/models/ä.gguf", 4096, 2, 0, "q8_0", "auto", 256, repack=True, loras=loras)
     requests: list[Request] = [
         Load(plan),
         Count(1, turns),
-        Generate(2, turns, 64, 1.5, ("\n", text), 0.7, 0.9, 3),
-        Score(3, turns, text),
+        Generate(2, turns, 64, 1.5, ("\n", text), 0.7, 0.9, 3, 'root ::= "a"', text, "voice"),
+        Prepare(3, turns, None),
         Cancel(2),
     ]
     for request in requests:
@@ -53,7 +54,7 @@ def test_every_reply_survives_its_line(text: str) -> None:
         Ready(1, 4096, "model", 0.4),
         Alive(),
         Piece(2, text, 10, 5, 1, "stop"),
-        Number(3, -0.5),
+        Number(3, 5),
         Failure(None, "broken", text),
     ]
     for reply in replies:

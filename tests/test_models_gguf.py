@@ -114,7 +114,7 @@ def test_broken_file_is_refused_in_one_line(tmp_path: Path, raw: bytes, line: st
 def test_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     whole = gguf(entries())
     for length in range(0, len(whole), 7):
-        with pytest.raises(BrokenWeights, match=r"truncated|not a GGUF|a list of"):
+        with pytest.raises(BrokenWeights, match=r"is truncated|is not a GGUF"):
             read_header(written(tmp_path, whole[:length]))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.bench_engine import engine
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 @click.group()
 def bench() -> None:
     """Measure speed beside the bare libraries, as ratios."""
+
+
+bench.add_command(engine)
 
 
 @bench.command()

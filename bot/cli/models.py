@@ -42,8 +42,8 @@ def list_models(project: Project, *, json_: bool) -> None:
     ]
     for line in table(("", "model", "size", "architecture", "licence", "sha256"), rows):
         click.echo(line)
-    if project.config.model.path is not None:
-        click.echo(f"The configuration names {project.config.model.path}, which answers.", err=True)
+    if (answering := _answering(project)) is not None:
+        click.echo(f"The configuration names {answering}, which answers.", err=True)
     elif not found:
         click.echo("There is no model; add one with: groundling models import FILE", err=True)
 
@@ -85,16 +85,22 @@ def use(project: Project, name: str) -> None:
     """Make NAME the model that answers."""
     weights = project.models.use(name)
     click.echo(f"{weights.name} answers from now on.")
-    if project.config.model.path is not None:
-        click.echo("But the configuration's [model] path comes first; take it out.", err=True)
+    if (answering := _answering(project)) is not None:
+        click.echo(f"But the configuration's [model] names {answering}; take it out.", err=True)
+
+
+def _answering(project: Project) -> str | None:
+    """The file or server that the configuration names, which no chosen model comes before."""
+    section = project.config.model
+    return section.url if section.kind == "server" else section.path
 
 
 def _active(project: Project) -> str | None:
-    """The chosen model's name; None where the configuration names a file, wants none, or there is none."""
+    """The chosen model's name; None where the configuration names another or none, or there is none."""
     from models.errors import ModelError
 
     section = project.config.model
-    if section.kind == "none" or section.path is not None:
+    if section.kind != "gguf" or section.path is not None:
         return None
     try:
         return project.models.active().name

@@ -1,8 +1,8 @@
 """The process that owns the model: reads requests from its standard input, answers on its standard output.
 
 Rule: one loop owns the model and does one step at a time; a second thread only reads requests, so that
-a cancellation is seen between two steps, and ends the process when the parent is gone. The first
-request that came is the first that is answered; counting tokens waits for nobody.
+a cancellation is seen in the middle of a step, and ends the process when the parent is gone. Counting
+tokens waits for nobody.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from models.engine.wire import (
     VERSION,
@@ -32,17 +30,18 @@ from models.engine.wire import (
     Load,
     Number,
     Piece,
+    Prepare,
     Ready,
     Reply,
     Request,
-    Score,
     decode_request,
     encode,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from models.engine.generation import Model, Watch
+    from models.engine.engine import Engine
+    from models.engine.running import Watch
 
 PR_SET_PDEATHSIG = 1
 
@@ -55,8 +54,9 @@ def main(parent: int) -> None:
     first = decode_request(requests.readline())
     if not isinstance(first, Load):
         raise SystemExit("the first line must load a model")
+    pulse = _Pulse(replies)
     try:
-        model, ready = _loaded(first, replies)
+        engine, ready = _loaded(first, pulse)
     except Exception as error:  # whatever is wrong with the file, the parent gets one line
         _send(replies, Failure(None, "broken", _line(error)))
         return
@@ -64,7 +64,7 @@ def main(parent: int) -> None:
     inbox: queue.SimpleQueue[_Arrived] = queue.SimpleQueue()
     cancelled: set[int] = set()
     threading.Thread(target=_listen, args=(requests, inbox, cancelled), daemon=True).start()
-    _Loop(model, inbox, cancelled, replies).run()
+    _Loop(engine, inbox, cancelled, replies, pulse).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,94 +74,62 @@ class _Arrived:
 
 
 class _Loop:
-    """Takes requests in the order they came and drives the first of them step by step."""
+    """Takes requests in and steps through the contexts that have work, in turn."""
 
     def __init__(
-        self, model: Model, inbox: queue.SimpleQueue[_Arrived], cancelled: set[int], replies: BinaryIO
+        self,
+        engine: Engine,
+        inbox: queue.SimpleQueue[_Arrived],
+        cancelled: set[int],
+        replies: BinaryIO,
+        pulse: _Pulse,
     ) -> None:
-        self._model = model
+        self._engine = engine
         self._inbox = inbox
-        self._replies = replies
-        self._pulse = _Pulse(replies)
-        self._waiting: deque[_Arrived] = deque()
         self._cancelled = cancelled  # the listening thread adds, this one removes
-        self._running: Iterator[Reply] | None = None
-        self._running_id = 0
+        self._replies = replies
+        self._pulse = pulse
 
     def run(self) -> None:
         while True:
             self._take_in()
-            self._drop_the_late()
-            if self._running is None and self._waiting:
-                self._begin(self._waiting.popleft())
-            self._step()
+            for reply in self._engine.step():
+                self._send(reply)
+            self._pulse.beat()
 
     def _take_in(self) -> None:
-        idle = self._running is None and not self._waiting
         while True:
             try:
-                arrived = self._inbox.get(block=idle)
+                arrived = self._inbox.get(block=not self._engine.busy)
             except queue.Empty:
                 return
-            idle = False
-            if isinstance(arrived.request, Cancel):
-                self._forget_if_over(arrived.request.id)
-            elif isinstance(arrived.request, Count):
-                self._count(arrived.request)
+            request = arrived.request
+            if isinstance(request, Cancel):
+                if request.id not in self._engine.ids():  # it came too late; not to be remembered for ever
+                    self._cancelled.discard(request.id)
+            elif isinstance(request, Count | Generate | Prepare):
+                self._begin(request, arrived.at)
+
+    def _begin(self, request: Count | Generate | Prepare, at: float) -> None:
+        try:
+            if isinstance(request, Count):
+                self._send(Number(request.id, self._engine.count(request.turns)))
             else:
-                self._waiting.append(arrived)
+                self._engine.add(request, self._watch(request, at))
+        except Exception as error:  # whatever is wrong with one request, it is told and the next one goes on
+            self._send(_failure(request.id, error))
 
-    def _forget_if_over(self, id_: int) -> None:
-        """A cancellation that came too late must not be remembered for ever."""
-        if id_ != self._running_id and all(_id(arrived.request) != id_ for arrived in self._waiting):
-            self._cancelled.discard(id_)
+    def _watch(self, request: Generate | Prepare, at: float) -> Watch:
+        from models.engine.running import Watch
 
-    def _count(self, request: Count) -> None:
-        try:
-            _send(self._replies, Number(request.id, self._model.count(request.turns)))
-        except Exception as error:
-            _send(self._replies, _failure(request.id, error))
+        seconds = request.deadline_s if isinstance(request, Generate) else None
+        deadline = None if seconds is None else at + seconds
+        return Watch(deadline, lambda: request.id in self._cancelled)
 
-    def _drop_the_late(self) -> None:
-        """Ends the waiting requests that were cancelled or are past their deadline."""
-        for arrived in list(self._waiting):
-            verdict = self._watch(arrived).verdict()
-            if verdict is not None:
-                self._waiting.remove(arrived)
-                self._cancelled.discard(_id(arrived.request))
-                _send(self._replies, Piece(_id(arrived.request), "", 0, 0, 0, verdict))
-
-    def _begin(self, arrived: _Arrived) -> None:
-        request = arrived.request
-        self._running_id = _id(request)
-        if isinstance(request, Generate):
-            self._running = self._model.generate(request, self._watch(arrived))
-        elif isinstance(request, Score):
-            self._running = self._model.score(request, self._watch(arrived))
-
-    def _step(self) -> None:
-        if self._running is None:
-            return
-        try:
-            reply = next(self._running, None)
-        except Exception as error:
-            reply = _failure(self._running_id, error)
-            self._running = None
-        if reply is None:
-            self._running = None
-        else:
-            _send(self._replies, reply)
-        if self._running is None:
-            self._cancelled.discard(self._running_id)
-            self._running_id = 0
-
-    def _watch(self, arrived: _Arrived) -> Watch:
-        from models.engine.generation import Watch
-
-        id_ = _id(arrived.request)
-        seconds = arrived.request.deadline_s if isinstance(arrived.request, Generate) else None
-        deadline = None if seconds is None else arrived.at + seconds
-        return Watch(deadline, lambda: id_ in self._cancelled, self._pulse.beat)
+    def _send(self, reply: Reply) -> None:
+        if isinstance(reply, Number | Failure) or (isinstance(reply, Piece) and reply.finished):
+            self._cancelled.discard(reply.id or 0)
+        _send(self._replies, reply)
 
 
 class _Pulse:
@@ -178,20 +146,14 @@ class _Pulse:
             _send(self._replies, Alive())
 
 
-def _loaded(load: Load, replies: BinaryIO) -> tuple[Model, Ready]:
+def _loaded(load: Load, pulse: _Pulse) -> tuple[Engine, Ready]:
     # Imported here so that a failing import of llama_cpp is told like any other failure to load.
-    from models.engine.generation import Model
-    from models.engine.llama import Llama
-    from models.engine.template import CHATML, ChatTemplate
+    from models.engine.engine import Engine
 
     began = time.monotonic()
-    llama = Llama(load.plan, progress=_Pulse(replies).beat)
-    own = llama.chat_template
-    template = ChatTemplate(
-        own or CHATML, bos=llama.bos_text, eos=llama.eos_text, control_texts=llama.control_texts()
-    )
-    ready = Ready(VERSION, llama.context_tokens, "model" if own else "chatml", time.monotonic() - began)
-    return Model(llama, template), ready
+    engine = Engine(load.plan, alive=pulse.beat)
+    template: Literal["model", "chatml"] = "model" if engine.has_template else "chatml"
+    return engine, Ready(VERSION, load.plan.context_tokens, template, time.monotonic() - began)
 
 
 def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[_Arrived], cancelled: set[int]) -> None:
@@ -233,13 +195,9 @@ def _stay_small() -> None:
 
 
 def _failure(id_: int, error: Exception) -> Failure:
-    from models.engine.generation import TooLongError
+    from models.engine.batching import TooLongError
 
     return Failure(id_, "too_long" if isinstance(error, TooLongError) else "unavailable", _line(error))
-
-
-def _id(request: Request) -> int:
-    return 0 if isinstance(request, Load) else request.id
 
 
 def _line(error: BaseException) -> str:

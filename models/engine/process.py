@@ -1,8 +1,8 @@
 """A GGUF model in a child process: the Generator that answers without a network.
 
 Rule: the parent never loads llama.cpp. Whatever happens in native code (a crash, a hang, memory that
-runs out) costs one child; every request it held ends with one ModelUnavailable, and the next request
-starts a new child.
+runs out) costs one child. Each request it held is tried once more in a new child, alone, if nothing of
+its answer was shown; else it ends with one ModelUnavailable.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from models.engine.generator import GREEDY, NOBODY, Asking, Delta, ModelIdentity, Sampling, Turn
+from models.engine.quarantine import Quarantine
 from models.engine.settings import EnginePlan, EngineSettings
 from models.engine.spawn import Child, spawn
-from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Piece, Reply, Score
-from models.errors import BrokenWeights, ModelUnavailable, PromptTooLong
+from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Piece, Prepare, Reply
+from models.errors import BrokenWeights, ModelDied, ModelUnavailable, PromptTooLong
 from models.gguf import Header, read_header
 from models.hardware import check_memory, context_of, plan
 from models.weights import sha256_of
@@ -39,7 +41,8 @@ class LocalModel:
         self._identity = identity
         self._header: Header | None = None
         self._child: Child | None = None
-        self._starting: asyncio.Lock | None = None
+        self._starting = asyncio.Lock()
+        self._quarantine: Quarantine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ids = itertools.count(1)
 
@@ -71,17 +74,12 @@ class LocalModel:
 
     async def count_tokens(self, turns: Sequence[Turn]) -> int:
         child = await self._ready()
-        return int(await _number(child, Count(next(self._ids), tuple(turns))))
+        return await _number(child, Count(next(self._ids), tuple(turns)))
 
-    async def score(self, turns: Sequence[Turn], continuation: str) -> float:
-        """The mean log-probability a token, in nats, of `continuation` as the answer to `turns`.
-
-        Raises ValueError for an empty continuation, and what `stream` raises.
-        """
-        if not continuation:
-            raise ValueError("an empty continuation has no probability")
+    async def prepare(self, turns: Sequence[Turn], *, lora: str | None = None) -> int:
+        """Reads the blocks of a prompt ahead, when the model has nothing else to do; how many it has."""
         child = await self._ready()
-        return await _number(child, Score(next(self._ids), tuple(turns), continuation))
+        return await _number(child, Prepare(next(self._ids), tuple(turns), lora))
 
     async def stream(
         self,
@@ -96,18 +94,44 @@ class LocalModel:
         if max_tokens < 1:
             raise ValueError("an answer needs room for one token at least")
         began = time.monotonic()
-        child = await self._ready()
-        left = None if deadline_s is None else max(0.0, deadline_s - (time.monotonic() - began))
         request = Generate(
             next(self._ids),
             tuple(turns),
             max_tokens,
-            left,
+            deadline_s,
             tuple(stop),
             sampling.temperature,
             sampling.top_p,
             sampling.seed,
+            sampling.grammar,
+            asking.audience,
+            asking.lora,
         )
+        for_all = self._quarantine_of_this_loop()
+        shown = False
+        try:
+            async with for_all.together(), contextlib.aclosing(self._deltas(request, began)) as deltas:
+                async for delta in deltas:
+                    shown = True
+                    yield delta
+            return
+        except ModelDied:
+            if shown:
+                raise
+        try:
+            async with for_all.alone(), contextlib.aclosing(self._deltas(request, began)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except ModelDied as error:
+            raise ModelUnavailable(
+                f"{error}; so it did before, and the request is not tried again"
+            ) from error
+
+    async def _deltas(self, request: Generate, began: float) -> AsyncGenerator[Delta, None]:
+        child = await self._ready()
+        if request.deadline_s is not None:
+            left = max(0.0, request.deadline_s - (time.monotonic() - began))
+            request = replace(request, id=next(self._ids), deadline_s=left)
         async with contextlib.aclosing(_replies(child, request)) as replies:
             async for reply in replies:
                 if isinstance(reply, Piece) and (reply.text or reply.finished):
@@ -132,18 +156,23 @@ class LocalModel:
     def _plan(self) -> EnginePlan:
         """Looks at the file anew: it may have changed since the last child started."""
         self._header = read_header(self._path)
-        planned = plan(self._path, self._header, self._settings)
+        planned = plan(self._path, self._header, self._settings, sha256=self.identity.sha256)
         check_memory(self._header, planned)
         return planned
 
-    async def _ready(self) -> Child:
-        """The living child, started if need be."""
+    def _quarantine_of_this_loop(self) -> Quarantine:
+        """Sees to it that locks and child belong to the running event loop."""
         loop = asyncio.get_running_loop()
-        if self._starting is None or self._loop is not loop:
-            self._loop, self._starting = loop, asyncio.Lock()
+        if self._quarantine is None or self._loop is not loop:
+            self._loop, self._starting, self._quarantine = loop, asyncio.Lock(), Quarantine()
             if self._child is not None:  # it belongs to a loop that is gone
                 self._child.kill()
                 self._child = None
+        return self._quarantine
+
+    async def _ready(self) -> Child:
+        """The living child, started if need be."""
+        self._quarantine_of_this_loop()
         async with self._starting:
             if self._child is None or not self._child.lives:
                 await self.close()
@@ -152,7 +181,7 @@ class LocalModel:
             return self._child
 
 
-async def _replies(child: Child, request: Count | Generate | Score) -> AsyncGenerator[Reply, None]:
+async def _replies(child: Child, request: Count | Generate | Prepare) -> AsyncGenerator[Reply, None]:
     """What the child says to `request` until its end; leaving early cancels it."""
     inbox = child.ask(request)
     ended = False
@@ -171,7 +200,7 @@ async def _replies(child: Child, request: Count | Generate | Score) -> AsyncGene
             child.say(Cancel(request.id))
 
 
-async def _number(child: Child, request: Count | Score) -> float:
+async def _number(child: Child, request: Count | Prepare) -> int:
     async with contextlib.aclosing(_replies(child, request)) as replies:
         async for reply in replies:
             if isinstance(reply, Number):
@@ -182,4 +211,6 @@ async def _number(child: Child, request: Count | Score) -> float:
 def _error(failure: Failure) -> Exception:
     if failure.error == "too_long":
         return PromptTooLong(failure.message)
+    if failure.error == "died":
+        return ModelDied(failure.message)
     return (BrokenWeights if failure.error == "broken" else ModelUnavailable)(failure.message)

@@ -6,7 +6,6 @@ Rule: it keeps every promise of the Generator that needs no weights.
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -22,8 +21,9 @@ class ScriptedGenerator:
     """Answers with `replies`: one text or function of the turns for all, or a list used in order, whose
     last is repeated. A token is a word with the space before it.
 
-    `prompts` and `samplings` hold what every call of `stream` was given. While `failure` is set, every call raises ModelUnavailable
-    with it. `pause_s` is waited before each piece.
+    `prompts`, `samplings` and `askings` hold what every call of `stream` was given. While `failure` is
+    set, every call raises ModelUnavailable with it. `pause_s` is waited before each piece; answers that
+    are asked for at once come in turns, a piece of each.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class ScriptedGenerator:
         )
         self._context_tokens = context_tokens
         self._pause_s = pause_s
-        self._turn = asyncio.Lock()
         self.prompts: list[tuple[Turn, ...]] = []
         self.samplings: list[Sampling] = []
+        self.askings: list[Asking] = []
         self.failure: str | None = None
 
     @property
@@ -51,15 +51,6 @@ class ScriptedGenerator:
         """Words of the texts, and three for each turn, as a chat template has them."""
         self._check()
         return sum(len(_WORDS.findall(turn.text)) + 3 for turn in turns)
-
-    async def score(self, turns: Sequence[Turn], continuation: str) -> float:
-        """The share of the continuation's words that stand in the turns, as a log-probability."""
-        self._check()
-        words = re.findall(r"\w+", continuation.lower())
-        if not words:
-            raise ValueError("an empty continuation has no probability")
-        known = set(re.findall(r"\w+", " ".join(turn.text for turn in turns).lower()))
-        return math.log((sum(word in known for word in words) + 0.5) / (len(words) + 1))
 
     async def stream(
         self,
@@ -79,17 +70,17 @@ class ScriptedGenerator:
             raise PromptTooLong(f"{prompt} and {max_tokens} tokens do not fit {self._context_tokens}")
         self.prompts.append(tuple(turns))
         self.samplings.append(sampling)
+        self.askings.append(asking)
         reply = self._replies[min(len(self.prompts), len(self._replies)) - 1]
         text = reply(turns) if callable(reply) else reply
         ends = [place for word in stop if word and (place := text.find(word)) >= 0]
         words = _WORDS.findall(text[: min(ends)] if ends else text)
-        async with self._turn:
-            for count, word in enumerate(words[:max_tokens], start=1):
-                await asyncio.sleep(self._pause_s)
-                if deadline_s is not None and time.monotonic() - began >= deadline_s:
-                    yield Delta("", prompt, 0, count - 1, "deadline")
-                    return
-                yield Delta(word, prompt, 0, count)
+        for count, word in enumerate(words[:max_tokens], start=1):
+            await asyncio.sleep(self._pause_s)
+            if deadline_s is not None and time.monotonic() - began >= deadline_s:
+                yield Delta("", prompt, 0, count - 1, "deadline")
+                return
+            yield Delta(word, prompt, 0, count)
         cut = len(words) > max_tokens
         yield Delta("", prompt, 0, min(len(words), max_tokens), "length" if cut else "stop")
 

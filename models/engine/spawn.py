@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 from models.engine.settings import EnginePlan, EngineSettings
 from models.engine.wire import (
@@ -22,9 +23,9 @@ from models.engine.wire import (
     Failure,
     Generate,
     Load,
+    Prepare,
     Ready,
     Reply,
-    Score,
     WireError,
     decode_reply,
     encode,
@@ -87,6 +88,7 @@ class Child:
         self._patience = settings.load_s
         self._heard = time.monotonic()
         self._killed_for: str | None = None
+        self._unwanted = False
         self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self.lives = True
         self._tasks = [
@@ -108,14 +110,14 @@ class Child:
         self._patience = self._settings.silence_s
         return ready
 
-    def ask(self, request: Count | Generate | Score) -> asyncio.Queue[Reply]:
+    def ask(self, request: Count | Generate | Prepare) -> asyncio.Queue[Reply]:
         """Sends `request`; the replies come into the queue, a Failure last if the child dies."""
         if not self._inboxes:
             self._heard = time.monotonic()  # an idle child owes no sign of life
         inbox: asyncio.Queue[Reply] = asyncio.Queue()
         self._inboxes[request.id] = inbox
         if not self.lives:
-            inbox.put_nowait(Failure(request.id, "unavailable", self._epitaph()))
+            inbox.put_nowait(Failure(request.id, self._end_of_a_request(), self._epitaph()))
         self._write(encode(request))
         return inbox
 
@@ -138,6 +140,7 @@ class Child:
 
     async def end(self) -> None:
         """Kills the process and waits until nothing of it is left."""
+        self._unwanted = True
         self.kill(f"the model's process for {self._name} was ended on request")
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._process.wait()
@@ -178,7 +181,10 @@ class Child:
             self._ready.set_exception(ModelUnavailable(epitaph))
         self._ready.exception()  # seen, even if nobody waits for it any more
         for id_, inbox in self._inboxes.items():
-            inbox.put_nowait(Failure(id_, "unavailable", epitaph))
+            inbox.put_nowait(Failure(id_, self._end_of_a_request(), epitaph))
+
+    def _end_of_a_request(self) -> Literal["died", "unavailable"]:
+        return "unavailable" if self._unwanted else "died"
 
     def _epitaph(self) -> str:
         """One line: why the process is gone."""

@@ -37,16 +37,18 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of prompt text. Control tokens are recognised in it only where `control` is set."""
+    """A run of prompt text. Control tokens are recognised in it only where `control` is set; `block` is set
+    on the blocks of a turn, which are spans of their own."""
 
     text: str
     control: bool
+    block: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The whole prompt; `head` is the part of it up to the end of the first message, which is the same
-    for every question that shares the first message."""
+    """The whole prompt; `head` is the part of it up to the end of the system message, which is the same
+    for every question; empty where there is none."""
 
     spans: tuple[Span, ...]
     head: tuple[Span, ...]
@@ -118,8 +120,8 @@ class ChatTemplate:
             if not found:
                 raise TemplateError("the model's chat template loses a message")
             spans.append(Span(before, control=True))
-            spans.append(Span(turn.text, control=False))
-        head = self._joined(spans[:2])
+            spans += _spans(turn)
+        head = self._joined(spans[:2]) if turns[0].role == "system" and not turns[0].blocks else ()
         return Prompt(self._joined([*spans, Span(rendered, control=True)]), head)
 
     def _joined(self, spans: Sequence[Span]) -> tuple[Span, ...]:
@@ -128,18 +130,34 @@ class ChatTemplate:
         joined: list[Span] = []
         for span in spans:
             plain = span.control or not any(text in span.text for text in self._control_texts)
-            if plain and joined and joined[-1].control:
+            if plain and joined and joined[-1].control and not (span.block or joined[-1].block):
                 joined[-1] = Span(joined[-1].text + span.text, control=True)
             else:
-                joined.append(Span(span.text, control=plain))
+                joined.append(Span(span.text, control=plain, block=span.block))
         return tuple(joined)
+
+
+def _spans(turn: Turn) -> Iterator[Span]:
+    """The turn's text, cut at its blocks."""
+    place = 0
+    for start, end in turn.blocks:
+        if not place <= start < end <= len(turn.text):
+            raise TemplateError("the blocks of a turn must lie in its text, in order and apart")
+        if start > place:
+            yield Span(turn.text[place:start], control=False)
+        yield Span(turn.text[start:end], control=False, block=True)
+        place = end
+    if place < len(turn.text) or not turn.blocks:
+        yield Span(turn.text[place:], control=False)
 
 
 def _without_system(turns: Sequence[Turn]) -> tuple[Turn, ...] | None:
     """The system turn put in front of the first question, for templates that know no system role."""
     if len(turns) < 2 or turns[0].role != "system" or turns[1].role != "user":
         return None
-    return (Turn("user", f"{turns[0].text}\n\n{turns[1].text}"), *turns[2:])
+    before = f"{turns[0].text}\n\n"
+    blocks = tuple((start + len(before), end + len(before)) for start, end in turns[1].blocks)
+    return (Turn("user", before + turns[1].text, blocks), *turns[2:])
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 Rule: both sides speak only through the values below; a line that is none of them is a WireError,
 and the first line of a child names its version, so that two versions never half understand each
-other. Parent to child: Load once, then Count, Generate, Score and Cancel in any order. Child to
-parent: Ready once, then for each request any number of Alive and Piece and exactly one end, which
-is a Piece with `finished`, a Number, or a Failure.
+other. Parent to child: Load once, then Count, Generate, Prepare and Cancel in any order. Child to
+parent: Ready once, then for each request any number of Pieces and exactly one end, which is a Piece
+with `finished`, a Number, or a Failure; and Alive whenever work goes on.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from models.engine.generator import Role, Turn
-from models.engine.settings import EnginePlan
+from models.engine.settings import EnginePlan, Lora
 
-VERSION = 1
+VERSION = 2
 Finish = Literal["stop", "length", "cancelled", "deadline"]
 
 
@@ -52,15 +52,18 @@ class Generate:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    grammar: str | None = None
+    audience: str = ""
+    lora: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """Asks for the mean log-probability of `continuation` after the prompt."""
+class Prepare:
+    """Asks that the blocks of a prompt be read ahead, when there is nothing else to do."""
 
     id: int
     turns: tuple[Turn, ...]
-    continuation: str
+    lora: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +102,29 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """The end of a Count or a Score."""
+    """The end of a Count (tokens) or a Prepare (blocks that were read)."""
 
     id: int
-    value: float
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The end of a request that cannot be met, or, with `id` None, of the child's own loading."""
+    """The end of a request that cannot be met, or, with `id` None, of the child's own loading.
+
+    "died" is what the parent itself tells to the requests of a child that is gone.
+    """
 
     id: int | None
-    error: Literal["too_long", "unavailable", "broken"]
+    error: Literal["too_long", "unavailable", "broken", "died"]
     message: str
 
 
-Request: TypeAlias = Load | Count | Generate | Score | Cancel
+Request: TypeAlias = Load | Count | Generate | Prepare | Cancel
 Reply: TypeAlias = Ready | Alive | Piece | Number | Failure
 
 _REQUESTS: Mapping[str, type[Request]] = {
-    kind.__name__: kind for kind in (Load, Count, Generate, Score, Cancel)
+    kind.__name__: kind for kind in (Load, Count, Generate, Prepare, Cancel)
 }
 _REPLIES: Mapping[str, type[Reply]] = {kind.__name__: kind for kind in (Ready, Alive, Piece, Number, Failure)}
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -134,9 +140,11 @@ def decode_request(line: bytes) -> Request:
     name, fields = _fields(line)
     try:
         if "turns" in fields:
-            fields["turns"] = tuple(Turn(_ROLES[turn["role"]], turn["text"]) for turn in fields["turns"])
+            fields["turns"] = tuple(_turn(turn) for turn in fields["turns"])
         if "plan" in fields:
-            fields["plan"] = EnginePlan(**fields["plan"])
+            plan = fields["plan"]
+            plan["loras"] = tuple(Lora(**lora) for lora in plan["loras"])
+            fields["plan"] = EnginePlan(**plan)
         if "stop" in fields:
             fields["stop"] = tuple(fields["stop"])
         return _REQUESTS[name](**fields)
@@ -151,6 +159,11 @@ def decode_reply(line: bytes) -> Reply:
         return _REPLIES[name](**fields)
     except (KeyError, TypeError) as error:
         raise WireError(f"not a reply: {line[:80]!r}") from error
+
+
+def _turn(fields: dict[str, Any]) -> Turn:
+    blocks = tuple((int(start), int(end)) for start, end in fields["blocks"])
+    return Turn(_ROLES[fields["role"]], fields["text"], blocks)
 
 
 def _fields(line: bytes) -> tuple[str, dict[str, Any]]:

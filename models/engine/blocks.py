@@ -1,0 +1,113 @@
+"""The blocks of prompts: read once behind their system message, kept, and put in their places.
+
+Rule: a block's state depends on the model, the LoRA, the system message and its own tokens, and its key
+names them all; whatever else stands in a prompt has no part in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from models.engine.context import Context, ReadError
+from models.engine.llama import LLAMA_CPP, Llama
+from models.engine.passage_cache import PassageCache
+from models.engine.prompts import Prompt
+from models.engine.running import Block, Prefix, Running
+from models.engine.sequences import Sequences
+from models.engine.settings import Lora
+
+
+class Blocks:
+    """The blocks that are being read or kept for `context`; without a `cache` no block is read apart."""
+
+    def __init__(
+        self,
+        llama: Llama,
+        context: Context,
+        sequences: Sequences,
+        cache: PassageCache | None,
+        *,
+        lora: Lora | None,
+    ) -> None:
+        self._context = context
+        self._sequences = sequences
+        self._cache = cache if context.can_move else None
+        self._make = _make(llama, lora)
+        self._reading: dict[str, Block] = {}
+
+    def keys(self, prompt: Prompt) -> dict[int, str]:
+        """The key of each block by the number of its part; none where blocks are not read apart."""
+        if self._cache is None or prompt.head == 0:
+            return {}
+        head = prompt.parts[0].tokens[: prompt.head]
+        return {
+            number: hashlib.blake2b(
+                repr((self._make, head, part.tokens)).encode(), digest_size=20
+            ).hexdigest()
+            for number, part in enumerate(prompt.parts)
+            if part.block
+        }
+
+    def has(self, key: str) -> bool:
+        """Whether the block of that key was read before."""
+        return self._cache is not None and self._cache.get(key) is not None
+
+    def block(self, key: str, tokens: tuple[int, ...], prefix: Prefix) -> Block:
+        """The block with its state if it was read before, else the one that is being read or to be read."""
+        if key in self._reading:
+            return self._reading[key]
+        block = Block(key, tokens, prefix, state=self._cache.get(key) if self._cache else None)
+        if block.state is None:
+            self._reading[key] = block
+        return block
+
+    def begin(self, block: Block) -> int:
+        """The sequence that the block is read in, behind a copy of its prefix."""
+        if block.sequence is None:
+            block.sequence = self._sequences.take()
+            self._context.copy(block.prefix.sequence, block.sequence)
+        return block.sequence
+
+    def finish(self, block: Block) -> None:
+        """Keeps what was read, without the prefix."""
+        assert block.sequence is not None
+        self._context.drop(block.sequence, 0, len(block.prefix.tokens))
+        block.state = self._context.state(block.sequence)
+        self._end(block)
+        if self._cache is not None:
+            self._cache.put(block.key, block.state)
+
+    def place(self, running: Running, block: Block) -> bool:
+        """Joins `block` to what `running` has read; whether it had to be moved, which the next batch pays."""
+        assert block.state is not None
+        sequence = self._sequences.take()
+        if not self._context.restore(sequence, block.state):
+            raise ReadError("there is no room for a passage that was read before")
+        by = running.position - len(block.prefix.tokens)
+        if by:
+            self._context.move(sequence, by)
+        self._context.copy(sequence, running.held.sequence)
+        self._sequences.release(sequence)
+        running.has_joined()
+        return by != 0
+
+    def drop(self, blocks: Iterable[Block], running: Iterable[Running]) -> None:
+        """Gives up those of `blocks` that are not read yet and that none of `running` waits for."""
+        needed = {id(block) for other in running for block in other.blocks.values()}
+        for block in blocks:
+            if block.state is None and id(block) not in needed:
+                self._end(block)
+
+    def _end(self, block: Block) -> None:
+        if block.sequence is not None:
+            self._sequences.release(block.sequence)
+            block.sequence = None
+        self._reading.pop(block.key, None)
+
+
+def _make(llama: Llama, lora: Lora | None) -> tuple[object, ...]:
+    """What a state depends on beside its tokens."""
+    plan = llama.plan
+    with_lora = (lora.sha256, lora.scale) if lora else None
+    return (LLAMA_CPP, plan.sha256 or plan.path, with_lora, plan.kv_type, plan.flash_attention)

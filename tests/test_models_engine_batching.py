@@ -1,0 +1,326 @@
+"""Many answers at once from one real model: nothing is read twice, nothing leaks, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from models.engine.generator import Asking, Delta, Sampling, Turn
+from models.engine.process import LocalModel
+from models.engine.settings import EngineSettings
+from models.errors import ModelUnavailable
+from models.weights import bundled_path
+
+T = TypeVar("T")
+SYSTEM = Turn("system", "You answer questions from numbered sources. Use only what the sources say.")
+FACTS = [
+    "The office in Lyon opens at nine in the morning and closes at six in the evening, Monday to Friday.",
+    "Each employee may take twenty-five days of paid leave a year, and carry five of them over to March.",
+    "A customer with the Critical plan gets a first reply within thirty minutes, on any day of the year.",
+    "Expenses above two hundred euros need the approval of a manager before the money is spent.",
+    "New laptops are ordered on the first of each month; a broken one is replaced within two days.",
+]
+
+
+def with_model(use: Callable[[LocalModel], Awaitable[T]], settings: EngineSettings | None = None) -> T:
+    path = bundled_path()
+    assert path is not None
+    model = LocalModel(path, settings or EngineSettings(parallel=4, passage_cache=True))
+
+    async def run() -> T:
+        try:
+            return await use(model)
+        finally:
+            await model.close()
+
+    return asyncio.run(run())
+
+
+def asked(question: str, facts: Sequence[str], *, system: Turn = SYSTEM) -> tuple[Turn, ...]:
+    text, blocks = "Sources:", []
+    for number, fact in enumerate(facts, start=1):
+        text += f"\n\n[{number}]"
+        blocks.append((len(text), len(text) + len(fact) + 1))
+        text += f" {fact}"
+    return (system, Turn("user", f"{text}\n\nQuestion: {question}", tuple(blocks)))
+
+
+async def answer(
+    model: LocalModel, turns: Sequence[Turn], *, max_tokens: int = 8, asking: Asking | None = None
+) -> list[Delta]:
+    stream = model.stream(turns, max_tokens=max_tokens, asking=asking or Asking())
+    return [delta async for delta in stream]
+
+
+def text_of(deltas: Sequence[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_answers_that_are_written_at_once_each_have_their_own_passages(cache: bool) -> None:
+    words = ["BLUE HERON 7", "GREEN OTTER 3", "RED FALCON 9", "GOLDEN TIGER 4", "SILVER WHALE 2"]
+    prompts = [
+        asked(
+            "What is the guest network's password?",
+            [f"The password of the guest network is {word}.", FACTS[number % 5]],
+        )
+        for number, word in enumerate(words)
+    ]
+
+    async def use(model: LocalModel) -> list[str]:
+        return [
+            text_of(deltas)
+            for deltas in await asyncio.gather(*(answer(model, turns, max_tokens=24) for turns in prompts))
+        ]
+
+    texts = with_model(use, EngineSettings(parallel=4, passage_cache=cache))
+    for text, word in zip(texts, words, strict=True):
+        assert word in text.upper()
+        assert not any(other in text.upper() for other in words if other != word)
+
+
+def test_answers_come_side_by_side() -> None:
+    async def use(model: LocalModel) -> list[int]:
+        await model.start()
+        order: list[int] = []
+
+        async def one(number: int) -> None:
+            async for delta in model.stream(asked("When?", FACTS[:1]), max_tokens=16):
+                if delta.text:
+                    order.append(number)
+
+        await asyncio.gather(*(one(number) for number in range(3)))
+        return order
+
+    order = with_model(use)
+    assert order != sorted(order)
+
+
+def test_more_requests_than_places_are_all_answered() -> None:
+    async def use(model: LocalModel) -> list[list[Delta]]:
+        return await asyncio.gather(
+            *(answer(model, asked(f"Number {number}?", FACTS[:1]), max_tokens=3) for number in range(12))
+        )
+
+    answers = with_model(use, EngineSettings(parallel=2, context_tokens=512))
+    assert [deltas[-1].finished for deltas in answers] == ["length"] * 12
+
+
+def test_passage_that_was_read_is_not_read_again_wherever_it_stands() -> None:
+    async def use(model: LocalModel) -> tuple[Delta, Delta, Delta]:
+        first = await answer(model, asked("When does it open?", FACTS[:2]))
+        again = await answer(model, asked("How long is leave?", FACTS[1::-1]))
+        mixed = await answer(model, asked("How long is leave?", [FACTS[1], FACTS[3], FACTS[0]]))
+        return first[-1], again[-1], mixed[-1]
+
+    first, again, mixed = with_model(use)
+    assert first.reused_tokens == 0
+    assert again.prompt_tokens - again.reused_tokens < 30
+    assert again.reused_tokens < mixed.reused_tokens + 10
+    assert 30 < mixed.prompt_tokens - mixed.reused_tokens < 70
+
+
+def test_passage_that_was_moved_says_what_it_said() -> None:
+    """The model reads a fact out of a restored passage, at its first place and at another."""
+
+    async def use(model: LocalModel) -> list[str]:
+        facts = ["The password of the guest network is BLUE HERON 7.", FACTS[0]]
+        await answer(model, asked("Anything?", facts))
+        orders = (facts, facts[::-1])
+        return [
+            text_of(await answer(model, asked("What is the guest network's password?", one), max_tokens=24))
+            for one in orders
+        ]
+
+    for text in with_model(use):
+        assert "BLUE HERON" in text.upper()
+
+
+def test_without_the_cache_every_passage_is_read() -> None:
+    async def use(model: LocalModel) -> tuple[Delta, Delta]:
+        first = await answer(model, asked("When does it open?", FACTS[:2]))
+        again = await answer(model, asked("How long is leave?", FACTS[1::-1]))
+        return first[-1], again[-1]
+
+    first, again = with_model(use, EngineSettings(parallel=2))
+    assert (
+        first.prompt_tokens == again.prompt_tokens + 1 or abs(first.prompt_tokens - again.prompt_tokens) < 9
+    )
+    assert 0 < again.reused_tokens < 30  # the system message
+
+
+def test_prompt_has_the_same_tokens_with_and_without_the_cache() -> None:
+    turns = asked("When does it open?", FACTS)
+
+    async def count(model: LocalModel) -> tuple[int, int]:
+        return await model.count_tokens(turns), (await answer(model, turns))[-1].prompt_tokens
+
+    assert len({with_model(count), with_model(count, EngineSettings())}) == 1
+
+
+def test_earlier_turns_of_a_conversation_are_not_read_again() -> None:
+    async def use(model: LocalModel) -> tuple[Delta, Delta, Delta]:
+        turns = asked("When does the office open?", FACTS[:2])
+        asking = Asking("ann", "team")
+        first = await answer(model, turns, asking=asking)
+        longer = (*turns, Turn("assistant", text_of(first)), Turn("user", "And on Sundays?"))
+        second = await answer(model, longer, asking=asking)
+        other = await answer(model, longer, asking=Asking("bob", "board"))
+        return first[-1], second[-1], other[-1]
+
+    for cache in (False, True):
+        first, second, other = with_model(use, EngineSettings(parallel=4, passage_cache=cache))
+        assert second.reused_tokens >= first.prompt_tokens
+        assert other.reused_tokens < second.reused_tokens
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_nothing_of_one_audience_is_used_for_another(cache: bool) -> None:
+    """A canary in the question of one audience: another one's same question is read in full."""
+
+    async def use(model: LocalModel) -> tuple[Delta, Delta, Delta]:
+        turns = (SYSTEM, Turn("user", "The canary is CRIMSON-WOMBAT-41. " * 4 + "What is the canary?"))
+        first = await answer(model, turns, asking=Asking("ann", "board"))
+        other = await answer(model, turns, asking=Asking("eve", "guests"))
+        same = await answer(model, turns, asking=Asking("cy", "board"))
+        return first[-1], other[-1], same[-1]
+
+    first, other, same = with_model(use, EngineSettings(parallel=4, passage_cache=cache))
+    head = 25
+    assert first.reused_tokens == 0
+    assert other.reused_tokens < head
+    assert same.reused_tokens > other.reused_tokens + 40
+
+
+def test_cache_on_disk_outlives_the_process_and_keeps_its_limit(tmp_path: Path) -> None:
+    settings = EngineSettings(parallel=2, passage_cache=True, passages=tmp_path, passage_disk_mb=1)
+
+    async def use(model: LocalModel) -> Delta:
+        return (await answer(model, asked("When does it open?", FACTS[:1])))[-1]
+
+    async def many(model: LocalModel) -> None:
+        for number in range(6):
+            await answer(model, asked("When?", [f"{number} {FACTS[1]}"]), max_tokens=2)
+
+    first = with_model(use, settings)
+    assert first.reused_tokens == 0
+    assert with_model(use, settings).reused_tokens > 15
+    with_model(many, settings)
+    assert 0 < sum(file.stat().st_size for file in tmp_path.rglob("*.kv")) <= 2**20
+
+
+def test_damaged_file_of_the_cache_is_dropped_and_read_anew(tmp_path: Path) -> None:
+    settings = EngineSettings(parallel=2, passage_cache=True, passages=tmp_path)
+    turns = asked("When does it open?", FACTS[:1])
+
+    async def use(model: LocalModel) -> list[Delta]:
+        return await answer(model, turns)
+
+    whole = with_model(use, settings)
+    (file,) = tmp_path.rglob("*.kv")
+    stored = bytearray(file.read_bytes())
+    stored[len(stored) // 2] ^= 1
+    file.write_bytes(stored)
+    again = with_model(use, settings)
+    assert again[-1].reused_tokens == 0
+    assert text_of(again) == text_of(whole)
+    assert file.read_bytes() != bytes(stored)
+
+
+def test_passages_are_read_ahead_when_there_is_nothing_else_to_do() -> None:
+    turns = asked("Anything?", FACTS)
+
+    async def use(model: LocalModel) -> tuple[int, Delta]:
+        read = await model.prepare(turns)
+        return read, (await answer(model, asked("When does it open?", FACTS[::-1])))[-1]
+
+    read, last = with_model(use)
+    assert read == len(FACTS)
+    assert last.prompt_tokens - last.reused_tokens < 60
+
+
+def test_cancelled_answers_leave_the_others_alone() -> None:
+    async def use(model: LocalModel) -> tuple[str, str]:
+        turns = asked("When does it open?", FACTS[:3])
+        fresh = text_of(await answer(model, turns, max_tokens=24))
+        kept = asyncio.create_task(answer(model, turns, max_tokens=24, asking=Asking("a", "x")))
+        others = [
+            asyncio.create_task(answer(model, asked(f"Number {number}?", FACTS * 4), max_tokens=200))
+            for number in range(3)
+        ]
+        await asyncio.sleep(0.3)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        return fresh, text_of(await kept)
+
+    fresh, kept = with_model(use, EngineSettings(parallel=4))
+    assert kept == fresh or kept[:20] == fresh[:20]
+
+
+def test_requests_that_come_go_and_are_cancelled_at_random_all_end_once() -> None:
+    chance = random.Random(7)
+    texts = [asked(f"Question {number}?", chance.sample(FACTS, 3)) for number in range(40)]
+
+    async def one(model: LocalModel, number: int) -> str:
+        await asyncio.sleep(chance.random() * 2)
+        deadline = chance.choice([None, None, 0.5])
+        stream = model.stream(texts[number], max_tokens=chance.randint(1, 12), deadline_s=deadline)
+        leave = chance.random() < 0.3
+        finished = ""
+        async for delta in stream:
+            if delta.finished:
+                assert not finished
+                finished = delta.finished
+            elif leave:
+                await stream.aclose()
+                return "left"
+        return finished
+
+    async def use(model: LocalModel) -> list[str]:
+        await model.start()
+        ends = await asyncio.gather(*(one(model, number) for number in range(40)))
+        after = await answer(model, texts[0], max_tokens=3)
+        return [*ends, str(after[-1].finished)]
+
+    ends = with_model(use, EngineSettings(parallel=3, passage_cache=True, context_tokens=1024))
+    assert set(ends) <= {"left", "length", "stop", "deadline"}
+    assert ends[-1] in ("length", "stop")
+
+
+def test_grammar_allows_only_its_own_answers() -> None:
+    grammar = 'root ::= "{\\"answer\\": \\"" ("yes" | "no") "\\"}"'
+
+    async def use(model: LocalModel) -> str:
+        stream = model.stream(
+            asked("Is it open on Sundays?", FACTS[:1]), max_tokens=32, sampling=Sampling(grammar=grammar)
+        )
+        return text_of([delta async for delta in stream])
+
+    assert json.loads(with_model(use))["answer"] in ("yes", "no")
+
+
+def test_grammar_that_is_none_is_one_line_and_harms_nothing() -> None:
+    async def use(model: LocalModel) -> list[Delta]:
+        with pytest.raises(ModelUnavailable, match="grammar"):
+            async for _ in model.stream(
+                asked("Open?", FACTS[:1]), max_tokens=4, sampling=Sampling(grammar="root ::= ((")
+            ):
+                pass
+        return await answer(model, asked("Open?", FACTS[:1]), max_tokens=3)
+
+    assert with_model(use)[-1].finished == "length"
+
+
+def test_prompt_too_large_to_be_read_apart_is_read_in_line() -> None:
+    async def use(model: LocalModel) -> list[Delta]:
+        return await answer(model, asked("When?", FACTS * 3), max_tokens=8)
+
+    deltas = with_model(use, EngineSettings(parallel=1, passage_cache=True, context_tokens=512))
+    assert deltas[-1].finished in ("length", "stop")
