@@ -58,11 +58,18 @@ async def compose(
 
 
 def _turns(system: str, passages: Sequence[tuple[int, Passage]], question: str, share: float) -> list[Turn]:
-    sources = "\n\n".join(_source(number, passage, share) for number, passage in passages)
-    return [Turn("system", system), Turn("user", f"Sources:\n\n{sources}\n\nQuestion: {question}")]
+    """The passages are blocks, which a model may read apart; their numbers stand before them in line, so
+    that a passage reads the same under any number."""
+    text, blocks = "Sources:", []
+    for number, passage in passages:
+        text += f"\n\n[{number}]"
+        source = _source(passage, share)
+        blocks.append((len(text), len(text) + len(source)))
+        text += source
+    return [Turn("system", system), Turn("user", f"{text}\n\nQuestion: {question}", tuple(blocks))]
 
 
-def _source(number: int, passage: Passage, share: float) -> str:
+def _source(passage: Passage, share: float) -> str:
     where = " › ".join(part for part in (passage.title, passage.chunk.location) if part)
     text = passage.chunk.text
-    return f"[{number}] {where}\n{text[: int(len(text) * share)]}"
+    return f" {where}\n{text[: int(len(text) * share)]}"

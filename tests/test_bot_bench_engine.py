@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class FakeServer:
             def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
                 return
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 about: object = {"data": [{"id": "a-model"}]}
                 if self.path == "/props" and fake.slots is not None:
                     about = {"total_slots": fake.slots, "default_generation_settings": {"n_ctx": 1536}}
@@ -59,7 +59,7 @@ class FakeServer:
                     return
                 self._send("application/json", json.dumps(about).encode())
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 fake.asked.append(body)
                 if fake.broken:
@@ -212,8 +212,6 @@ def test_the_bare_library_answers_in_its_own_process(repack: bool) -> None:
     planned = plan(weights(), read_header(weights()), settings)
 
     async def ask() -> tuple[list[int], int | None, int | None]:
-        from dataclasses import replace
-
         arm = LibraryArm(replace(planned, repack=repack))
         try:
             await arm.start()

@@ -507,13 +507,15 @@ def test_too_long_prompt_is_told_when_only_the_server_knows(server: OpenAiServer
 
 def test_server_that_does_not_count_gets_an_estimate(server: OpenAiServer) -> None:
     async def use(model: ServerModel) -> int:
+        await model.count_tokens(TURNS[:1])
         return await model.count_tokens(TURNS)
 
     with OpenAiServer(scripted, program="ollama") as ollama:
         assert with_model(ollama, use) == estimate(TURNS)
         assert [asked.path for asked in ollama.asked] == ["/v1/models", "/props"]
-    server.play(refuses(403, PAGE), path="/apply-template")
+    server.play(refuses(403, PAGE), refuses(403, PAGE), path="/apply-template")
     assert with_model(server, use) == estimate(TURNS)
+    assert [asked.path for asked in server.asked].count("/v1/models") == 1
 
 
 def test_estimate_is_not_below_what_a_tokenizer_makes() -> None:

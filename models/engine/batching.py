@@ -92,7 +92,8 @@ class Batching:
 
     def add(self, request: Generate | Prepare, watch: Watch) -> None:
         """Takes a request in; raises TooLongError, TemplateError, GrammarError."""
-        prompt = self._prompts.prompt(request.turns)
+        begun = request.begun if isinstance(request, Generate) else ""
+        prompt = self._prompts.prompt(request.turns, begun)
         room = min(self._llama.plan.context_tokens, self._context.cells)
         if isinstance(request, Prepare):
             self._ahead.append(_Arrived(request, prompt, watch))

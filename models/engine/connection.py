@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import email.utils
 import json
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -239,6 +240,8 @@ def _root_of(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
+            if cause.errno is not None and said.startswith("Connect call failed"):  # asyncio's own words
+                said = os.strerror(cause.errno)
         cause = cause.__cause__ or cause.__context__
     return said
 

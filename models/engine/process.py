@@ -1,8 +1,8 @@
 """A GGUF model in a child process: the Generator that answers without a network.
 
 Rule: the parent never loads llama.cpp. Whatever happens in native code (a crash, a hang, memory that
-runs out) costs one child. Each request it held is tried once more in a new child, alone, if nothing of
-its answer was shown; else it ends with one ModelUnavailable.
+runs out) costs one child. Each request it held is tried once more in a new child, alone, and its answer
+goes on where it was; a request that loses a second child ends with one ModelUnavailable.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class LocalModel:
             raise ValueError("an answer needs room for one token at least")
         began = time.monotonic()
         request = Generate(
-            next(self._ids),
+            0,  # each try gets a number of its own
             tuple(turns),
             max_tokens,
             deadline_s,
@@ -108,20 +108,23 @@ class LocalModel:
             asking.lora,
         )
         for_all = self._quarantine_of_this_loop()
-        shown = False
+        last = Delta("")
+        shown = ""
         try:
             async with for_all.together(), contextlib.aclosing(self._deltas(request, began)) as deltas:
-                async for delta in deltas:
-                    shown = True
-                    yield delta
+                async for last in deltas:
+                    shown += last.text
+                    yield last
             return
         except ModelDied:
-            if shown:
+            if shown and (request.grammar is not None or last.completion_tokens >= max_tokens):
                 raise
+        written = last.completion_tokens
+        request = replace(request, begun=shown, max_tokens=max_tokens - written)
         try:
             async with for_all.alone(), contextlib.aclosing(self._deltas(request, began)) as deltas:
                 async for delta in deltas:
-                    yield delta
+                    yield replace(delta, completion_tokens=delta.completion_tokens + written)
         except ModelDied as error:
             raise ModelUnavailable(
                 f"{error}; so it did before, and the request is not tried again"
@@ -129,9 +132,10 @@ class LocalModel:
 
     async def _deltas(self, request: Generate, began: float) -> AsyncGenerator[Delta, None]:
         child = await self._ready()
-        if request.deadline_s is not None:
-            left = max(0.0, request.deadline_s - (time.monotonic() - began))
-            request = replace(request, id=next(self._ids), deadline_s=left)
+        left = request.deadline_s
+        if left is not None:
+            left = max(0.0, left - (time.monotonic() - began))
+        request = replace(request, id=next(self._ids), deadline_s=left)
         async with contextlib.aclosing(_replies(child, request)) as replies:
             async for reply in replies:
                 if isinstance(reply, Piece) and (reply.text or reply.finished):

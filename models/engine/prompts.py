@@ -43,12 +43,13 @@ class Prompts:
         self._llama = llama
         self._template = template
 
-    def prompt(self, turns: Sequence[Turn]) -> Prompt:
-        """Raises TemplateError where the model's chat template refuses the turns."""
+    def prompt(self, turns: Sequence[Turn], begun: str = "") -> Prompt:
+        """Ends with what is `begun` of the answer; raises TemplateError where the model's chat template
+        refuses the turns."""
         rendered = self._template.render(turns)
         opening = self._llama.opening_token()
         parts: list[Part] = []
-        for span in rendered.spans:
+        for span in (*rendered.spans, *([Span(begun, control=False)] if begun else [])):
             tokens = self._tokens([span])
             if parts and not span.block and not parts[-1].block:
                 parts[-1] = Part(parts[-1].tokens + tokens)

@@ -213,11 +213,13 @@ class ServerModel:
 
     async def _optional(self, path: str, body: Mapping[str, object] | None, deadline: _Deadline) -> object:
         """What only some servers know; None where this one does not."""
+        doubtful = self._doubtful
         try:
             return await self._fetch(path, body, deadline)
         except ServerError as error:
             if error.status is None or error.passing:
                 raise
+            self._doubtful = doubtful
             return None
 
     async def _fetch(self, path: str, body: Mapping[str, object] | None, deadline: _Deadline) -> object:

@@ -42,7 +42,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Asks for an answer. `deadline_s` counts from the moment the child reads the line."""
+    """Asks for an answer. `deadline_s` counts from the moment the child reads the line.
+
+    `begun` is what a child that died had written of the answer; the pieces go on after it.
+    """
 
     id: int
     turns: tuple[Turn, ...]
@@ -55,6 +58,7 @@ class Generate:
     grammar: str | None = None
     audience: str = ""
     lora: str | None = None
+    begun: str = ""
 
 
 @dataclass(frozen=True, slots=True)
