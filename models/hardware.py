@@ -108,9 +108,12 @@ def context_of(header: Header, settings: EngineSettings) -> int:
 
 
 def kv_tokens_of(header: Header, settings: EngineSettings) -> int:
-    """Tokens that all answers being written may hold together; at least one whole context."""
+    """Tokens that all answers being written may hold together: a context for each, or, where they share
+    their memory for the passage cache, half as much, because few fill theirs."""
     context = context_of(header, settings)
-    return max(context, settings.kv_tokens or context * min(2, settings.parallel))
+    if not settings.passage_cache:
+        return context * settings.parallel
+    return max(context, settings.kv_tokens or context * (settings.parallel + 1) // 2)
 
 
 def need(header: Header, plan: EnginePlan) -> Need:

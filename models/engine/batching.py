@@ -17,8 +17,8 @@ from models.engine.context import Context, ReadError, Row, StoppedError
 from models.engine.llama import Llama
 from models.engine.passage_cache import PassageCache
 from models.engine.prompts import Prompt, Prompts
-from models.engine.running import AnswerText, Block, Held, Prefix, Running, Watch
-from models.engine.sequences import MOST_PREFIXES, Sequences
+from models.engine.running import AnswerText, Block, Held, Running, Watch
+from models.engine.sequences import Sequences
 from models.engine.settings import Lora
 from models.engine.wire import Failure, Finish, Generate, Number, Piece, Prepare, Reply
 
@@ -47,7 +47,7 @@ class _Arrived:
 class _Reading:
     """What one batch reads for one owner; `row` is where its last token's logits are, if they are wanted."""
 
-    owner: Prefix | Block | Running
+    owner: Block | Running
     tokens: tuple[int, ...]
     row: int | None = None
 
@@ -69,10 +69,11 @@ class Batching:
         alive: Callable[[], None],
     ) -> None:
         plan = llama.plan
-        count = min(MOST_SEQUENCES, 3 * plan.parallel + MOST_PREFIXES + MOST_BLOCKS)
+        shared = cache is not None and not llama.forgets_only_whole
+        count = min(MOST_SEQUENCES, 3 * plan.parallel + MOST_BLOCKS) if shared else plan.parallel
         self._llama = llama
         self._prompts = prompts
-        self._context = Context(llama, sequences=count, lora=lora)
+        self._context = Context(llama, sequences=count, shared=shared, lora=lora)
         self._alive = alive
         self._sequences = Sequences(self._context, count=count, most_idle=plan.parallel)
         self._arrived: deque[_Arrived] = deque()
@@ -123,6 +124,7 @@ class Batching:
             if rows:
                 self._context.read(rows, stop=self._stop_for(readings))
         except StoppedError:
+            self._undo(readings)
             return replies
         except ReadError as error:
             return [*replies, *self._all_failed(error)]
@@ -159,12 +161,10 @@ class Batching:
         keys = self._blocks.keys(prompt)
         if not keys:
             prompt = prompt.in_one_part()
-        missing = sum(
-            len(prompt.parts[part].tokens) for part, key in keys.items() if not self._blocks.has(key)
-        )
         answer = request.max_tokens if isinstance(request, Generate) else 0
         audience = request.audience if isinstance(request, Generate) else ""
-        reserved = len(prompt) + answer + missing
+        # A block is never held twice: its cells are given back before it is put in its place.
+        reserved = len(prompt) + answer
         running = Running(request, prompt, arrived.watch, keys=keys, held=Held(-1, audience))
         going_on = self._sequences.take_over(running)
         if not self._sequences.has_room(reserved, self._running):
@@ -196,12 +196,11 @@ class Batching:
                 self._sequences.release(going_on.sequence)
         if running.held.sequence < 0:
             running.held = Held(self._sequences.take(), running.held.audience)
-        if running.prompt.head:
-            running.prefix = self._sequences.prefix(running.prompt, self._running)
-            if running.position == 0 and running.prefix.whole:
-                running.reused = len(running.prefix.tokens)
+        running.prefix = self._sequences.prefix(running.prompt)
         if running.prefix is None:
             return
+        if running.position == 0 and running.prefix.state is not None:
+            running.reused = len(running.prefix.tokens)
         for part, key in running.keys.items():
             if part >= running.part:
                 running.blocks[part] = self._blocks.block(
@@ -211,20 +210,22 @@ class Batching:
                     running.reused += len(running.blocks[part].tokens)
 
     def _placed(self) -> Iterator[Reply]:
-        """Copies prefixes and puts blocks that are read in their places; ends what was to be read ahead."""
+        """Puts system messages and blocks that are read in their places; ends what was to be read ahead."""
         for running in list(self._running):
+            prefix = running.prefix
+            if running.position == 0 and prefix is not None:
+                if prefix.state is None:
+                    prefix.reader = prefix.reader if prefix.reader in self._running else running
+                    continue
+                if not self._context.restore(running.held.sequence, prefix.state):
+                    raise ReadError("there is no room for the system message")
+                running.held.tokens += prefix.tokens
+                running.begin_at(len(prefix.tokens))
             if isinstance(running.request, Prepare):
                 if all(block.state is not None for block in running.blocks.values()):
                     self._retire(running)
                     yield Number(running.request.id, len(running.blocks))
                 continue
-            prefix = running.prefix
-            if running.position == 0 and prefix is not None:
-                if not prefix.whole:
-                    continue
-                self._context.copy(prefix.sequence, running.held.sequence)
-                running.held.tokens += prefix.tokens
-                running.begin_at(len(prefix.tokens))
             while running.reading and running.at_block and running.blocks[running.part].state is not None:
                 self._moved |= self._blocks.place(running, running.blocks.pop(running.part))
 
@@ -240,7 +241,7 @@ class Batching:
             if len(rows) >= room:
                 break
             tokens, sequence, wanted = self._next(owner, room - len(rows))
-            start = owner.position if isinstance(owner, Running) else _start(owner)
+            start = _start(owner)
             last = len(tokens) - 1
             rows += [
                 Row(token, start + place, sequence, wanted=wanted and place == last)
@@ -249,30 +250,31 @@ class Batching:
             readings.append(_Reading(owner, tokens, len(rows) - 1 if wanted else None))
         return rows, readings
 
-    def _to_read(self) -> Iterator[Prefix | Block | Running]:
+    def _to_read(self) -> Iterator[Block | Running]:
         """Who has something to read now, each once, the earliest request first."""
         seen: set[int] = set()
         for running in self._running:
             if not running.reading:
                 continue
-            wanted: list[Prefix | Block | Running] = []
-            if running.prefix is not None and not running.prefix.whole:
-                wanted.append(running.prefix)
-            else:
-                if isinstance(running.request, Generate) and running.unread(1):
-                    wanted.append(running)
+            if running.waits_for_prefix:
+                continue
+            wanted: list[Block | Running] = []
+            has_prefix = running.prefix is None or running.prefix.state is not None
+            if running.unread(1) and (isinstance(running.request, Generate) or not has_prefix):
+                wanted.append(running)
+            if has_prefix:
                 wanted += [block for block in running.blocks.values() if block.state is None]
             for owner in wanted:
                 if id(owner) not in seen:
                     seen.add(id(owner))
                     yield owner
 
-    def _next(self, owner: Prefix | Block | Running, most: int) -> tuple[tuple[int, ...], int, bool]:
+    def _next(self, owner: Block | Running, most: int) -> tuple[tuple[int, ...], int, bool]:
         """The next tokens of `owner`, their sequence, and whether the logits of the last are wanted."""
         if isinstance(owner, Running):
             tokens = owner.unread(most)
             return tokens, owner.held.sequence, owner.is_last(len(tokens))
-        sequence = owner.sequence if isinstance(owner, Prefix) else self._blocks.begin(owner)
+        sequence = self._blocks.begin(owner)
         return owner.tokens[owner.read : owner.read + most], sequence, False
 
     def _stop_for(self, readings: Sequence[_Reading]) -> Callable[[], bool] | None:
@@ -288,17 +290,28 @@ class Batching:
 
         return stop
 
+    def _undo(self, readings: Sequence[_Reading]) -> None:
+        """Forgets what a batch that was given up may have added."""
+        for reading in readings:
+            owner = reading.owner
+            sequence = owner.held.sequence if isinstance(owner, Running) else owner.sequence
+            if sequence is not None:
+                self._context.drop(sequence, _start(owner))
+
     def _note(self, reading: _Reading) -> None:
         owner = reading.owner
-        if isinstance(owner, Running):
-            if owner.reading:
-                owner.has_read(reading.tokens)
-            else:
-                owner.held.tokens += reading.tokens
-            return
-        owner.read += len(reading.tokens)
-        if isinstance(owner, Block) and owner.read == len(owner.tokens):
-            self._blocks.finish(owner)
+        if isinstance(owner, Block):
+            owner.read += len(reading.tokens)
+            if owner.read == len(owner.tokens):
+                self._blocks.finish(owner)
+        elif owner.reading:
+            owner.has_read(reading.tokens)
+            prefix = owner.prefix
+            if prefix is not None and prefix.state is None and owner.position == len(prefix.tokens):
+                prefix.state = self._context.state(owner.held.sequence)
+                prefix.reader = None
+        else:
+            owner.held.tokens += reading.tokens
 
     def _chosen(self, readings: Sequence[_Reading]) -> Iterator[Reply]:
         for reading in readings:
@@ -352,9 +365,9 @@ class Batching:
             yield Failure(running.request.id, "unavailable", " ".join(str(error).split()))
 
 
-def _start(owner: Prefix | Block) -> int:
-    """The position of the next token of a prefix, or of a block behind its prefix."""
-    return owner.read + (len(owner.prefix.tokens) if isinstance(owner, Block) else 0)
+def _start(owner: Block | Running) -> int:
+    """The position of the owner's next token."""
+    return owner.position if isinstance(owner, Running) else owner.read + len(owner.prefix.tokens)
 
 
 def _end(request: Generate | Prepare, verdict: Finish) -> Reply:

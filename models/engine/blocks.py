@@ -32,7 +32,7 @@ class Blocks:
     ) -> None:
         self._context = context
         self._sequences = sequences
-        self._cache = cache if context.can_move else None
+        self._cache = cache if context.shared and context.can_move else None
         self._make = _make(llama, lora)
         self._reading: dict[str, Block] = {}
 
@@ -49,10 +49,6 @@ class Blocks:
             if part.block
         }
 
-    def has(self, key: str) -> bool:
-        """Whether the block of that key was read before."""
-        return self._cache is not None and self._cache.get(key) is not None
-
     def block(self, key: str, tokens: tuple[int, ...], prefix: Prefix) -> Block:
         """The block with its state if it was read before, else the one that is being read or to be read."""
         if key in self._reading:
@@ -63,10 +59,12 @@ class Blocks:
         return block
 
     def begin(self, block: Block) -> int:
-        """The sequence that the block is read in, behind a copy of its prefix."""
+        """The sequence that the block is read in, behind its prefix."""
         if block.sequence is None:
+            assert block.prefix.state is not None
             block.sequence = self._sequences.take()
-            self._context.copy(block.prefix.sequence, block.sequence)
+            if not self._context.restore(block.sequence, block.prefix.state):
+                raise ReadError("there is no room for the system message")
         return block.sequence
 
     def finish(self, block: Block) -> None:

@@ -29,11 +29,11 @@ _NO = False
 
 
 class ReadError(RuntimeError):
-    """llama.cpp could not read a batch of tokens; none of them is held."""
+    """llama.cpp could not read a batch of tokens; which of them it holds is not known."""
 
 
 class StoppedError(RuntimeError):
-    """A batch was given up because the caller wished so; none of its tokens is held."""
+    """A batch was given up because the caller wished so; its sequences may hold some of its tokens."""
 
 
 class Row(NamedTuple):
@@ -46,11 +46,17 @@ class Row(NamedTuple):
 
 
 class Context:
-    """`cells` tokens of memory for sequences 0 to `sequences` - 1; `lora` changes what the model says in it."""
+    """Memory for sequences 0 to `sequences` - 1; `lora` changes what the model says in it.
 
-    def __init__(self, llama: Llama, *, sequences: int, lora: Lora | None = None) -> None:
+    `shared` sequences have their `cells` together and can be copied into each other; each looks at all
+    cells in use, its own or not. Otherwise each sequence has `cells` of its own, which is faster.
+    """
+
+    def __init__(
+        self, llama: Llama, *, sequences: int, shared: bool = False, lora: Lora | None = None
+    ) -> None:
         plan = llama.plan
-        self._pointer = _new(plan, llama.model, sequences)
+        self._pointer = _new(plan, llama.model, sequences, shared=shared)
         self._memory = llama_cpp.llama_get_memory(self._pointer)
         if lora is not None:
             loras = (ctypes.c_void_p * 1)(ctypes.cast(llama.lora(lora), ctypes.c_void_p))
@@ -58,7 +64,8 @@ class Context:
         self._batch = llama_cpp.llama_batch_init(plan.batch_tokens, 0, 1)
         self._vocabulary = llama.vocabulary
         self.batch_tokens = plan.batch_tokens
-        self.cells = int(llama_cpp.llama_n_ctx(self._pointer))
+        self.shared = shared
+        self.cells = int(llama_cpp.llama_n_ctx(self._pointer)) // (1 if shared else sequences)
         self.can_move = bool(llama_cpp.llama_memory_can_shift(self._memory)) and not llama.forgets_only_whole
         self._stop: Callable[[], bool] | None = None
         # llama.cpp asks before each operation of a graph, on a processor only. Set for prompts alone:
@@ -138,12 +145,12 @@ class Context:
         return bool(llama_cpp.llama_state_seq_set_data(self._pointer, buffer, len(state), sequence))
 
 
-def _new(plan: EnginePlan, model: Pointer, sequences: int) -> Pointer:
+def _new(plan: EnginePlan, model: Pointer, sequences: int, *, shared: bool) -> Pointer:
     params = llama_cpp.llama_context_default_params()
     params.n_ctx = plan.kv_tokens
     params.n_batch = params.n_ubatch = plan.batch_tokens
     params.n_seq_max = sequences
-    params.kv_unified = True
+    params.kv_unified = shared
     params.n_threads = params.n_threads_batch = plan.threads
     params.type_k = params.type_v = _KV[plan.kv_type]
     params.flash_attn_type = _FLASH[plan.flash_attention]

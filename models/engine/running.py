@@ -17,20 +17,16 @@ from models.engine.wire import Finish, Generate, Piece, Prepare
 
 @dataclass(slots=True)
 class Prefix:
-    """The tokens of a system message, in a sequence of their own from which prompts copy them."""
+    """The tokens of a system message. `state` is what was read of them, once `reader` has done so."""
 
     tokens: tuple[int, ...]
-    sequence: int
-    read: int = 0
-
-    @property
-    def whole(self) -> bool:
-        return self.read == len(self.tokens)
+    state: bytes | None = None
+    reader: Running | None = None
 
 
 @dataclass(slots=True)
 class Block:
-    """A block on its way: read behind a copy of its prefix, which its state leaves out.
+    """A block on its way: read behind its prefix, which its state leaves out.
 
     `sequence` is None until it begins to be read and again when `state` holds what was read.
     """
@@ -123,9 +119,20 @@ class Running:
         if self.chooser is not None:
             self.chooser.close()
 
+    @property
+    def waits_for_prefix(self) -> bool:
+        """Whether another request is reading the system message that this one begins with."""
+        prefix = self.prefix
+        return prefix is not None and self.position == 0 and prefix.reader not in (None, self)
+
     def unread(self, most: int) -> tuple[int, ...]:
-        """The next tokens to read in line, at most `most`; none while a block has to come first."""
-        return () if self.at_block else self.current.tokens[self.offset : self.offset + most]
+        """The next tokens to read in line, at most `most`; none while a block has to come first. The system
+        message is a piece of its own."""
+        if self.at_block:
+            return ()
+        if self.prefix is not None and self.position < len(self.prefix.tokens):
+            most = min(most, len(self.prefix.tokens) - self.position)
+        return self.current.tokens[self.offset : self.offset + most]
 
     def is_last(self, count: int) -> bool:
         """Whether reading `count` more tokens ends the prompt."""

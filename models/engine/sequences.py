@@ -13,7 +13,7 @@ from models.engine.context import Context
 from models.engine.prompts import Prompt
 from models.engine.running import Held, Prefix, Running
 
-MOST_PREFIXES = 4
+MOST_PREFIXES = 8
 
 
 class Sequences:
@@ -54,45 +54,30 @@ class Sequences:
             self._idle.remove(best)
         return best
 
-    def prefix(self, prompt: Prompt, in_use: Sequence[Running]) -> Prefix:
-        """The prefix of `prompt`, read or still to be read."""
+    def prefix(self, prompt: Prompt) -> Prefix | None:
+        """What is known of the system message of `prompt`; None where it has none."""
+        if prompt.head == 0:
+            return None
         tokens = prompt.parts[0].tokens[: prompt.head]
-        prefix = self._prefixes.pop(tokens, None)
-        if prefix is None:
-            if len(self._prefixes) >= MOST_PREFIXES:
-                self._drop_a_prefix(in_use)
-            prefix = Prefix(tokens, self.take())
+        prefix = self._prefixes.pop(tokens, None) or Prefix(tokens)
         self._prefixes[tokens] = prefix
+        if len(self._prefixes) > MOST_PREFIXES:
+            del self._prefixes[next(iter(self._prefixes))]
         return prefix
 
     def has_room(self, needed: int, running: Sequence[Running]) -> bool:
         """Whether `needed` cells can be had beside those of `running`; what is kept makes room."""
+        if not self._context.shared:
+            return True  # each sequence has its own
         reserved = sum(one.reserved for one in running)
-        while reserved + self._kept() + needed > self._context.cells:
-            if self._idle:
-                self.release(self._idle.pop(0).sequence)
-            elif not self._drop_a_prefix(running):
+        while reserved + sum(len(held.tokens) for held in self._idle) + needed > self._context.cells:
+            if not self._idle:
                 return False
+            self.release(self._idle.pop(0).sequence)
         return True
 
     def clear(self) -> None:
         """Forgets everything that is kept."""
         for held in self._idle:
             self.release(held.sequence)
-        for prefix in self._prefixes.values():
-            self.release(prefix.sequence)
         self._idle.clear()
-        self._prefixes.clear()
-
-    def _kept(self) -> int:
-        prefixes = sum(len(prefix.tokens) for prefix in self._prefixes.values())
-        return prefixes + sum(len(held.tokens) for held in self._idle)
-
-    def _drop_a_prefix(self, running: Sequence[Running]) -> bool:
-        in_use = {id(one.prefix) for one in running}
-        for tokens, prefix in self._prefixes.items():
-            if id(prefix) not in in_use:
-                self.release(prefix.sequence)
-                del self._prefixes[tokens]
-                return True
-        return False

@@ -32,8 +32,9 @@ class EngineSettings:
     size that suits the model. `silence_s` is how long the child may say nothing while it has work
     before it counts as hung; `load_s` the same while it loads.
 
-    `parallel` answers are written at the same time, and share `kv_tokens` of memory; None takes twice
-    the context, or the context for one answer at a time. `passage_cache` reads the blocks of a prompt
+    `parallel` answers are written at the same time. With `passage_cache` they share memory for
+    `kv_tokens`, where None takes half of a context for each; without it each has a context of its own.
+    `passage_cache` reads the blocks of a prompt
     apart and keeps what was read: `passage_memory_mb` of it in memory and `passage_disk_mb` in the
     folder `passages`, if there is one. `split` spreads a model over several GPUs by whole layers or
     rows. `lora_contexts` LoRAs are kept ready at the same time beside the bare model.
