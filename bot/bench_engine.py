@@ -235,8 +235,7 @@ class _Bench:
         load = self.load
         together = replace(
             self.settings,
-            parallel=concurrency,
-            kv_tokens=concurrency * load.context_tokens,
+            parallel=min(concurrency, self.settings.parallel),
             passage_cache=False,
         )
         arms: list[Arm] = [

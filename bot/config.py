@@ -69,6 +69,19 @@ class CollectionSection(_Section):
     refuse_below: float | None = Field(
         default=None, ge=0, le=1, description="As in [retrieval], for this collection.", examples=[0.5]
     )
+    lora: str | None = Field(
+        default=None,
+        description="The [[lora]] to answer with when the best passage is of this collection.",
+        examples=["support"],
+    )
+
+
+class LoraSection(_Section):
+    """A LoRA that the model may answer with."""
+
+    name: Name = Field(description="Your name for it.")
+    path: str = Field(min_length=1, description="The GGUF file of the LoRA, made for the model in use.")
+    scale: float = Field(default=1.0, gt=0, le=4, description="How strongly it works; 1 as it was trained.")
 
 
 class RetrievalSection(_Section):
@@ -138,6 +151,11 @@ class ModelSection(_Section):
     split: Literal["layer", "row", "none"] = Field(
         default="layer", description='How a model is spread over several GPUs; "none" takes one.'
     )
+    lora: str | None = Field(
+        default=None,
+        description="The [[lora]] to answer with, where a collection names no other.",
+        examples=["voice"],
+    )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
     passage_cache: Literal["auto", "on", "off"] = Field(
         default="auto", description="Whether each passage is read once, and what was read is kept."
@@ -190,7 +208,7 @@ class EmbeddingSection(_Section):
 
 
 class LimitsSection(_Section):
-    """What one file, one question and one sync may cost."""
+    """What one file, one question, one asker and one sync may cost."""
 
     file_mb: int = Field(default=64, ge=1, description="The largest file that is read, in MB.")
     file_seconds: float = Field(
@@ -200,6 +218,10 @@ class LimitsSection(_Section):
         default=1024, ge=128, description="Memory that reading a file may take, in MB."
     )
     question_characters: int = Field(default=4000, ge=100, description="The longest question, in characters.")
+    questions_waiting: int = Field(
+        default=64, ge=1, description="Questions that may wait for the model; more are told that it is busy."
+    )
+    questions_of_one: int = Field(default=8, ge=1, description="How many of them one asker may have.")
     removed_share: float = Field(
         default=0.5,
         gt=0,
@@ -214,12 +236,13 @@ class Config(_Section):
     bot: BotSection = BotSection()
     source: tuple[SourceSection, ...] = ()
     collection: tuple[CollectionSection, ...] = ()
+    lora: tuple[LoraSection, ...] = ()
     retrieval: RetrievalSection = RetrievalSection()
     model: ModelSection = ModelSection()
     embedding: EmbeddingSection = EmbeddingSection()
     limits: LimitsSection = LimitsSection()
 
-    @field_validator("source", "collection", mode="before")
+    @field_validator("source", "collection", "lora", mode="before")
     @classmethod
     def _lists_are_tuples(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
@@ -229,10 +252,22 @@ class Config(_Section):
         for kind, names in (
             ("source", [s.name for s in self.source]),
             ("collection", [c.name for c in self.collection]),
+            ("lora", [one.name for one in self.lora]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"two [[{kind}]] are called {twice[0]!r}; give each its own name")
+        return self
+
+    @model_validator(mode="after")
+    def _loras_are_known(self) -> Config:
+        known = [one.name for one in self.lora]
+        wanted = [self.model.lora, *(collection.lora for collection in self.collection)]
+        for name in wanted:
+            if name is not None and name not in known and self.model.kind == "gguf":
+                raise ValueError(
+                    f"there is no [[lora]] called {name!r}; there is: {', '.join(known) or 'none'}"
+                )
         return self
 
 
@@ -267,7 +302,7 @@ def sections() -> dict[str, type[BaseModel]]:
     return {name: section for name, section in found.items() if section is not None}
 
 
-LISTED = ("source", "collection")
+LISTED = ("source", "collection", "lora")
 """The sections that may stand more than once."""
 
 

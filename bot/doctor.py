@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.errors import ConfigError
-from bot.wiring import SOURCES, Project
+from bot.wiring import SMALL_MODEL, SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
 from models.engine.address import stays_here
 from models.errors import BrokenWeights, ModelError
@@ -246,7 +246,7 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
         state: State = "broken" if named else "warning"
         yield Finding("model", state, f"{error}; until then answers are the documents' own words")
         return
-    settings = project.engine_settings()
+    settings = project.engine_settings(small=header.parameters < SMALL_MODEL)
     for label, line in hardware.describe(path, header, settings, hardware=machine):
         known = f", sha256 {sha256[:12]}" if label == "model" and sha256 else ""
         yield Finding(label, "ok", line + known)
@@ -257,7 +257,22 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
         yield Finding("model memory", "broken", str(error))
         return
     needed, have = (size / 2**20 for size in (hardware.need(header, used).total, machine.memory_free))
+    yield from _loras(project)
     yield Finding("model memory", "ok", f"{needed:,.0f} MiB needed, {have:,.0f} MiB can be had")
+
+
+def _loras(project: Project) -> Iterator[Finding]:
+    if not project.config.lora:
+        return
+    try:
+        found = project.loras(project.weights())
+    except ModelError as error:
+        yield Finding("LoRA", "broken", str(error))
+        return
+    for lora in found:
+        yield Finding(
+            "LoRA", "ok", f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}, scale {lora.scale:g}"
+        )
 
 
 def _without_weights(project: Project) -> Finding:

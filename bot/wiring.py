@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from models.engine.connection import ApiKey
     from models.engine.process import LocalModel
     from models.engine.server import ServerModel
-    from models.engine.settings import EngineSettings
-    from models.weights import ModelFolder
+    from models.engine.settings import EngineSettings, Lora
+    from models.weights import ModelFolder, Weights
 
 
 def _folder(section: SourceSection, root: Path) -> FolderSource:
@@ -65,20 +66,23 @@ class Model(Generator, Protocol):
         ...
 
 
-def _gguf(project: Project) -> LocalModel:
+def _gguf(project: Project, parallel: int) -> LocalModel:
     from models.engine.process import LocalModel
+    from models.engine.tuned import FILE, tuned
+    from models.gguf import read_header
 
-    section = project.config.model
-    if section.path is not None:
-        model = LocalModel(project.path(section.path), project.engine_settings())
-    else:
-        weights = project.models.active()
-        model = LocalModel(weights.path, project.engine_settings(), identity=weights.identity)
-    _ = model.parameters
-    return model
+    weights = project.weights()
+    small = read_header(weights.path).parameters < SMALL_MODEL
+    settings = replace(
+        project.engine_settings(small=small),
+        parallel=parallel,
+        loras=project.loras(weights),
+    )
+    settings = tuned(settings, project.data / FILE, weights.sha256)
+    return LocalModel(weights.path, settings, identity=weights.identity)
 
 
-def _server(project: Project) -> ServerModel:
+def _server(project: Project, _parallel: int) -> ServerModel:
     from models.engine.server import ServerModel
 
     section = project.config.model
@@ -90,10 +94,10 @@ def _server(project: Project) -> ServerModel:
     )
 
 
-MODELS: dict[str, Callable[[Project], Model | None]] = {
+MODELS: dict[str, Callable[[Project, int], Model | None]] = {
     "gguf": _gguf,
     "server": _server,
-    "none": lambda _: None,
+    "none": lambda _project, _parallel: None,
 }
 """How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
 
@@ -263,11 +267,31 @@ class Project:
 
         return ModelFolder(self.data / "models")
 
-    def engine_settings(self) -> EngineSettings:
-        """What [model] says about running a GGUF."""
+    def weights(self) -> Weights:
+        """The GGUF that [model] names, or the active one; raises `ModelError`."""
+        if self.config.model.path is None:
+            return self.models.active()
+        return self.models.outside(self.path(self.config.model.path))
+
+    def loras(self, base: Weights) -> tuple[Lora, ...]:
+        """The configured LoRAs, each held against `base`; raises `BrokenWeights`."""
+        from models.engine.settings import Lora
+        from models.lora import read_lora
+        from models.weights import sha256_of
+
+        found = []
+        for section in self.config.lora:
+            path = self.path(section.path)
+            read_lora(path, base=base.path, base_sha256=base.sha256)
+            found.append(Lora(section.name, str(path), sha256_of(path), section.scale))
+        return tuple(found)
+
+    def engine_settings(self, *, small: bool) -> EngineSettings:
+        """What [model] says about running a GGUF, which is a `small` one or not."""
         from models.engine.settings import EngineSettings
 
         section = self.config.model
+        cached = section.passage_cache == "on" or (section.passage_cache == "auto" and small)
         return EngineSettings(
             context_tokens=section.context_tokens,
             threads=section.threads,
@@ -276,7 +300,7 @@ class Project:
             flash_attention=section.flash_attention,
             split=section.split,
             parallel=section.parallel,
-            passage_cache=section.passage_cache == "on",
+            passage_cache=cached,
             passage_memory_mb=section.passage_memory_mb,
             passage_disk_mb=section.passage_disk_mb,
             passages=self.data / "cache" / "passages",
@@ -293,10 +317,10 @@ class Project:
         except ValueError as error:
             raise ConfigError(f"GROUNDLING_MODEL_KEY is no key: {error}") from None
 
-    def generator(self) -> Model | None:
-        """The language model; None where the configuration wants none. Raises `ModelError`, also for a file
-        that is no model."""
-        return MODELS[self.config.model.kind](self)
+    def generator(self, *, parallel: int = 1) -> Model | None:
+        """The language model, which writes `parallel` answers at once; None where the configuration wants
+        none. Raises `ModelError`, also for a file that is no model."""
+        return MODELS[self.config.model.kind](self, parallel)
 
     def assistant(
         self,
@@ -327,6 +351,8 @@ class Project:
             sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
             refuse_below=REFUSE_BELOW if bound is None else bound,
             refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
+            lora=config.model.lora,
+            lora_in={c.name: c.lora for c in config.collection if c.lora is not None},
         )
         return Assistant(
             search or self.retriever,

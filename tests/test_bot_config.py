@@ -36,7 +36,7 @@ def told(text: str) -> str:
         ),
         ('[[source]]\nname = "a"\nkind = "folder"\npth = "x"\n', "'source[1].pth'; did you mean 'path'?"),
         ('[[collection]]\nname = "a"\nrefuse = 1\n', "did you mean 'refuse_below'?"),
-        ("zzz = 1\n", "known here: bot, collection, embedding, limits, model, retrieval, source"),
+        ("zzz = 1\n", "known here: bot, collection, embedding, limits, lora, model, retrieval, source"),
         ('[[source]]\nname = "a"\nkind = "folder"\n', "'source[1].path' is missing; add it"),
         (
             '[[source]]\nname = "a"\nkind = "wiki"\npath = "x"\n',

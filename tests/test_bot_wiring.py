@@ -12,6 +12,8 @@ from bot.config import ModelSection, SourceSection
 from bot.errors import ConfigError
 from bot.wiring import MODELS, SOURCES, Project
 from knowledge.errors import IndexMismatch, IndexMissing
+from models.errors import BrokenWeights
+from tests.lora_files import write_lora
 
 SOURCE = '[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n'
 
@@ -106,7 +108,7 @@ def test_model_kind_none_makes_no_model(tmp_path: Path) -> None:
 
 def test_engine_runs_as_the_configuration_says(tmp_path: Path) -> None:
     text = '[model]\nthreads = 3\ncontext_tokens = 2048\ngpu_layers = 0\nkv_type = "q8_0"\n'
-    settings = project(tmp_path, text).engine_settings()
+    settings = project(tmp_path, text).engine_settings(small=False)
     assert (settings.threads, settings.context_tokens) == (3, 2048)
     assert (settings.gpu_layers, settings.kv_type) == (0, "q8_0")
     assert (settings.parallel, settings.passage_cache) == (4, False)
@@ -122,10 +124,31 @@ passage_disk_mb = 0
 flash_attention = "off"
 split = "row"
 """
-    settings = project(tmp_path, text).engine_settings()
+    settings = project(tmp_path, text).engine_settings(small=False)
     assert (settings.parallel, settings.passage_cache) == (2, True)
     assert (settings.passage_memory_mb, settings.passage_disk_mb) == (8, 0)
     assert (settings.flash_attention, settings.split) == ("off", "row")
+
+
+def test_small_model_reads_each_passage_once_unless_told_otherwise(tmp_path: Path) -> None:
+    assert project(tmp_path, "").engine_settings(small=True).passage_cache
+    assert not project(tmp_path, '[model]\npassage_cache = "off"\n').engine_settings(small=True).passage_cache
+
+
+def test_lora_is_held_against_the_model_before_it_is_used(tmp_path: Path) -> None:
+    write_lora(tmp_path / "voice.gguf")
+    text = '[[lora]]\nname = "voice"\npath = "voice.gguf"\nscale = 0.5\n[model]\nlora = "voice"\n'
+    opened = project(tmp_path, text)
+    (lora,) = opened.loras(opened.weights())
+    assert (lora.name, lora.scale) == ("voice", 0.5)
+    (tmp_path / "voice.gguf").write_bytes(b"GGUF" + bytes(40))
+    with pytest.raises(BrokenWeights, match=r"voice\.gguf"):
+        opened.generator()
+
+
+def test_lora_that_is_not_configured_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no \\[\\[lora\\]\\] called 'voice'"):
+        project(tmp_path, '[model]\nlora = "voice"\n')
 
 
 SERVER = '[model]\nkind = "server"\nurl = "http://127.0.0.1:9/v1"\n'

@@ -13,9 +13,10 @@ import pytest
 
 from models.engine.generator import Asking, Delta, Sampling, Turn
 from models.engine.process import LocalModel
-from models.engine.settings import EngineSettings
+from models.engine.settings import EngineSettings, Lora
 from models.errors import ModelUnavailable
-from models.weights import bundled_path
+from models.weights import bundled_path, sha256_of
+from tests.lora_files import write_lora
 
 T = TypeVar("T")
 SYSTEM = Turn("system", "You answer questions from numbered sources. Use only what the sources say.")
@@ -324,3 +325,70 @@ def test_prompt_too_large_to_be_read_apart_is_read_in_line() -> None:
 
     deltas = with_model(use, EngineSettings(parallel=1, passage_cache=True, context_tokens=512))
     assert deltas[-1].finished in ("length", "stop")
+
+
+def lora_settings(folder: Path, *, contexts: int = 2) -> EngineSettings:
+    loras = []
+    for number, (name, scale) in enumerate((("plain", 0.0), ("loud", 0.4), ("odd", 0.6))):
+        file = write_lora(folder / f"{name}.gguf", seed=number, scale=scale)
+        loras.append(Lora(name, str(file), sha256_of(file)))
+    return EngineSettings(parallel=3, passage_cache=True, loras=tuple(loras), lora_contexts=contexts)
+
+
+def test_lora_changes_the_answer_and_leaves_the_bare_model_as_it_was(tmp_path: Path) -> None:
+    turns = asked("When does the office open?", FACTS[:2])
+
+    async def use(model: LocalModel) -> dict[str, list[str]]:
+        said: dict[str, list[str]] = {}
+        for _ in range(2):
+            for name in (None, "plain", "loud", None):
+                deltas = await answer(model, turns, asking=Asking("ann", "team", name))
+                said.setdefault(str(name), []).append(text_of(deltas))
+        return said
+
+    said = with_model(use, lora_settings(tmp_path))
+    assert len(set(said["None"])) == 1
+    assert set(said["plain"]) == set(said["None"])  # it adds nothing
+    assert not set(said["loud"]) & set(said["None"])
+
+
+def test_nothing_that_was_read_with_one_lora_is_used_with_another(tmp_path: Path) -> None:
+    turns = asked("When does the office open?", FACTS[:3])
+
+    async def use(model: LocalModel) -> list[int]:
+        return [
+            (await answer(model, turns, asking=Asking("ann", "team", name)))[-1].reused_tokens
+            for name in (None, "loud", "odd", "loud", None)
+        ]
+
+    first, loud, odd, loud_again, bare_again = with_model(use, lora_settings(tmp_path))
+    assert (first, loud, odd) == (0, 0, 0)
+    assert min(loud_again, bare_again) > 80
+
+
+def test_loras_take_turns_in_fewer_contexts_than_there_are(tmp_path: Path) -> None:
+    async def use(model: LocalModel) -> list[str]:
+        names = ["plain", "loud", "odd"] * 3
+        answers = await asyncio.gather(
+            *(
+                answer(model, asked(f"Number {n}?", FACTS[:2]), asking=Asking("a", "b", name), max_tokens=3)
+                for n, name in enumerate(names)
+            )
+        )
+        return [str(deltas[-1].finished) for deltas in answers]
+
+    assert set(with_model(use, lora_settings(tmp_path, contexts=1))) <= {"length", "stop"}
+
+
+def test_lora_that_nobody_named_or_that_does_not_load_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"no LoRA")
+    settings = EngineSettings(loras=(Lora("broken", str(broken), "0" * 64),))
+
+    async def use(model: LocalModel) -> list[Delta]:
+        for name, said in (("none", "no LoRA named 'none'"), ("broken", "cannot load the LoRA broken")):
+            with pytest.raises(ModelUnavailable, match=said):
+                await answer(model, asked("Open?", FACTS[:1]), asking=Asking(lora=name))
+        return await answer(model, asked("Open?", FACTS[:1]), max_tokens=3)
+
+    assert with_model(use, settings)[-1].finished == "length"

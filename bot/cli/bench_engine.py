@@ -99,7 +99,7 @@ def engine(project: Project, *, tune: bool, plot: Path | None, json_: bool, **as
         against=asked["against"],
         library=asked["peer_library"],
     )
-    settings = project.engine_settings()
+    settings = project.engine_settings(small=True)
     if asked["threads"] is not None:
         settings = dataclasses.replace(settings, threads=asked["threads"])
     report = bench_engine(*_weights(project), settings, load, progress=_say)
@@ -128,17 +128,10 @@ def _check_plot(file: Path) -> None:
 def _weights(project: Project) -> tuple[Path, ModelIdentity]:
     """The file of the model that answers."""
     from bot.errors import WrongUse
-    from models.engine.process import LocalModel
 
-    section = project.config.model
-    if section.kind == "none":
+    if project.config.model.kind == "none":
         raise WrongUse("the configuration wants no model, so there is no engine to measure")
-    if section.path is not None:
-        path = project.path(section.path)
-        model = LocalModel(path)
-        _ = model.parameters  # says what is wrong with the file
-        return path, model.identity
-    weights = project.models.active()
+    weights = project.weights()
     return weights.path, weights.identity
 
 
@@ -150,7 +143,7 @@ def _tune(project: Project, *, threads: int | None, json_: bool) -> None:
     if threads is not None:
         raise WrongUse("--tune finds the threads; leave --threads out")
     path, identity = _weights(project)
-    found = tune(path, identity, project.engine_settings(), progress=_say)
+    found = tune(path, identity, project.engine_settings(small=True), progress=_say)
     file = project.data / FILE
     kept = keep(file, identity.sha256, threads=found.threads, batch_tokens=found.batch_tokens)
     if json_:

@@ -59,7 +59,7 @@ class Context:
         self._pointer = _new(plan, llama.model, sequences, shared=shared)
         self._memory = llama_cpp.llama_get_memory(self._pointer)
         if lora is not None:
-            loras = (ctypes.c_void_p * 1)(ctypes.cast(llama.lora(lora), ctypes.c_void_p))
+            loras = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(llama.lora(lora))
             llama_cpp.llama_set_adapters_lora(self._pointer, loras, 1, (ctypes.c_float * 1)(lora.scale))
         self._batch = llama_cpp.llama_batch_init(plan.batch_tokens, 0, 1)
         self._vocabulary = llama.vocabulary
