@@ -327,11 +327,14 @@ class Project:
         generator: Model | None,
         search: PassageSearch | None = None,
         *,
+        parallel: int = 1,
         without_model: str | None = None,
     ) -> Assistant:
-        """The assistant that answers from `search` (the index, by default) with `generator`, or in quotes,
-        saying `without_model`."""
+        """The assistant that answers from `search` (the index, by default) with `generator`, which gets
+        `parallel` questions at once while the others wait in a fair queue; or in quotes, saying
+        `without_model`."""
         from bot.assistant import REFUSE_BELOW, AnswerSettings, Assistant
+        from models.engine.fair_queue import FairQueue
         from models.engine.generator import Sampling
 
         config = self.config
@@ -354,10 +357,19 @@ class Project:
             lora=config.model.lora,
             lora_in={c.name: c.lora for c in config.collection if c.lora is not None},
         )
+        queue = None
+        if generator is not None:
+            limits = config.limits
+            queue = FairQueue(
+                generator,
+                parallel=parallel,
+                most_waiting=limits.questions_waiting,
+                most_of_one=limits.questions_of_one,
+            )
         return Assistant(
             search or self.retriever,
             self.embedder,
-            generator,
+            queue,
             settings=settings,
             index_version=(lambda: self.store.version) if search is None else (lambda: 0),
             without_model=without_model,
