@@ -26,7 +26,7 @@ from bot.quoting import choose, quoted
 from knowledge.documents import Passage
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
-from models.engine.generator import GREEDY, Asking, Delta, Generator, Sampling, Waiting
+from models.engine.generator import GREEDY, Asking, Delta, Generator, ModelIdentity, Sampling, Waiting
 from models.errors import ModelBusy, ModelError
 
 REFUSE_BELOW = 0.2
@@ -58,7 +58,7 @@ class AnswerSettings:
     `most_sentences`. `always_quote` puts the documents' own words below the model's: what a small model
     says is seldom wrong by its passage and often beside the point. `refuse_below` bounds the likelihood
     of the best evidence, for some collections by `refuse_below_in`. `lora` is the name of the LoRA that
-    answers, for some collections another by `lora_in`; the first passage's collection decides both.
+    answers, for some collections another by `lora_in`; the first passage's collection decides both. `lora_sha256` names their files for the answer.
     """
 
     passages: int = 8
@@ -74,6 +74,7 @@ class AnswerSettings:
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
     lora: str | None = None
     lora_in: Mapping[str, str] = field(default_factory=dict)
+    lora_sha256: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Assistant:
             language=language,
             voice="none",
             passages=tuple(passages),
-            model=self._generator.identity if self._generator else None,
+            model=self._identity(passages),
             index_version=self._index_version(),
         )
         if not evidence or evidence[0].likelihood < self._bound(passages):
@@ -160,7 +161,18 @@ class Assistant:
         return self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
 
     def _lora(self, passages: Sequence[Passage]) -> str | None:
+        if not passages:
+            return self._settings.lora
         return self._settings.lora_in.get(passages[0].collection, self._settings.lora)
+
+    def _identity(self, passages: Sequence[Passage]) -> ModelIdentity | None:
+        """What would write the answer from `passages`."""
+        if self._generator is None:
+            return None
+        lora = self._lora(passages)
+        if lora is None:
+            return self._generator.identity
+        return replace(self._generator.identity, lora=lora, lora_sha256=self._settings.lora_sha256.get(lora))
 
     async def _written(
         self, blank: Answer, request: _Request, evidence: Sequence[Evidence], timings: Timings

@@ -61,6 +61,11 @@ class Model(Generator, Protocol):
         """How many numbers the model is made of; None where nobody tells."""
         ...
 
+    @property
+    def loras(self) -> dict[str, str]:
+        """The sha256 of each LoRA that it has, as far as they are known."""
+        ...
+
     async def start(self) -> None:
         """Makes it ready now instead of at the first use; raises `ModelError`."""
         ...
@@ -356,6 +361,7 @@ class Project:
             refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
             lora=config.model.lora,
             lora_in={c.name: c.lora for c in config.collection if c.lora is not None},
+            lora_sha256=generator.loras if generator is not None else {},
         )
         queue = None
         if generator is not None:

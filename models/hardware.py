@@ -140,7 +140,7 @@ def check_memory(header: Header, plan: EnginePlan, *, free: int | None = None) -
     mend = f"set the context to {fits:,} tokens" if fits >= 512 else "choose a smaller model"
     raise ModelUnavailable(
         f"{Path(plan.path).name} needs {_mib(needed.total)} of memory ({_mib(needed.weights)} weights, "
-        f"{_mib(needed.context)} for {plan.context_tokens:,} tokens of context), but {_mib(have)} can be had: "
+        f"{_mib(needed.context)} for {plan.kv_tokens:,} tokens of context), but {_mib(have)} can be had: "
         f"{mend}, or free memory"
     )
 
@@ -182,8 +182,9 @@ def describe(
 
 
 def _fitting_context(header: Header, plan: EnginePlan, room: int) -> int:
-    """The longest context that fits into `room` bytes, in steps of 256 tokens."""
-    a_token = header.kv_values * _KV_BYTES[plan.kv_type]
+    """The longest context that fits into `room` bytes, for all that are kept, in steps of 256 tokens."""
+    contexts = max(1.0, plan.kv_tokens / plan.context_tokens)
+    a_token = header.kv_values * _KV_BYTES[plan.kv_type] * contexts
     return min(plan.context_tokens, int(room / a_token)) // 256 * 256 if room > 0 and a_token else 0
 
 
@@ -203,7 +204,7 @@ def _gpu_layers(header: Header, settings: EngineSettings, hardware: Hardware | N
         return 0
     gpus = hardware.gpus if hardware else _gpus()
     free = sum(gpu.free for gpu in gpus) * GPU_SHARE
-    context = header.kv_values * context_of(header, settings) * _KV_BYTES[settings.kv_type]
+    context = header.kv_values * kv_tokens_of(header, settings) * _KV_BYTES[settings.kv_type]
     a_layer = (header.file_bytes + context) / (header.layers + 1)
     return min(header.layers + 1, int(free / a_layer))
 

@@ -246,11 +246,17 @@ def test_those_who_may_read_the_same_are_one_audience() -> None:
 
 def test_the_collection_of_the_best_passage_chooses_the_lora() -> None:
     model = ScriptedGenerator("no")
-    one = assistant(model, settings=AnswerSettings(lora="house", lora_in={"board": "formal"}))
-    ask(one, "When does the barrier close?")
-    ask(one, "What is the annual pay of the director?")
+    settings = AnswerSettings(
+        lora="house", lora_in={"board": "formal"}, lora_sha256={"house": "a" * 64, "formal": "b" * 64}
+    )
+    one = assistant(model, settings=settings)
+    answers = [ask(one, "When does the barrier close?"), ask(one, "What is the annual pay of the director?")]
 
     assert [asking.lora for asking in model.askings] == ["house", "formal"]
+    assert [(a.model.lora, a.model.lora_sha256) for a in answers if a.model] == [
+        ("house", "a" * 64),
+        ("formal", "b" * 64),
+    ]
 
 
 ENGLISH = "When does the barrier close?"

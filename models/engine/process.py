@@ -59,6 +59,11 @@ class LocalModel:
         return self._known().parameters
 
     @property
+    def loras(self) -> dict[str, str]:
+        """The sha256 of each LoRA that a request may name."""
+        return {lora.name: lora.sha256 for lora in self._settings.loras}
+
+    @property
     def context_tokens(self) -> int:
         """The context of the settings, at most the length the model was trained for."""
         return context_of(self._known(), self._settings)

@@ -82,6 +82,11 @@ class ServerModel:
         return None
 
     @property
+    def loras(self) -> dict[str, str]:
+        """None: a server's LoRAs are models of their own to it, and it does not tell their hashes."""
+        return {}
+
+    @property
     def context_tokens(self) -> int:
         """The configured context, at most what the server told at the first use."""
         told = self._offer.context_tokens if self._offer else None
