@@ -157,6 +157,7 @@ async def fair(model: LocalModel, heavy: int) -> dict[str, object]:
         await asyncio.gather(*crowd, return_exceptions=True)
         return sorted(found)
 
+    await waits(1)  # so that both find the passages read
     share, beside = await waits(1), await waits(heavy)
     return {
         "fair_mean_s": round(statistics.mean(share), 2),
