@@ -157,8 +157,9 @@ class ModelSection(_Section):
         examples=["voice"],
     )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
-    passage_cache: Literal["auto", "on", "off"] = Field(
-        default="auto", description="Whether each passage is read once, and what was read is kept."
+    passage_cache: bool = Field(
+        default=False,
+        description="Whether each passage is read once and what was read is kept: answers begin sooner, and may differ.",
     )
     passage_memory_mb: int = Field(
         default=256, ge=1, description="Memory that read passages may take, in MB."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.errors import ConfigError
-from bot.wiring import SMALL_MODEL, SOURCES, Project
+from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
 from models.engine.address import stays_here
 from models.errors import BrokenWeights, ModelError
@@ -246,7 +246,7 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
         state: State = "broken" if named else "warning"
         yield Finding("model", state, f"{error}; until then answers are the documents' own words")
         return
-    settings = project.engine_settings(small=header.parameters < SMALL_MODEL)
+    settings = project.engine_settings()
     for label, line in hardware.describe(path, header, settings, hardware=machine):
         known = f", sha256 {sha256[:12]}" if label == "model" and sha256 else ""
         yield Finding(label, "ok", line + known)

@@ -74,15 +74,9 @@ class Model(Generator, Protocol):
 def _gguf(project: Project, parallel: int) -> LocalModel:
     from models.engine.process import LocalModel
     from models.engine.tuned import FILE, tuned
-    from models.gguf import read_header
 
     weights = project.weights()
-    small = read_header(weights.path).parameters < SMALL_MODEL
-    settings = replace(
-        project.engine_settings(small=small),
-        parallel=parallel,
-        loras=project.loras(weights),
-    )
+    settings = replace(project.engine_settings(), parallel=parallel, loras=project.loras(weights))
     settings = tuned(settings, project.data / FILE, weights.sha256)
     return LocalModel(weights.path, settings, identity=weights.identity)
 
@@ -291,12 +285,11 @@ class Project:
             found.append(Lora(section.name, str(path), sha256_of(path), section.scale))
         return tuple(found)
 
-    def engine_settings(self, *, small: bool) -> EngineSettings:
-        """What [model] says about running a GGUF, which is a `small` one or not."""
+    def engine_settings(self) -> EngineSettings:
+        """What [model] says about running a GGUF."""
         from models.engine.settings import EngineSettings
 
         section = self.config.model
-        cached = section.passage_cache == "on" or (section.passage_cache == "auto" and small)
         return EngineSettings(
             context_tokens=section.context_tokens,
             threads=section.threads,
@@ -305,7 +298,7 @@ class Project:
             flash_attention=section.flash_attention,
             split=section.split,
             parallel=section.parallel,
-            passage_cache=cached,
+            passage_cache=section.passage_cache,
             passage_memory_mb=section.passage_memory_mb,
             passage_disk_mb=section.passage_disk_mb,
             passages=self.data / "cache" / "passages",

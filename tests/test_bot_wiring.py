@@ -108,7 +108,7 @@ def test_model_kind_none_makes_no_model(tmp_path: Path) -> None:
 
 def test_engine_runs_as_the_configuration_says(tmp_path: Path) -> None:
     text = '[model]\nthreads = 3\ncontext_tokens = 2048\ngpu_layers = 0\nkv_type = "q8_0"\n'
-    settings = project(tmp_path, text).engine_settings(small=False)
+    settings = project(tmp_path, text).engine_settings()
     assert (settings.threads, settings.context_tokens) == (3, 2048)
     assert (settings.gpu_layers, settings.kv_type) == (0, "q8_0")
     assert (settings.parallel, settings.passage_cache) == (4, False)
@@ -118,21 +118,16 @@ def test_engine_runs_as_the_configuration_says(tmp_path: Path) -> None:
 def test_engine_keeps_passages_as_the_configuration_says(tmp_path: Path) -> None:
     text = """[model]
 parallel = 2
-passage_cache = "on"
+passage_cache = true
 passage_memory_mb = 8
 passage_disk_mb = 0
 flash_attention = "off"
 split = "row"
 """
-    settings = project(tmp_path, text).engine_settings(small=False)
+    settings = project(tmp_path, text).engine_settings()
     assert (settings.parallel, settings.passage_cache) == (2, True)
     assert (settings.passage_memory_mb, settings.passage_disk_mb) == (8, 0)
     assert (settings.flash_attention, settings.split) == ("off", "row")
-
-
-def test_small_model_reads_each_passage_once_unless_told_otherwise(tmp_path: Path) -> None:
-    assert project(tmp_path, "").engine_settings(small=True).passage_cache
-    assert not project(tmp_path, '[model]\npassage_cache = "off"\n').engine_settings(small=True).passage_cache
 
 
 def test_lora_is_held_against_the_model_before_it_is_used(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def engine(project: Project, *, tune: bool, plot: Path | None, json_: bool, **as
         against=asked["against"],
         library=asked["peer_library"],
     )
-    settings = project.engine_settings(small=True)
+    settings = project.engine_settings()
     if asked["threads"] is not None:
         settings = dataclasses.replace(settings, threads=asked["threads"])
     report = bench_engine(*_weights(project), settings, load, progress=_say)
@@ -143,7 +143,7 @@ def _tune(project: Project, *, threads: int | None, json_: bool) -> None:
     if threads is not None:
         raise WrongUse("--tune finds the threads; leave --threads out")
     path, identity = _weights(project)
-    found = tune(path, identity, project.engine_settings(small=True), progress=_say)
+    found = tune(path, identity, project.engine_settings(), progress=_say)
     file = project.data / FILE
     kept = keep(file, identity.sha256, threads=found.threads, batch_tokens=found.batch_tokens)
     if json_:
