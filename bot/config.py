@@ -72,7 +72,7 @@ class CollectionSection(_Section):
     lora: str | None = Field(
         default=None,
         description="The [[lora]] to answer with when the best passage is of this collection.",
-        examples=["support"],
+        examples=["main"],
     )
 
 
@@ -154,7 +154,7 @@ class ModelSection(_Section):
     lora: str | None = Field(
         default=None,
         description="The [[lora]] to answer with, where a collection names no other.",
-        examples=["voice"],
+        examples=["main"],
     )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
     passage_cache: bool = Field(
