@@ -85,16 +85,20 @@ class ServerArm:
 
     def _json(self, path: str) -> Any:
         try:
-            with closing(self._connection(CONNECT_SECONDS)) as connection:
-                reply = self._reply(connection, "GET", path, None)
+            with (
+                closing(self._connection(CONNECT_SECONDS)) as connection,
+                self._reply(connection, "GET", path, None) as reply,
+            ):
                 return json.loads(reply.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(f"{self._url}{path}: {_why(error)}; is the server running?") from None
 
     def _written(self, body: bytes) -> Written:
         try:
-            with closing(self._connection(ANSWER_SECONDS)) as connection:
-                reply = self._reply(connection, "POST", "/v1/chat/completions", body)
+            with (
+                closing(self._connection(ANSWER_SECONDS)) as connection,
+                self._reply(connection, "POST", "/v1/chat/completions", body) as reply,
+            ):
                 return _followed(_events(reply), self._url)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Failed(f"{self._url}: {_why(error)} in the middle of the measurement") from None
@@ -109,7 +113,8 @@ class ServerArm:
         connection.request(method, self._path + path, body, {"Content-Type": "application/json"})
         reply = connection.getresponse()
         if reply.status != 200:
-            told = " ".join(reply.read(200).decode("utf-8", "replace").split())
+            with reply:
+                told = " ".join(reply.read(200).decode("utf-8", "replace").split())
             raise Failed(f"{self._url}{path} answers {reply.status}: {told}")
         return reply
 
