@@ -101,12 +101,12 @@ def _one(words: str, random: np.random.Generator) -> str:
 
 
 def _turns(passages: Sequence[str], question: str) -> tuple[Turn, ...]:
-    """The layout of `bot.prompt`; a block is a passage without the number before it."""
+    """The layout of `bot.prompt`: each number and each passage is a block."""
     text = "Sources:"
     blocks = []
     for number, passage in enumerate(passages, start=1):
-        text += f"\n\n[{number}] "
-        blocks.append((len(text), len(text) + len(passage)))
-        text += passage
+        for block in (f"\n\n[{number}] ", passage):
+            blocks.append((len(text), len(text) + len(block)))
+            text += block
     text += f"\n\nQuestion: {question}"
     return (Turn("system", SYSTEM), Turn("user", text, tuple(blocks)))

@@ -58,14 +58,13 @@ async def compose(
 
 
 def _turns(system: str, passages: Sequence[tuple[int, Passage]], question: str, share: float) -> list[Turn]:
-    """The passages are blocks, which a model may read apart; their numbers stand before them in line, so
-    that a passage reads the same under any number."""
+    """Numbers and passages are blocks of their own, which a model may read apart: a passage reads the same
+    under any number, and of prompts whose passages are known only the question is new."""
     text, blocks = "Sources:", []
     for number, passage in passages:
-        text += f"\n\n[{number}]"
-        source = _source(passage, share)
-        blocks.append((len(text), len(text) + len(source)))
-        text += source
+        for block in (f"\n\n[{number}]", _source(passage, share)):
+            blocks.append((len(text), len(text) + len(block)))
+            text += block
     return [Turn("system", system), Turn("user", f"{text}\n\nQuestion: {question}", tuple(blocks))]
 
 
