@@ -86,6 +86,8 @@ class _Request:
     began: float
     show: Show | None
     waiting: Wait | None
+    persona: str
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Assistant:
         while the model answers others; where too many wait already, the answer is "failed" and says so."""
         began = time.monotonic()
         text = question.text[: self._settings.question_characters].encode("utf-8", "replace").decode()
-        language = language_of(text)
+        language = question.language or language_of(text)
         query = standalone(text, question.earlier, language)
         passages = await asyncio.to_thread(
             self._retriever.search, query, limit=self._settings.passages, readable=question.readable
@@ -146,30 +148,38 @@ class Assistant:
             language=language,
             voice="none",
             passages=tuple(passages),
-            model=self._identity(passages),
+            model=self._identity(self._lora(question, passages)),
             index_version=self._index_version(),
         )
         if not evidence or evidence[0].likelihood < self._bound(passages):
             answer = _refusal(blank)
         else:
-            asking = Asking(question.asker, _audience(question), self._lora(passages))
-            request = _Request(query, asking, began, show, waiting)
+            asking = Asking(question.asker, _audience(question), self._lora(question, passages))
+            settings = self._settings
+            request = _Request(
+                query,
+                asking,
+                began,
+                show,
+                waiting,
+                persona=settings.persona if question.persona is None else question.persona,
+                max_tokens=question.max_answer_tokens or settings.max_answer_tokens,
+            )
             answer, timings = await self._written(blank, request, evidence, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
     def _bound(self, passages: Sequence[Passage]) -> float:
         return self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
 
-    def _lora(self, passages: Sequence[Passage]) -> str | None:
-        if not passages:
-            return self._settings.lora
+    def _lora(self, question: Question, passages: Sequence[Passage]) -> str | None:
+        if question.lora is not None or not passages:
+            return question.lora or self._settings.lora
         return self._settings.lora_in.get(passages[0].collection, self._settings.lora)
 
-    def _identity(self, passages: Sequence[Passage]) -> ModelIdentity | None:
-        """What would write the answer from `passages`."""
+    def _identity(self, lora: str | None) -> ModelIdentity | None:
+        """What would write the answer with `lora`."""
         if self._generator is None:
             return None
-        lora = self._lora(passages)
         if lora is None:
             return self._generator.identity
         return replace(self._generator.identity, lora=lora, lora_sha256=self._settings.lora_sha256.get(lora))
@@ -218,16 +228,16 @@ class Assistant:
             request.query,
             _told(blank.passages, evidence, settings.prompt_passages),
             generator,
-            max_tokens=settings.max_answer_tokens,
+            max_tokens=request.max_tokens,
             language=blank.language,
-            persona=settings.persona,
+            persona=request.persona,
         )
         drafting = Drafting(request.query, blank.passages, blank.language)
         queue_ms, first, last = 0, None, Delta("")
         asked, waited = time.monotonic(), False
         stream = generator.stream(
             turns,
-            max_tokens=settings.max_answer_tokens,
+            max_tokens=request.max_tokens,
             deadline_s=settings.deadline_s,
             sampling=settings.sampling,
             asking=request.asking,

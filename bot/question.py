@@ -17,7 +17,8 @@ class Question:
     `asker` is who waits for the answer, in words that mean the same person every time: whoever asks much
     at once waits for the turns of the others; all questions without one are one asker's. `audience`
     names those who may see the answer: nothing that the model read or wrote for one audience is used for
-    another. Left empty, it is everyone with the same `readable`.
+    another. Left empty, it is everyone with the same `readable`. `persona`, `language`, `lora` and
+    `max_answer_tokens` take the place of what holds for all questions, where they are not None.
     """
 
     text: str
@@ -25,3 +26,7 @@ class Question:
     readable: Readable = Readable()
     asker: str = ""
     audience: str = ""
+    persona: str | None = None
+    language: str | None = None
+    lora: str | None = None
+    max_answer_tokens: int | None = None

@@ -1,0 +1,399 @@
+"""Takes questions out of the inbox, has them answered, and has the answers delivered.
+
+Rule: each question ends in exactly one visible outcome: its answer, a calm notice, or an explicit
+failure with a reference. Who may see what is judged before the search, and again before anything is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.access import Access
+from bot.answer import Answer
+from bot.asked import Asked, Person, Place
+from bot.assistant import Show, Wait
+from bot.channels import ChannelSettings
+from bot.inbox import Entry, Inbox, Outcome
+from bot.notices import Notices
+from bot.platform import Delivery, DeliveryFailed, Platform, Reply, Undeliverable
+from bot.question import Question
+from knowledge.store import Readable
+from models.engine.generator import Turn, Waiting
+
+log = logging.getLogger(__name__)
+
+EARLIER = 4
+"""How many questions of a conversation, with their answers, a follow-up knows."""
+
+
+class Answers(Protocol):
+    """Answers one question; `bot.assistant.Assistant` does."""
+
+    async def answer(
+        self, question: Question, *, show: Show | None = None, waiting: Wait | None = None
+    ) -> Answer:
+        """The answer; raises nothing that is expected."""
+        ...
+
+
+class Curated(Protocol):
+    """Reviewed answers, which go before all others; `bot.curated.CuratedAnswers` is one."""
+
+    async def find(self, text: str, collections: Set[str]) -> Answer | None:
+        """The reviewed answer to `text` out of `collections`, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringSettings:
+    """Times in seconds. A question that is older than `oldest_s` when its answer is begun gets a notice;
+    one whose answer was begun `most_tries` times and never ended gets an explicit failure. A reply that
+    cannot be delivered is tried for `deliver_for_s`."""
+
+    oldest_s: float = 86400.0
+    most_tries: int = 3
+    deliver_for_s: float = 3600.0
+    longest_pause_s: float = 30.0
+    question_characters: int = 4000
+
+
+class Answering:
+    """Works on the questions of `inbox`. `gone` gives those of some document ids that are there no more.
+
+    `settings_of` gives what is particular to the channel of a question. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        answers: Answers,
+        access: Access,
+        *,
+        settings_of: Callable[[Asked], ChannelSettings] = lambda _asked: ChannelSettings(),
+        curated: Curated | None = None,
+        gone: Callable[[Collection[str]], Set[str]] = lambda _documents: frozenset(),
+        settings: AnsweringSettings = AnsweringSettings(),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._inbox = inbox
+        self._answers = answers
+        self._access = access
+        self._settings_of = settings_of
+        self._curated = curated
+        self._gone = gone
+        self._settings = settings
+        self._clock = clock
+        self._platforms: Mapping[str, Platform] = {}
+        self._work: dict[str, _Work] = {}
+        self._lines: dict[str, asyncio.Lock] = {}
+        self._draining = False
+        self.counts: Counter[str] = Counter()
+
+    async def start(self, platforms: Mapping[str, Platform]) -> None:
+        """Goes on with every question that an earlier process left, and takes those of `platforms`."""
+        self._platforms = platforms
+        for entry in await self._inbox.open():
+            self.take(entry.id, entry.asked)
+
+    def take(self, id: str, asked: Asked) -> None:
+        """Begins with the question `id`, which is in the inbox; without its platform it waits there."""
+        if id in self._work or self._draining or asked.platform not in self._platforms:
+            return
+        work = _Work(id)
+        self._work[id] = work
+        work.task = asyncio.create_task(self._in_turn(work, asked.conversation), name=f"question {id}")
+        work.task.add_done_callback(functools.partial(self._done, work))
+
+    def stop(self, id: str, *, withdrawn: bool = False) -> bool:
+        """Ends the answer to `id` where it is: what was shown stays and says so, or is taken away where the
+        question is `withdrawn`. False where nobody works on it."""
+        work = self._work.get(id)
+        if work is None:
+            return False
+        work.end("withdrawn" if withdrawn else "stopped")
+        return True
+
+    def again(self, id: str) -> None:
+        """Begins the answer to `id` anew: its question was changed in the inbox."""
+        work = self._work.get(id)
+        if work is not None:
+            work.end("revised")
+
+    @property
+    def busy_with(self) -> int:
+        """How many questions have no outcome yet."""
+        return len(self._work)
+
+    async def drain(self, seconds: float) -> None:
+        """Takes no more, waits at most `seconds` for what is being answered; the others are told that their
+        answer comes after a restart, and stay in the inbox."""
+        self._draining = True
+        tasks = [work.task for work in self._work.values() if work.task is not None]
+        if not tasks:
+            return
+        _, unfinished = await asyncio.wait(tasks, timeout=seconds)
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished, timeout=5.0)
+
+    async def _in_turn(self, work: _Work, conversation: str) -> None:
+        """Questions of one conversation are answered one after the other."""
+        line = self._lines.setdefault(conversation or work.id, asyncio.Lock())
+        async with line:
+            while await self._question(work):
+                work.why = None
+
+    def _done(self, work: _Work, task: asyncio.Task[None]) -> None:
+        del self._work[work.id]
+        for name in [name for name, line in self._lines.items() if not line.locked()]:
+            del self._lines[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("question %s stays in the inbox: %s", work.id, error, exc_info=error)
+
+    async def _question(self, work: _Work) -> bool:
+        """One go at the question; True where it is to be begun anew."""
+        entry = await self._inbox.entry(work.id)
+        if entry is None or entry.outcome is not None:
+            return False
+        delivery = self._platforms[entry.asked.platform].delivery(
+            entry.id, entry.asked, entry.handle, functools.partial(self._inbox.note_handle, entry.id)
+        )
+        try:
+            if entry.reply is not None:
+                await self._deliver(delivery, entry.reply)
+                return False
+            begun = asyncio.create_task(_begin(delivery))
+            try:
+                reply = await work.run(self._reply(entry, delivery, work))
+            finally:
+                await begun
+            if work.why == "revised":
+                return True
+            if work.why == "withdrawn":
+                await delivery.withdraw()
+                await self._finish(entry.id, "withdrawn")
+                return False
+            if reply is None:
+                reply = Reply(entry.id, "stopped", work.shown)
+            await self._inbox.note_reply(entry.id, reply)
+            await self._deliver(delivery, reply)
+        except asyncio.CancelledError:
+            with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+                await asyncio.wait_for(delivery.interrupt(), 3.0)
+            raise
+        return False
+
+    async def _reply(self, entry: Entry, delivery: Delivery, work: _Work) -> Reply:
+        """What the asker is to see; an unexpected error becomes an explicit failure."""
+        notices = Notices(entry.asked.text)
+        tries = await self._inbox.begin(entry.id)
+        if tries > self._settings.most_tries:
+            log.error("question %s: its answer was begun %d times and never ended", entry.id, tries - 1)
+            return Reply(entry.id, "failure", notices.failed(entry.id[:8]))
+        try:
+            refused = self._refused(entry.asked, notices)
+            if refused is not None:
+                return Reply(entry.id, "notice", refused)
+            return await self._answered(entry, delivery, work, notices)
+        except Exception:
+            log.exception("question %s could not be answered", entry.id)
+            return Reply(entry.id, "failure", notices.failed(entry.id[:8]))
+
+    def _refused(self, asked: Asked, notices: Notices) -> str | None:
+        """What is said instead of looking for an answer."""
+        if self._clock() - asked.at > self._settings.oldest_s:
+            return notices.too_old()
+        if not asked.text.strip():
+            return notices.greeting()
+        if len(asked.text) > self._settings.question_characters:
+            return notices.too_long(len(asked.text), self._settings.question_characters)
+        return None
+
+    async def _answered(self, entry: Entry, delivery: Delivery, work: _Work, notices: Notices) -> Reply:
+        asked = entry.asked
+        channel = self._settings_of(asked)
+        person, place = await self._who(asked)
+        if not self._access.admits(person):
+            return Reply(entry.id, "notice", notices.not_admitted())
+        private = asked.private or channel.private
+        collections = self._collections(asked, channel, person, place, private=private)
+        if not collections:
+            return Reply(entry.id, "notice", notices.nothing_readable())
+        delivery.phase("searching", detail=notices.searching(len(collections)))
+        answer = await self._curated.find(asked.text, collections) if self._curated else None
+        if answer is None:
+            question = Question(
+                asked.text,
+                earlier=await self._earlier(entry, collections),
+                readable=Readable(collections=collections),
+                asker=person.id,
+                audience=_audience(person, place, collections, private=private),
+                persona=channel.persona,
+                language=channel.language,
+                lora=channel.lora,
+                max_answer_tokens=channel.max_answer_tokens,
+            )
+            answer = await self._answers.answer(
+                question, show=work.shower(delivery), waiting=functools.partial(_waits, delivery)
+            )
+        return await self._checked(entry, channel, answer, notices)
+
+    async def _checked(
+        self, entry: Entry, channel: ChannelSettings, answer: Answer, notices: Notices
+    ) -> Reply:
+        """The reply with `answer`, if it may still be seen by those who will see it."""
+        asked = entry.asked
+        drawn = {passage.collection for passage in answer.passages} | {
+            citation.collection for citation in answer.citations
+        }
+        person, place = await self._who(asked, fresh=True)
+        private = asked.private or channel.private
+        if not drawn <= self._collections(asked, channel, person, place, private=private):
+            return Reply(entry.id, "notice", notices.access_changed())
+        cited: Collection[str] = [citation.document_id for citation in answer.citations]
+        if cited and await asyncio.to_thread(self._gone, cited):
+            return Reply(entry.id, "notice", notices.documents_changed())
+        shareable = private and not place.direct and drawn <= self._access.readable(person, place)
+        return Reply(entry.id, "answer", answer.text, answer, shareable)
+
+    def _collections(
+        self, asked: Asked, channel: ChannelSettings, person: Person, place: Place, *, private: bool
+    ) -> frozenset[str]:
+        readable = self._access.readable(person, place, private=private)
+        if channel.collections is not None:
+            readable &= frozenset(channel.collections)
+        if asked.collections:
+            readable &= frozenset(asked.collections)
+        return readable
+
+    async def _who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
+        platform = self._platforms[asked.platform]
+        pause = 0.5
+        for _ in range(5):
+            try:
+                return await platform.who(asked, fresh=fresh)
+            except DeliveryFailed as error:
+                await asyncio.sleep(max(pause, min(error.after_s, self._settings.longest_pause_s)))
+                pause *= 2
+        return await platform.who(asked, fresh=fresh)
+
+    async def _earlier(self, entry: Entry, collections: Set[str]) -> tuple[Turn, ...]:
+        """The conversation so far, without answers that drew on what may not be read here now."""
+        earlier = await self._inbox.conversation(entry.asked.conversation, before=entry.number, limit=EARLIER)
+        turns: list[Turn] = []
+        for one in earlier:
+            answer = one.reply.answer if one.reply else None
+            if answer is None or (one.asked.private and one.asked.user != entry.asked.user):
+                continue
+            if {citation.collection for citation in answer.citations} <= collections:
+                turns += [Turn("user", one.asked.text), Turn("assistant", answer.text)]
+        if turns:
+            return tuple(turns)
+        try:
+            return await self._platforms[entry.asked.platform].before(entry.asked)
+        except DeliveryFailed:
+            return ()
+
+    async def _deliver(self, delivery: Delivery, reply: Reply) -> None:
+        """Tries until the reply is visible, can never be, or has taken too long."""
+        began, pause = time.monotonic(), 0.5
+        while True:
+            try:
+                await delivery.finish(reply)
+            except Undeliverable as error:
+                log.warning("question %s cannot be delivered: %s", reply.id, error)
+                return await self._finish(reply.id, "undeliverable")
+            except DeliveryFailed as error:
+                if time.monotonic() - began > self._settings.deliver_for_s:
+                    log.error("question %s was not delivered in time: %s", reply.id, error)
+                    return await self._finish(reply.id, "undeliverable")
+                await asyncio.sleep(min(max(pause, error.after_s), self._settings.longest_pause_s))
+                pause = min(pause * 2, self._settings.longest_pause_s) * random.uniform(0.8, 1.2)  # noqa: S311
+            else:
+                return await self._finish(reply.id, outcome_of(reply))
+
+    async def _finish(self, id: str, outcome: Outcome) -> None:
+        await self._inbox.finish(id, outcome)
+        self.counts[outcome] += 1
+        log.info("question %s: %s", id, outcome)
+
+
+class _Work:
+    """The go at one question that is under way; `why` says what ended it before its own end."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.task: asyncio.Task[None] | None = None
+        self.why: str | None = None
+        self.shown = ""
+        self._making: asyncio.Task[Reply] | None = None
+
+    def end(self, why: str) -> None:
+        self.why = why
+        if self._making is not None:
+            self._making.cancel()
+
+    async def run(self, making: Awaitable[Reply]) -> Reply | None:
+        """What `making` gives; None where `end` came first."""
+        self.shown = ""
+        self._making = asyncio.ensure_future(making)
+        if self.why is not None:
+            self._making.cancel()
+        try:
+            await asyncio.wait([self._making])
+        except asyncio.CancelledError:
+            self._making.cancel()
+            await asyncio.wait([self._making])
+            raise
+        return None if self._making.cancelled() else self._making.result()
+
+    def shower(self, delivery: Delivery) -> Show:
+        def show(piece: str) -> None:
+            if not self.shown:
+                delivery.phase("writing")
+            self.shown += piece
+            delivery.show(self.shown)
+
+        return show
+
+
+def outcome_of(reply: Reply) -> Outcome:
+    """What the inbox calls the outcome that `reply` is."""
+    match reply.kind:
+        case "answer" if reply.answer is not None and reply.answer.status == "refused":
+            return "refused"
+        case "answer" if reply.answer is not None and reply.answer.status == "failed":
+            return "notice"
+        case "answer":
+            return "answered"
+        case "failure":
+            return "failed"
+        case "notice":
+            return "notice"
+        case "stopped":
+            return "stopped"
+
+
+async def _begin(delivery: Delivery) -> None:
+    # Whatever keeps the first sign from being shown, the reply itself will meet and report.
+    with contextlib.suppress(DeliveryFailed, Undeliverable):
+        await delivery.begin()
+
+
+def _waits(delivery: Delivery, waiting: Waiting) -> None:
+    delivery.wait(waiting)
+
+
+def _audience(person: Person, place: Place, collections: Set[str], *, private: bool) -> str:
+    seen_by = person.id if private or place.direct else ",".join(sorted(place.ids))
+    return f"{seen_by} {','.join(sorted(collections))}"

@@ -1,0 +1,35 @@
+"""What is particular to one channel: its collections, its tone, and how it is answered there.
+
+Rule: the configuration file comes first; what an administrator set in the chat replaces it key by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+LENGTHS = {"short": 80, "normal": None, "long": 480}
+"""Tokens of an answer by the words of the configuration; None is what [model] says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """How questions of one channel are answered. None is what holds everywhere.
+
+    `collections` narrows what may be drawn on, and never widens it. With `mention` False every message
+    of the channel is a question; with `private` True only the asker sees the answer.
+    """
+
+    collections: tuple[str, ...] | None = None
+    persona: str | None = None
+    language: str | None = None
+    lora: str | None = None
+    max_answer_tokens: int | None = None
+    mention: bool = True
+    private: bool = False
+
+    def changed(self, changes: Mapping[str, object]) -> ChannelSettings:
+        """These settings with those keys of `changes` that are settings."""
+        known = {field.name for field in fields(self)}
+        kept = {key: value for key, value in changes.items() if key in known}
+        return replace(self, **kept)  # type: ignore[arg-type]
