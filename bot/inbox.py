@@ -35,6 +35,7 @@ from sqlalchemy import (
 from bot.asked import Asked
 from bot.platform import Handle, Reply
 from knowledge.database import Database, metadata
+from knowledge.store import valid_text
 
 Outcome = Literal["answered", "refused", "notice", "failed", "stopped", "withdrawn", "undeliverable"]
 """How a question ended. All but the last two are seen by the asker."""
@@ -111,7 +112,9 @@ class Inbox:
 
         Keys name the event and the message, so that what is delivered twice is asked once.
         """
-        return await self._do(lambda: self._add(asked, keys))
+        # What came out of a message may hold half a sign, which cannot be written down.
+        valid = replace(asked, text=valid_text(asked.text))
+        return await self._do(lambda: self._add(valid, keys))
 
     async def open(self) -> list[Entry]:
         """Every question without an outcome, in the order in which they came."""
@@ -134,11 +137,11 @@ class Inbox:
 
     async def note_handle(self, id: str, handle: Handle) -> None:
         """Notes where the question's answer stands."""
-        await self._set(id, handle=_HANDLE.dump_json(handle).decode())
+        await self._set(id, handle=_json(_HANDLE, handle))
 
     async def note_reply(self, id: str, reply: Reply) -> None:
         """Notes what is to be delivered; from here on nothing is generated again."""
-        await self._set(id, state="delivering", reply=_REPLY.dump_json(reply).decode())
+        await self._set(id, state="delivering", reply=_json(_REPLY, reply))
 
     async def finish(self, id: str, outcome: Outcome) -> None:
         """Notes that the outcome is visible; the question is done."""
@@ -146,7 +149,7 @@ class Inbox:
 
     async def revise(self, id: str, text: str) -> bool:
         """Gives an unfinished question another text, to be answered anew; False where it is done or as it was."""
-        return await self._do(lambda: self._revise(id, text))
+        return await self._do(lambda: self._revise(id, valid_text(text)))
 
     async def conversation(self, conversation: str, *, before: int, limit: int) -> list[Entry]:
         """The last `limit` questions with a reply of the same conversation before number `before`, oldest first."""
@@ -207,7 +210,7 @@ class Inbox:
                     conversation=asked.conversation,
                     person=f"{asked.platform}:user:{asked.user}",
                     state="waiting",
-                    asked=_ASKED.dump_json(asked).decode(),
+                    asked=_json(_ASKED, asked),
                     asked_at=asked.at,
                     tries=0,
                 )
@@ -241,7 +244,7 @@ class Inbox:
             asked = _ASKED.validate_json(row["asked"])
             if asked.text == text:
                 return False
-            text_row = _ASKED.dump_json(replace(asked, text=text)).decode()
+            text_row = _json(_ASKED, replace(asked, text=text))
             connection.execute(
                 update(_questions).where(_questions.c.id == id).values(asked=text_row, state="waiting")
             )
@@ -290,9 +293,11 @@ class Inbox:
                 connection.execute(
                     update(_questions)
                     .where(_questions.c.id == id_)
-                    .values(asked=_ASKED.dump_json(blank).decode(), reply=None, person="")
+                    .values(asked=_json(_ASKED, blank), reply=None, person="")
                 )
-            return len(rows)
+        if rows:
+            self._database.purge()
+        return len(rows)
 
     def _tidy(self, keep_s: float) -> None:
         now = self._clock()
@@ -301,6 +306,10 @@ class Inbox:
             connection.execute(
                 delete(_questions).where(_questions.c.finished_at < now - max(keep_s, KEYS_KEPT_S))
             )
+
+
+def _json(shape: TypeAdapter[T], value: T) -> str:
+    return shape.dump_json(value).decode()
 
 
 def _owner(connection: Connection, keys: Sequence[str]) -> str:

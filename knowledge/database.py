@@ -65,6 +65,15 @@ class Database:
             lines = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(10)"))]
         return [f"database: {line}" for line in lines if line != "ok"]
 
+    def purge(self) -> None:
+        """Takes everything that was deleted or replaced off the disk."""
+        with _vendor_errors(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("COMMIT")  # begun by `_begin`; this wants none
+                # secure_delete has overwritten it in the file; the log still holds the pages from before.
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("BEGIN")
+
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()

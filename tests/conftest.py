@@ -5,6 +5,8 @@ Rule: only this machine can be reached; a test that tries more fails with the ad
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import subprocess
 import sys
@@ -33,6 +35,17 @@ def _network_is_closed(event: str, arguments: tuple[object, ...]) -> None:
 
 # A hook in place of a patch: it also sees what libraries do, and cannot be undone by them.
 sys.addaudithook(_network_is_closed)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs each test that is a coroutine in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
 
 Groundling = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
