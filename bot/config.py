@@ -9,229 +9,29 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from bot.config_chat import AccessSection, ChannelSection, DiscordSection, SlackSection
+from bot.config_sections import (
+    BotSection,
+    CollectionSection,
+    EmbeddingSection,
+    LoraSection,
+    ModelSection,
+    RetrievalSection,
+    Section,
+    SourceSection,
+)
+from bot.config_serving import LimitsSection, ScheduleSection, WebSection
 from bot.errors import ConfigError
-from models.engine.address import server_address
 
 DEFAULT_FILE = Path("groundling.toml")
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
-Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class BotSection(_Section):
-    """How the bot speaks."""
-
-    persona: str = Field(
-        default="", max_length=400, description="One or two sentences about the tone, told to the model."
-    )
-
-
-class SourceSection(_Section):
-    """One place that documents come from."""
-
-    name: Name = Field(description="Your name for it; its documents' ids begin with it.")
-    kind: Literal["folder"] = Field(description="What it is.")
-    path: str = Field(min_length=1, description="The folder; everything below it is read.")
-    collection: Name = Field(default="main", description="The collection that its documents belong to.")
-    include: tuple[str, ...] = Field(
-        default=("**",), description="Only files that match one of these patterns, as in .gitignore."
-    )
-    exclude: tuple[str, ...] = Field(
-        default=(),
-        description="Not the files that match one of these patterns.",
-        examples=[["drafts/", "*.tmp"]],
-    )
-    url: str | None = Field(
-        default=None,
-        description='The address of a document; "{path}" stands for its path.',
-        examples=["https://wiki.example.org/{path}"],
-    )
-
-    @field_validator("include", "exclude", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
-
-
-class CollectionSection(_Section):
-    """What is particular to one collection of documents."""
-
-    name: Name = Field(description="The collection, as the sources name it.")
-    refuse_below: float | None = Field(
-        default=None, ge=0, le=1, description="As in [retrieval], for this collection.", examples=[0.5]
-    )
-    lora: str | None = Field(
-        default=None,
-        description="The [[lora]] to answer with when the best passage is of this collection.",
-        examples=["main"],
-    )
-
-
-class LoraSection(_Section):
-    """A LoRA that the model may answer with."""
-
-    name: Name = Field(description="Your name for it.")
-    path: str = Field(min_length=1, description="The GGUF file of the LoRA, made for the model in use.")
-    scale: float = Field(default=1.0, gt=0, le=4, description="How strongly it works; 1 as it was trained.")
-
-
-class RetrievalSection(_Section):
-    """How passages are found."""
-
-    passages: int = Field(default=8, ge=1, le=20, description="How many passages an answer is made from.")
-    per_document: int = Field(default=5, ge=1, le=20, description="How many of them one document may give.")
-    reranker: str | None = Field(
-        default=None,
-        description="Folder of a cross-encoder that puts the passages in order; none without it.",
-        examples=["/srv/models/reranker"],
-    )
-    refuse_below: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="How sure the search must be of an answer; higher refuses more. Without it a calibrated value.",
-        examples=[0.5],
-    )
-
-
-class ModelSection(_Section):
-    """The language model that writes the answers."""
-
-    kind: Literal["gguf", "server", "none"] = Field(
-        default="gguf",
-        description='"server" asks an OpenAI-compatible server; "none" answers in the documents\' own words.',
-    )
-    path: str | None = Field(
-        default=None,
-        description="A GGUF file; without it the one chosen by `models use`, else the one that is shipped.",
-        examples=["/srv/models/model.gguf"],
-    )
-    url: str | None = Field(
-        default=None,
-        description="Where the server listens; its key comes from GROUNDLING_MODEL_KEY or GROUNDLING_MODEL_KEY_FILE.",
-        examples=["http://127.0.0.1:8080"],
-    )
-    name: str | None = Field(
-        default=None,
-        min_length=1,
-        description="What the server calls the model; without it the only one it offers.",
-        examples=["qwen3-8b"],
-    )
-    context_tokens: int = Field(
-        default=4096, ge=512, description="How much text it sees at once; at most what it was trained for."
-    )
-    max_answer_tokens: int = Field(
-        default=160, ge=16, le=4096, description="The longest answer, in tokens (about 0.7 words each)."
-    )
-    temperature: float = Field(
-        default=0.0, ge=0, le=2, description="0 always takes the likeliest word, so answers repeat exactly."
-    )
-    seed: int = Field(default=0, description="Start of the chance, where the temperature is above 0.")
-    threads: int | None = Field(
-        default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
-    )
-    gpu_layers: int | Literal["auto"] = Field(
-        default="auto", description='Layers on the GPU; "auto" takes what fits its memory, -1 takes all.'
-    )
-    kv_type: Literal["f16", "q8_0"] = Field(
-        default="f16", description='How the context is kept; "q8_0" takes half the memory.'
-    )
-    flash_attention: Literal["auto", "on", "off"] = Field(
-        default="auto", description='Attention in one pass, with less memory; "auto" lets llama.cpp decide.'
-    )
-    split: Literal["layer", "row", "none"] = Field(
-        default="layer", description='How a model is spread over several GPUs; "none" takes one.'
-    )
-    lora: str | None = Field(
-        default=None,
-        description="The [[lora]] to answer with, where a collection names no other.",
-        examples=["main"],
-    )
-    parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
-    passage_cache: bool = Field(
-        default=False,
-        description="Whether each passage is read once and what was read is kept: answers begin sooner, and may differ.",
-    )
-    passage_memory_mb: int = Field(
-        default=256, ge=1, description="Memory that read passages may take, in MB."
-    )
-    passage_disk_mb: int = Field(
-        default=2048,
-        ge=0,
-        description="Room that read passages may take in the data folder, in MB.",
-    )
-    deadline_s: float = Field(default=120.0, gt=0, description="Seconds that an answer may take.")
-    quote: Literal["auto", "always", "never"] = Field(
-        default="auto",
-        description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters.",
-    )
-
-    @model_validator(mode="after")
-    def _server_has_an_address(self) -> ModelSection:
-        if self.url is not None:
-            server_address(self.url)
-        elif self.kind == "server":
-            raise ValueError('[model] kind = "server" needs a url, such as "http://127.0.0.1:8080"')
-        return self
-
-
-class EmbeddingSection(_Section):
-    """The model that turns text into vectors."""
-
-    model: str | None = Field(
-        default=None,
-        description="A local folder, or a hub id where `download` allows it; without it the one that is shipped.",
-        examples=["/srv/models/embedder"],
-    )
-    query_prompt: str | None = Field(
-        default=None,
-        description="Put before each question; without it what the model itself names.",
-        examples=["query: "],
-    )
-    document_prompt: str | None = Field(
-        default=None,
-        description="Put before each piece of a document; without it what the model itself names.",
-        examples=["passage: "],
-    )
-    download: bool = Field(default=False, description="Whether the model may be fetched from the hub.")
-    threads: int | None = Field(
-        default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
-    )
-
-
-class LimitsSection(_Section):
-    """What one file, one question, one asker and one sync may cost."""
-
-    file_mb: int = Field(default=64, ge=1, description="The largest file that is read, in MB.")
-    file_seconds: float = Field(
-        default=30.0, gt=0, description="Processor seconds that reading a file may take."
-    )
-    file_memory_mb: int = Field(
-        default=1024, ge=128, description="Memory that reading a file may take, in MB."
-    )
-    question_characters: int = Field(default=4000, ge=100, description="The longest question, in characters.")
-    questions_waiting: int = Field(
-        default=64, ge=1, description="Questions that may wait for the model; more are told that it is busy."
-    )
-    questions_of_one: int = Field(default=8, ge=1, description="How many of them one asker may have.")
-    removed_share: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="A sync that would remove a larger share of a source's documents holds back.",
-    )
-
-
-class Config(_Section):
+class Config(Section):
     """The whole file."""
 
     bot: BotSection = BotSection()
@@ -241,12 +41,18 @@ class Config(_Section):
     retrieval: RetrievalSection = RetrievalSection()
     model: ModelSection = ModelSection()
     embedding: EmbeddingSection = EmbeddingSection()
+    access: AccessSection = AccessSection()
+    channel: tuple[ChannelSection, ...] = ()
+    slack: SlackSection = SlackSection()
+    discord: DiscordSection = DiscordSection()
+    schedule: ScheduleSection = ScheduleSection()
+    web: WebSection = WebSection()
     limits: LimitsSection = LimitsSection()
 
-    @field_validator("source", "collection", "lora", mode="before")
-    @classmethod
-    def _lists_are_tuples(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    @property
+    def collections(self) -> frozenset[str]:
+        """The name of every collection that a source or a section of its own names."""
+        return frozenset([s.collection for s in self.source] + [c.name for c in self.collection])
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Config:
@@ -254,6 +60,7 @@ class Config(_Section):
             ("source", [s.name for s in self.source]),
             ("collection", [c.name for c in self.collection]),
             ("lora", [one.name for one in self.lora]),
+            ("channel", [one.id for one in self.channel]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
@@ -263,12 +70,24 @@ class Config(_Section):
     @model_validator(mode="after")
     def _loras_are_known(self) -> Config:
         known = [one.name for one in self.lora]
-        wanted = [self.model.lora, *(collection.lora for collection in self.collection)]
-        for name in wanted:
+        places: list[CollectionSection | ChannelSection] = [*self.collection, *self.channel]
+        for name in [self.model.lora, *(place.lora for place in places)]:
             if name is not None and name not in known and self.model.kind == "gguf":
                 raise ValueError(
                     f"there is no [[lora]] called {name!r}; there is: {', '.join(known) or 'none'}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _collections_are_known(self) -> Config:
+        known = self.collections
+        for place in self.channel:
+            for name in place.collections or ():
+                if name not in known:
+                    raise ValueError(
+                        f"[[channel]] {place.id} names the collection {name!r}, which no source has; "
+                        f"there is: {', '.join(sorted(known)) or 'none'}"
+                    )
         return self
 
 
@@ -303,7 +122,7 @@ def sections() -> dict[str, type[BaseModel]]:
     return {name: section for name, section in found.items() if section is not None}
 
 
-LISTED = ("source", "collection", "lora")
+LISTED = ("source", "collection", "lora", "channel")
 """The sections that may stand more than once."""
 
 
@@ -322,7 +141,9 @@ def _explain(error: ValidationError) -> str:
         case "missing":
             return f"{key!r} is missing; add it"
         case "value_error":
-            return str(first["ctx"]["error"])
+            said = str(first["ctx"]["error"])
+            # What a section says of itself names its keys; what a key says does not.
+            return f"{key} = {_shown(first['input'])}: {said}" if _is_value(first["input"]) else said
         case "string_pattern_mismatch":
             shape = "letters, digits, dots, dashes and underscores, beginning with a letter or digit"
             return f"{key} = {_shown(first['input'])}: it may hold {shape}"
@@ -332,9 +153,13 @@ def _explain(error: ValidationError) -> str:
             brackets = f"[[{where[0]}]]" if where[0] in LISTED else f"[{where[0]}]"
             return f"{key!r} is a section; write it as {brackets} with its keys below"
         case _:
-            said = [problem["msg"] for problem in problems if _dotted(problem["loc"]) == key]
-            expected = " or ".join(dict.fromkeys(map(_plain, said))).replace(" or be ", " or ")
+            told = [problem["msg"] for problem in problems if _dotted(problem["loc"]) == key]
+            expected = " or ".join(dict.fromkeys(map(_plain, told))).replace(" or be ", " or ")
             return f"{key} = {_shown(first['input'])}: it should {expected}"
+
+
+def _is_value(value: object) -> bool:
+    return not isinstance(value, dict | BaseModel)
 
 
 _PLAIN = {

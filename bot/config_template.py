@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -89,6 +89,8 @@ def _values(field: FieldInfo) -> str:
 def _kinds(annotation: object) -> list[object]:
     if get_origin(annotation) is Literal or get_origin(annotation) is tuple:
         return [annotation]
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
     return [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from bot.config import Config, SourceSection, load
+from bot.config import Config, load
+from bot.config_sections import SourceSection
 from bot.errors import ConfigError
 from knowledge.sources.folder import FolderSource
 from models.engine.generator import Generator

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.config import LISTED, Config, load, parse, sections
 from bot.config_template import reference, template, toml
+from bot.config_values import seconds
 from bot.errors import ConfigError
 
 SOURCE = '[[source]]\nname = "a"\nkind = "folder"\npath = "x"\n'
@@ -36,7 +37,10 @@ def told(text: str) -> str:
         ),
         ('[[source]]\nname = "a"\nkind = "folder"\npth = "x"\n', "'source[1].pth'; did you mean 'path'?"),
         ('[[collection]]\nname = "a"\nrefuse = 1\n', "did you mean 'refuse_below'?"),
-        ("zzz = 1\n", "known here: bot, collection, embedding, limits, lora, model, retrieval, source"),
+        (
+            "zzz = 1\n",
+            "known here: access, bot, channel, collection, discord, embedding, limits, lora, model",
+        ),
         ('[[source]]\nname = "a"\nkind = "folder"\n', "'source[1].path' is missing; add it"),
         (
             '[[source]]\nname = "a"\nkind = "wiki"\npath = "x"\n',
@@ -57,6 +61,25 @@ def told(text: str) -> str:
         ("[retrieval]\npassages = 50\n", "retrieval.passages = 50: it should be less than or equal to 20"),
         ("[limits]\nfile_mb = true\n", "limits.file_mb = True: it should be a whole number"),
         (f'[bot]\npersona = "{"x" * 500}"\n', "...: it should have at most 400 characters"),
+        (SOURCE + 'every = "1 hour"\n', "source[1].every = '1 hour': it should be a time such as \"90s\""),
+        ('[schedule]\nevery = "0m"\n', "schedule.every = '0m': it should be a time"),
+        (SOURCE + 'cron = "30 6 * *"\n', "source[1].cron = '30 6 * *': it should be five fields"),
+        ('[[collection]]\nname = "a"\nreaders = ["all"]\n', "readers = ('all',): it should be \"everyone\""),
+        ('[access]\nadmins = ["slack:group:S01"]\n', "it should be a person, such as"),
+        ('[[channel]]\nid = "general"\n', "channel[1].id = 'general': it should be a channel"),
+        (
+            '[[channel]]\nid = "slack:channel:C01"\nlanguage = "xx"\n',
+            "channel[1].language = 'xx': it should be",
+        ),
+        (
+            SOURCE + '[[channel]]\nid = "slack:channel:C01"\ncollections = ["legal"]\n',
+            "[[channel]] slack:channel:C01 names the collection 'legal', which no source has; there is: main",
+        ),
+        ('[[channel]]\nid = "slack:channel:C01"\n' * 2, "two [[channel]] are called 'slack:channel:C01'"),
+        ("[discord]\nguilds = [123]\n", "discord.guilds[1] = 123: it should be text in quotes"),
+        ('[discord]\nguilds = ["abc"]\n', "it should be the id of a Discord server in quotes"),
+        ('[slack]\ntoken = "xoxb-1"\n', "unknown key 'slack.token'"),
+        ("[web]\nport = 99999\n", "web.port = 99999: it should be less than or equal to 65535"),
         ("[bot\n", "is not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 5)"),
         ("a = " + "[" * 5000, "is not valid TOML"),
     ],
@@ -94,6 +117,22 @@ def test_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> Non
 
 def test_empty_file_is_the_defaults() -> None:
     assert parse("", "f.toml") == Config()
+
+
+def test_nobody_reads_and_nothing_is_connected_by_default() -> None:
+    config = parse(SOURCE, "f.toml")
+    assert config.collection == ()
+    assert not config.slack.enabled
+    assert not config.discord.enabled
+    assert config.access.admins == ()
+    assert config.web.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90s", 90), ("15m", 900), ("1h", 3600), ("2d", 172800), ("off", None)]
+)
+def test_times_are_read_in_seconds(text: str, expected: float | None) -> None:
+    assert seconds(text) == expected
 
 
 def test_every_key_stands_in_the_template_with_one_line_of_meaning() -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from bot.config import ModelSection, SourceSection
+from bot.config_sections import ModelSection, SourceSection
 from bot.errors import ConfigError
 from bot.wiring import MODELS, SOURCES, Project
 from knowledge.errors import IndexMismatch, IndexMissing
