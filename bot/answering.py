@@ -60,7 +60,7 @@ class AnsweringSettings:
     cannot be delivered is tried for `deliver_for_s`."""
 
     oldest_s: float = 86400.0
-    most_tries: int = 3
+    most_tries: int = 5
     deliver_for_s: float = 3600.0
     longest_pause_s: float = 30.0
     question_characters: int = 4000
@@ -188,8 +188,10 @@ class Answering:
             await self._inbox.note_reply(entry.id, reply)
             await self._deliver(delivery, reply)
         except asyncio.CancelledError:
-            with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-                await asyncio.wait_for(delivery.interrupt(), 3.0)
+            if work.making:  # once there is a reply, it may stand there already
+                await self._inbox.pause(entry.id)
+                with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+                    await asyncio.wait_for(delivery.interrupt(), 3.0)
             raise
         return False
 
@@ -336,6 +338,7 @@ class _Work:
         self.task: asyncio.Task[None] | None = None
         self.why: str | None = None
         self.shown = ""
+        self.making = False
         self._making: asyncio.Task[Reply] | None = None
 
     def end(self, why: str) -> None:
@@ -349,8 +352,10 @@ class _Work:
         self._making = asyncio.ensure_future(making)
         if self.why is not None:
             self._making.cancel()
+        self.making = True
         try:
             await asyncio.wait([self._making])
+            self.making = False
         except asyncio.CancelledError:
             self._making.cancel()
             await asyncio.wait([self._making])

@@ -135,6 +135,10 @@ class Inbox:
         """Notes that an answer is begun; gives the number of the try, from 1."""
         return await self._do(lambda: self._begin(id))
 
+    async def pause(self, id: str) -> None:
+        """Takes back what `begin` noted: the answer was broken off in an orderly way."""
+        await self._do(lambda: self._update(id, {"tries": _questions.c.tries - 1, "state": "waiting"}))
+
     async def note_handle(self, id: str, handle: Handle) -> None:
         """Notes where the question's answer stands."""
         await self._set(id, handle=_json(_HANDLE, handle))
