@@ -12,7 +12,10 @@ from typing import Literal, Protocol
 
 from bot.answer import Answer
 from bot.asked import Asked, Person, Place
-from models.engine.generator import Turn, Waiting
+from models.engine.generator import Turn as Turn
+from models.engine.generator import (
+    Waiting as Waiting,
+)  # platforms see no model; this is their door to these two
 
 Kind = Literal["answer", "notice", "failure", "stopped"]
 """What a reply is: an answer or refusal of the assistant, a calm word instead of one, an explicit
