@@ -37,11 +37,10 @@ async def workspace() -> AsyncIterator[tuple[FakeSlack, AsyncWebClient]]:
 @contextlib.asynccontextmanager
 async def connected(
     slack: FakeSlack, client: AsyncWebClient, *, connections: int = 1, ping_s: float = 0.1
-) -> AsyncIterator[AsyncApp]:
-    """A bolt app that keeps what it hears in `app.heard`, connected."""
+) -> AsyncIterator[tuple[AsyncApp, list[dict[str, Any]]]]:
+    """A connected bolt app, and what it hears."""
     app = AsyncApp(client=client, ignoring_self_events_enabled=False)
     heard: list[dict[str, Any]] = []
-    app.heard = heard  # type: ignore[attr-defined]
 
     async def hear(body: dict[str, Any]) -> None:
         heard.append(body)
@@ -55,7 +54,7 @@ async def connected(
         for handler in handlers:
             await handler.connect_async()
         await slack.until(lambda: len(slack.sockets.open()) == connections)
-        yield app
+        yield app, heard
     finally:
         for handler in handlers:
             await handler.close_async()
@@ -69,7 +68,7 @@ async def refusal(call: Awaitable[Any]) -> str:
 
 async def test_mention_is_heard_as_app_mention_and_as_message_and_answered_in_its_thread() -> None:
     async with workspace() as (slack, client):
-        async with connected(slack, client) as app:
+        async with connected(slack, client) as (app, heard):
 
             @app.middleware
             async def answer(body: dict[str, Any], say: Any, next: Any) -> None:
@@ -78,7 +77,7 @@ async def test_mention_is_heard_as_app_mention_and_as_message_and_answered_in_it
                     await say("Thirty days.", thread_ts=body["event"]["ts"], unfurl_links=False)
 
             ts = slack.mention(ADA, GENERAL, "how many days?")
-            await slack.until(lambda: slack.answers(GENERAL, ts) and len(app.heard) >= 3)
+            await slack.until(lambda: slack.answers(GENERAL, ts) and len(heard) >= 3)
         events = [one.payload["event"] for one in slack.deliveries]
         assert [one["type"] for one in events[:2]] == ["app_mention", "message"]
         assert {one["ts"] for one in events[:2]} == {ts}
@@ -87,7 +86,7 @@ async def test_mention_is_heard_as_app_mention_and_as_message_and_answered_in_it
         (answered,) = slack.answers(GENERAL, ts)
         assert (answered.text, answered.thread_ts, answered.unfurl_links) == ("Thirty days.", ts, False)
         assert answered.unfurl_media is None
-        assert app.heard[0]["authorizations"][0]["user_id"] == BOT_USER
+        assert heard[0]["authorizations"][0]["user_id"] == BOT_USER
 
 
 async def test_mention_order_can_be_turned_and_a_channel_without_the_app_stays_unheard() -> None:
@@ -283,6 +282,23 @@ async def test_long_text_is_truncated_and_pings_are_seen() -> None:
         assert message.pings == ["!here"]
 
 
+async def test_arguments_come_as_json_as_a_form_or_in_the_address() -> None:
+    async with workspace() as (slack, _), aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {slack.bot_token}"}
+        blocks = '[{"type": "markdown", "text": "# Hi"}]'
+        form = {"channel": GENERAL, "blocks": blocks, "unfurl_links": "0"}
+        async with session.post(slack.url + "chat.postMessage", data=form, headers=headers) as got:
+            posted = await got.json()
+        where = {"channel": GENERAL, "timestamp": posted["ts"], "name": "eyes", "token": slack.bot_token}
+        async with session.post(slack.url + "reactions.add", params=where) as got:
+            assert (await got.json())["ok"]
+        where = {"channel": GENERAL, "limit": "1"}
+        async with session.get(slack.url + "conversations.history", params=where, headers=headers) as got:
+            assert (await got.json())["messages"][0]["reactions"][0]["name"] == "eyes"
+        (message,) = slack.answers(GENERAL)
+        assert (message.shown, message.unfurl_links) == ("# Hi", False)
+
+
 async def test_thread_is_read_page_by_page() -> None:
     async with workspace() as (slack, client):
         root = slack.post(ADA, GENERAL, "0")
@@ -376,7 +392,7 @@ async def test_reactions_and_statuses_are_kept() -> None:
 
 async def test_command_is_answered_in_its_acknowledgement_and_by_its_response_url_five_times() -> None:
     async with workspace() as (slack, client):
-        async with connected(slack, client) as app:
+        async with connected(slack, client) as (app, _):
             statuses: list[int] = []
 
             @app.command("/ask")
@@ -416,7 +432,7 @@ async def test_button_opens_a_modal_whose_submission_is_judged() -> None:
         "value": "7",
     }
 
-    async with workspace() as (slack, client), connected(slack, client) as app:
+    async with workspace() as (slack, client), connected(slack, client) as (app, _):
         pressed: list[str] = []
 
         @app.action("wrong")
@@ -451,7 +467,7 @@ async def test_button_opens_a_modal_whose_submission_is_judged() -> None:
 
 
 async def test_shortcut_works_where_the_app_is_not_and_home_is_published() -> None:
-    async with workspace() as (slack, client), connected(slack, client) as app:
+    async with workspace() as (slack, client), connected(slack, client) as (app, heard):
         seen: list[str] = []
 
         @app.shortcut("ask_about_this")
@@ -465,7 +481,7 @@ async def test_shortcut_works_where_the_app_is_not_and_home_is_published() -> No
         await slack.until(lambda: slack.ephemerals(away, ADA))
         assert seen == ["what is this?"]
         slack.open_home(ADA)
-        await slack.until(lambda: any(body["event"]["type"] == "app_home_opened" for body in app.heard))
+        await slack.until(lambda: any(body["event"]["type"] == "app_home_opened" for body in heard))
         home = {"type": "home", "blocks": [{"type": "divider"}]}
         await client.views_publish(user_id=ADA, view=home)
         shown = slack.home(ADA)
@@ -474,11 +490,11 @@ async def test_shortcut_works_where_the_app_is_not_and_home_is_published() -> No
 
 
 async def test_each_envelope_goes_to_one_connection_in_turn_and_is_acknowledged() -> None:
-    async with workspace() as (slack, client), connected(slack, client, connections=2) as app:
+    async with workspace() as (slack, client), connected(slack, client, connections=2) as (_, heard):
         for n in range(6):
             slack.post(ADA, GENERAL, str(n))
         await slack.until(lambda: len(slack.acks) == 6)
-        assert sorted(body["event"]["text"] for body in app.heard) == list("012345")
+        assert sorted(body["event"]["text"] for body in heard) == list("012345")
         used = [one.sendings[0].socket for one in slack.deliveries]
         assert used == [used[0], used[1]] * 3
         assert used[0] != used[1]
@@ -488,7 +504,7 @@ async def test_each_envelope_goes_to_one_connection_in_turn_and_is_acknowledged(
 async def test_unacknowledged_event_comes_again_with_its_attempt_and_the_same_event_id() -> None:
     async with workspace() as (slack, client):
         slack.sockets.retry_after_s = (0.05, 0.05)
-        async with connected(slack, client) as app:
+        async with connected(slack, client) as (app, heard):
             retries: list[tuple[list[str], list[str]]] = []
 
             @app.middleware
@@ -507,8 +523,8 @@ async def test_unacknowledged_event_comes_again_with_its_attempt_and_the_same_ev
             await slack.until(lambda: said.acked_after is not None)
             slack.redeliver(said)
             slack.redeliver(said, new_id=True)
-            await slack.until(lambda: len(slack.acks) == 2 and len(app.heard) == 3)
-            assert len({body["event_id"] for body in app.heard}) == 1
+            await slack.until(lambda: len(slack.acks) == 2 and len(heard) == 3)
+            assert len({body["event_id"] for body in heard}) == 1
             assert [one.attempt for one in said.sendings] == [0, 1, 2]
             first, second, third = (one.envelope_id for one in said.sendings)
             assert first == second != third
@@ -517,11 +533,11 @@ async def test_unacknowledged_event_comes_again_with_its_attempt_and_the_same_ev
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested", "too_many_websockets", "link_disabled"])
 async def test_disconnect_frame_makes_the_client_come_back_and_what_was_kept_arrives(reason: Any) -> None:
     async with workspace() as (slack, client):
-        async with connected(slack, client) as app:
+        async with connected(slack, client) as (_, heard):
             slack.disconnect(reason, closes_after=0.05)
             await slack.until(lambda: slack.sockets.opened == 2 and slack.sockets.open())
             slack.post(ADA, GENERAL, "still there?")
-            await slack.until(lambda: len(app.heard) == 1)
+            await slack.until(lambda: len(heard) == 1)
         assert len(slack.called("apps.connections.open")) == 2
 
 
@@ -533,9 +549,9 @@ async def test_events_without_a_connection_are_kept_or_lost_as_set() -> None:
         await slack.until(lambda: command.lost)
         slack.sockets.when_closed = "kept"
         slack.post(ADA, GENERAL, "kept")
-        async with connected(slack, client) as app:
-            await slack.until(lambda: app.heard)
-            assert [body["event"]["text"] for body in app.heard] == ["kept"]
+        async with connected(slack, client) as (_, heard):
+            await slack.until(lambda: heard)
+            assert [body["event"]["text"] for body in heard] == ["kept"]
         assert slack.deliveries[0].lost
 
 
@@ -567,7 +583,7 @@ async def test_eleventh_connection_is_one_too_many() -> None:
 
 
 async def test_half_open_and_reset_connections_are_left_for_new_ones() -> None:
-    async with workspace() as (slack, client), connected(slack, client, ping_s=0.3) as app:
+    async with workspace() as (slack, client), connected(slack, client, ping_s=0.3) as (_, heard):
         slack.sockets.reset()
         await slack.until(lambda: slack.sockets.opened == 2 and slack.sockets.open())
         slack.sockets.freeze()
@@ -575,7 +591,7 @@ async def test_half_open_and_reset_connections_are_left_for_new_ones() -> None:
         slack.sockets.retry_after_s = (0.5,) * 20
         await slack.until(lambda: slack.sockets.opened == 3)
         slack.post(ADA, GENERAL, "back")
-        await slack.until(lambda: {body["event"]["text"] for body in app.heard} == {"into the void", "back"})
+        await slack.until(lambda: {body["event"]["text"] for body in heard} == {"into the void", "back"})
 
 
 async def test_planned_faults_are_consumed_one_a_call() -> None:

@@ -55,7 +55,7 @@ class Interactions:
         """Uses a message shortcut on a message; it works in channels that the app is not in."""
         with self.world.lock:
             message = self.world.written(channel, ts)
-            given = Pass(user, channel, self.world.clock.now(), ts, message.root)
+            given = Pass(user, channel, self.world.clock.now(), ts)
             payload = self._about(user, "message_action", given) | {
                 "channel": self._channel_named(channel),
                 "callback_id": callback_id,
@@ -73,7 +73,7 @@ class Interactions:
         """
         with self.world.lock:
             message = self.world.written(channel, ts)
-            given = Pass(user, channel, self.world.clock.now(), ts, message.root)
+            given = Pass(user, channel, self.world.clock.now(), ts)
             alone = message.ephemeral_for is not None
             container: Json = {
                 "type": "message",
@@ -124,6 +124,18 @@ class Interactions:
             delivery = Delivery("interactive", payload, on_ack=lambda ack: self._submitted(view, ack))
             return self.sockets.deliver(delivery)
 
+    def close_view(self, user: str, view_id: str) -> Delivery | None:
+        """Closes a modal without sending it; the app hears of it only where the view says so."""
+        with self.world.lock:
+            view = self.world.views[view_id]
+            view.open = False
+            if not view.body.get("notify_on_close"):
+                return None
+            payload = self._about(user, "view_closed", Pass(user, "", self.world.clock.now()))
+            del payload["trigger_id"]
+            closed = {"api_app_id": APP, "view": view_object(view), "is_cleared": False}
+            return self.interact(payload | closed)
+
     def interact(self, payload: Json, kind: EnvelopeKind = "interactive") -> Delivery:
         """Sends any payload of an interaction or a command, as it stands."""
         with self.world.lock:
@@ -136,9 +148,7 @@ class Interactions:
 
     def _response_url(self, given: Pass) -> str:
         key = uuid.uuid4().hex
-        self.world.response_urls[key] = Pass(
-            given.user, given.channel, given.made, given.message_ts, given.thread_ts
-        )
+        self.world.response_urls[key] = Pass(given.user, given.channel, given.made, given.message_ts)
         return f"{self.world.url.removesuffix('api/')}respond/{key}"
 
     def _channel_named(self, ident: str) -> Json:

@@ -185,7 +185,6 @@ class Pass:
     channel: str
     made: float
     message_ts: str | None = None
-    thread_ts: str | None = None
     view: str | None = None
     used: int = 0
 
@@ -229,6 +228,8 @@ class World:
         self.subscriptions: set[str] | None = None
         self.scopes: set[str] = set()
         self.token_error: str | None = None
+        self._by_ts: dict[tuple[str, str], Message] = {}
+        self._threads: dict[tuple[str, str], list[Message]] = {}
         self._ids = 0
         self._last_ts = 0
         for user in (
@@ -286,11 +287,13 @@ class World:
     def store(self, message: Message) -> Message:
         message.versions.append(message.text)
         self.messages[message.channel].append(message)
+        self._by_ts[message.channel, message.ts] = message
+        self._threads.setdefault((message.channel, message.root), []).append(message)
         return message
 
     def find(self, channel: str, ts: object) -> Message | None:
         """The message with this ts, deleted or not."""
-        return next((one for one in self.messages.get(channel, []) if one.ts == ts), None)
+        return self._by_ts.get((channel, str(ts)))
 
     def written(self, channel: str, ts: str) -> Message:
         """The message with this ts, deleted or not; KeyError where there is none."""
@@ -320,11 +323,8 @@ class World:
 
     def visible(self, channel: str, thread_ts: str | None = None) -> list[Message]:
         """The messages everybody in the channel sees, the oldest first; of one thread with its root."""
-        return [
-            one
-            for one in self.messages[channel]
-            if not one.deleted and one.ephemeral_for is None and thread_ts in (None, one.ts, one.thread_ts)
-        ]
+        rows = self._threads.get((channel, thread_ts), []) if thread_ts else self.messages[channel]
+        return [one for one in rows if not one.deleted and one.ephemeral_for is None]
 
     def replies(self, channel: str, root: str) -> list[Message]:
         return [one for one in self.visible(channel, root) if one.ts != root]
