@@ -373,6 +373,104 @@ async def test_file_is_told_and_given_to_the_app_alone() -> None:
                 assert "Sign in" in await got.text()
 
 
+async def test_lists_name_what_the_app_may_see() -> None:
+    async with workspace() as (slack, client):
+        slack.add_channel("hidden", [ADA], kind="private", with_bot=False)
+        board = slack.add_channel("board", [ADA], kind="private")
+        group = slack.add_group("leads", [ADA, BEN])
+        listed = await client.conversations_list(types="public_channel,private_channel")
+        assert [one["id"] for one in listed["channels"]] == [GENERAL, board]
+        assert {one["id"] for one in (await client.users_list())["members"]} == {BOT_USER, ADA, BEN}
+        listed = await client.usergroups_list(include_users=True)
+        assert [(one["id"], one["users"]) for one in listed["usergroups"]] == [(group, [ADA, BEN])]
+        assert (await client.bots_info(bot=BOT_ID))["bot"]["user_id"] == BOT_USER
+        root = slack.post(ADA, GENERAL, "root")
+        reply = slack.post(BEN, GENERAL, "reply", root)
+        link = (await client.chat_getPermalink(channel=GENERAL, message_ts=reply))["permalink"]
+        assert link.endswith(f"/p{reply.replace('.', '')}?thread_ts={root}&cid={GENERAL}")
+
+
+async def test_threads_have_titles_sessions_and_prompts() -> None:
+    async with workspace() as (slack, client):
+        place, ts = slack.direct_channel(ADA), slack.direct(ADA, "hello")
+        prompts = [{"title": "Leave", "message": "How much leave?"}]
+        await client.assistant_threads_setTitle(channel_id=place, thread_ts=ts, title="Leave")
+        await client.assistant_threads_setSuggestedPrompts(channel_id=place, prompts=prompts)
+        shown = client.assistant_threads_setSuggestedPrompts(
+            channel_id=place, thread_ts=ts, prompts=[prompts[0]] * 5
+        )
+        assert await refusal(shown) == "invalid_arguments"
+        assert (slack.world.titles[place, ts], slack.world.prompts[place]) == ("Leave", prompts)
+        missing = client.agents_sessions_rename(channel_id=place, thread_ts=ts, title="x")
+        assert await refusal(missing) == "session_not_found"
+        slack.world.subscriptions = {"message.im"}
+        told = await client.agents_sessions_setStatus(channel_id=place, thread_ts=ts, status="processing")
+        assert told["warning"] == "missing_agent_session_stopped_event_subscription"
+        await client.agents_sessions_rename(channel_id=place, thread_ts=ts, title="Parental leave")
+        await client.agents_sessions_setStatus(channel_id=place, thread_ts=ts, status="active")
+        session = slack.world.sessions[place, ts]
+        assert (session.title, session.history) == ("Parental leave", ["processing", "active"])
+
+
+async def test_views_are_pushed_updated_and_closed() -> None:
+    def modal(name: str) -> dict[str, Any]:
+        button = {"type": "button", "action_id": "more", "text": {"type": "plain_text", "text": "More"}}
+        title = {"type": "plain_text", "text": name}
+        return {
+            "type": "modal",
+            "title": title,
+            "notify_on_close": True,
+            "blocks": [{"type": "actions", "elements": [button]}],
+        }
+
+    async with workspace() as (slack, client):
+        trigger = slack.command(ADA, GENERAL, "/ask").payload["trigger_id"]
+        first = (await client.views_open(trigger_id=trigger, view=modal("One")))["view"]
+        assert await refusal(client.views_open(trigger_id=trigger, view=modal("x"))) == "exchanged_trigger_id"
+        pressed = slack.click_view(ADA, first["id"], "more").payload
+        pushed = (await client.views_push(trigger_id=pressed["trigger_id"], view=modal("Two")))["view"]
+        assert (pushed["root_view_id"], pushed["previous_view_id"]) == (first["id"], first["id"])
+        await client.views_update(view_id=first["id"], hash=first["hash"], view=modal("Three"))
+        late = client.views_update(view_id=first["id"], hash=first["hash"], view=modal("Four"))
+        assert await refusal(late) == "hash_conflict"
+        assert [one.body["title"]["text"] for one in slack.open_views(ADA)] == ["Three", "Two"]
+        closed = slack.close_view(ADA, pushed["id"])
+        assert closed is not None
+        assert (closed.payload["type"], len(slack.open_views(ADA))) == ("view_closed", 1)
+
+
+async def test_joining_leaving_and_reacting_are_heard() -> None:
+    async with workspace() as (slack, client):
+        eve = slack.add_user("eve")
+        slack.join(eve, GENERAL)
+        slack.react(eve, GENERAL, slack.post(ADA, GENERAL, "hello"), "tada")
+        slack.leave(eve, GENERAL)
+        kinds = [
+            (one.payload["event"]["type"], one.payload["event"].get("subtype")) for one in slack.deliveries
+        ]
+        assert kinds == [
+            ("member_joined_channel", None),
+            ("message", "channel_join"),
+            ("message", None),
+            ("reaction_added", None),
+            ("member_left_channel", None),
+        ]
+        assert eve not in (await client.conversations_members(channel=GENERAL))["members"]
+
+
+async def test_moderator_deletes_an_answer_that_is_being_streamed() -> None:
+    async with workspace() as (slack, client):
+        place, ts = slack.direct_channel(ADA), slack.direct(ADA, "tell me")
+        started = await client.chat_startStream(channel=place, thread_ts=ts, markdown_text="One")
+        slack.delete(BEN, place, started["ts"])
+        late = client.chat_appendStream(channel=place, ts=started["ts"], markdown_text=" two")
+        assert await refusal(late) == "message_not_found"
+        slack.delete(ADA, place, ts)
+        assert slack.deliveries[-1].payload["event"]["subtype"] == "message_deleted"
+        gone = client.chat_postMessage(channel=place, thread_ts=ts, text="x")
+        assert await refusal(gone) == "thread_not_found"
+
+
 async def test_reactions_and_statuses_are_kept() -> None:
     async with workspace() as (slack, client):
         ts = slack.post(ADA, GENERAL, "hello")
