@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format clean peers
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -29,6 +29,12 @@ check: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The fake platforms of the tests, used by clients that know nothing of them; needs node and npm.
+peers: $(VENV)/.installed-test
+	@mkdir -p $(VENV)/peers && cp tests/peers/package.json $(VENV)/peers/
+	npm install --silent --prefix $(VENV)/peers
+	GROUNDLING_PEERS="$(CURDIR)/$(VENV)/peers" $(BIN)/python -m pytest tests/test_fakes_peers.py
 
 clean:
 	rm -rf $(VENV) data
