@@ -11,8 +11,8 @@ from models.engine.generator import ModelIdentity
 
 Status = Literal["answered", "refused", "failed"]
 
-Voice = Literal["model", "quotes", "none"]
-"""Whose words the text is made of: the model's, the documents' own, or (a refusal) nobody's."""
+Voice = Literal["model", "quotes", "curated", "none"]
+"""Whose words the text is made of: the model's, the documents' own, a reviewed answer's, or (a refusal) nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,15 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time went, in milliseconds, and how many tokens were read, reused and written."""
+    """Where the time went, in milliseconds, and how many tokens were read, reused and written.
+
+    `first_words_ms` is when the first sentence that holds was handed on to be shown, None where none was.
+    """
 
     queue_ms: int = 0
     retrieve_ms: int = 0
     first_token_ms: int | None = None
+    first_words_ms: int | None = None
     total_ms: int = 0
     prompt_tokens: int = 0
     reused_tokens: int = 0

@@ -5,6 +5,9 @@ Rule: each says what happened and what the reader can do, and nothing about how 
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from bot.access import READER
 from bot.languages import language_of
 
 _TEXTS = {
@@ -24,6 +27,9 @@ _TEXTS = {
         "waiting": "You are number {place} in the queue; about {seconds} s.",
         "sources": "Sources",
         "reviewed": "Reviewed answer",
+        "reviewed_by": "Reviewed by {person} on {day}.",
+        "reviewed_on": "Reviewed on {day}.",
+        "proposed": "Kept as a proposal. An administrator can approve it with: groundling curated approve {id}",
     },
     "de": {
         "greeting": "Stellen Sie mir eine Frage, und ich suche die Antwort in den Dokumenten Ihres Teams.",
@@ -41,6 +47,9 @@ _TEXTS = {
         "waiting": "Sie sind Nummer {place} in der Reihe; etwa {seconds} s.",
         "sources": "Quellen",
         "reviewed": "Geprüfte Antwort",
+        "reviewed_by": "Geprüft von {person} am {day}.",
+        "reviewed_on": "Geprüft am {day}.",
+        "proposed": "Als Vorschlag behalten. Die Verwaltung kann ihn freigeben mit: groundling curated approve {id}",
     },
 }
 
@@ -108,3 +117,13 @@ class Notices:
     def reviewed(self) -> str:
         """The mark of a curated answer."""
         return self._texts["reviewed"]
+
+    def reviewed_by(self, person: str, at: datetime) -> str:
+        """Who stands behind a curated answer since when; a platform's own name for somebody tells readers nothing."""
+        known = bool(person) and READER.fullmatch(person) is None
+        text = self._texts["reviewed_by" if known else "reviewed_on"]
+        return text.format(person=person, day=at.date().isoformat())
+
+    def proposed(self, id: str) -> str:
+        """For somebody who proposed the curated answer `id`."""
+        return self._texts["proposed"].format(id=id)
