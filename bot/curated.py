@@ -1,0 +1,383 @@
+"""Reviewed questions with their answers, which go before whatever a search finds.
+
+Rule: only an approved pair of a readable collection is ever looked at, and it is served only to a
+question that asks the same; a wrong answer that carries somebody's name is worse than none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+from sqlalchemy import Column, Connection, Float, RowMapping, Table, Text, delete, insert, select, update
+
+from bot.answer import Answer, Citation, Timings
+from bot.citations import MARKERS
+from bot.errors import Failed, WrongUse
+from bot.journal import Journal
+from bot.languages import language_of
+from bot.notices import Notices
+from bot.phrasing import Gist, asked, gist, normal
+from knowledge.database import Database, metadata
+from knowledge.documents import Chunk, Passage
+from knowledge.store import valid_text
+from models.embedding.embedder import Embedder
+
+ALIKE = 0.95
+"""The least cosine of two questions with the same gist; docs/curated-answers.md has the data."""
+
+PHRASING_CHARACTERS = 500
+MOST_PHRASINGS = 20
+ANSWER_CHARACTERS = 8000
+SOURCE = "curated"
+"""What the source of a reviewed answer is called; its document's id is "curated:" and the pair's id."""
+
+State = Literal["proposed", "approved"]
+
+_curated = Table(
+    "curated",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False, index=True),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("collection", Text, nullable=False, index=True),
+    Column("url", Text),
+    Column("proposed_by", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("changed_at", Float, nullable=False),
+)
+_ID = re.compile(r"[a-z2-7]{8}")
+_URL = re.compile(r"https?://[^\s<>\"]+")
+_FENCE_OR_ROW = re.compile(r"(?:```|~~~|\|)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A pair as somebody wrote it. `question` has one phrasing a line; a pair with the same `id` is replaced,
+    without one the draft is a new pair."""
+
+    question: str
+    answer: str
+    collection: str
+    url: str | None = None
+    state: State = "approved"
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A pair as it is kept; `changed_at` is in seconds since 1970."""
+
+    id: str
+    state: State
+    question: str
+    answer: str
+    collection: str
+    url: str | None
+    proposed_by: str
+    approved_by: str | None
+    changed_at: float
+
+    @property
+    def phrasings(self) -> list[str]:
+        """The question in each of its wordings, the first one being its title."""
+        return self.question.split("\n")
+
+
+class CuratedAnswers:
+    """The pairs in `database`. Without an `embedder`, only a question in the same words finds one.
+
+    Whoever calls has checked that the named person may; each change is noted in the journal. Another
+    process may change the pairs at any time: nothing is kept in memory.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder | None,
+        *,
+        alike: float = ALIKE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._alike = alike
+        self._clock = clock
+        self._journal = Journal(database, clock=clock)
+
+    async def find(self, text: str, collections: Set[str]) -> Answer | None:
+        """The reviewed answer to `text` out of `collections`, or None.
+
+        A pair in the very words of the question comes first, the latest of several; then the pair with
+        the nearest phrasing, if its gist is the same.
+        """
+        began = time.monotonic()
+        found = await asyncio.to_thread(self._found, text, frozenset(collections))
+        if found is None:
+            return None
+        answer = _answer(text, *found)
+        return replace(answer, timings=Timings(total_ms=round((time.monotonic() - began) * 1000)))
+
+    def gone(self, documents: Collection[str]) -> frozenset[str]:
+        """Those of `documents` (ids) that were reviewed answers and are not served any more."""
+        ids = {name.removeprefix(f"{SOURCE}:"): name for name in documents if name.startswith(f"{SOURCE}:")}
+        if not ids:
+            return frozenset()
+        with self._database.reading() as connection:
+            approved = (_curated.c.id.in_(ids), _curated.c.state == "approved")
+            there = set(connection.execute(select(_curated.c.id).where(*approved)).scalars())
+        return frozenset(name for id_, name in ids.items() if id_ not in there)
+
+    async def pairs(self, *, state: State | None = None) -> list[Pair]:
+        """Every pair, or those in `state`, by collection and question."""
+        return await asyncio.to_thread(self._pairs, state)
+
+    async def propose(self, question: str, answer: str, person: str, collection: str) -> str:
+        """Keeps a pair that is not served before it is approved; the line to show, in the question's language.
+
+        Proposing the same again changes nothing. Raises `WrongUse` for a pair that could not be served.
+        """
+        draft = checked(Draft(question, answer, collection, state="proposed"))
+        known = await asyncio.to_thread(self._same, draft)
+        if known is None:
+            (known,) = await self.save([draft], person)
+        return Notices(question).proposed(known)
+
+    async def save(self, drafts: Sequence[Draft], person: str) -> list[str]:
+        """Keeps all of `drafts` or none; their ids. Raises `WrongUse` with a line for each that cannot be."""
+        drafts = [checked(draft) for draft in drafts]
+        ids = await asyncio.to_thread(self._save, drafts, person)
+        for id_, draft in zip(ids, drafts, strict=True):
+            await self._journal.note(person, f"curated {draft.state}", f"{id_} in {draft.collection}")
+        return ids
+
+    async def approve(self, id: str, person: str) -> Pair:
+        """From now on the pair is served. Raises `Failed` where there is none, or another has its question."""
+        pair = await asyncio.to_thread(self._approve, id, person)
+        await self._journal.note(person, "curated approved", f"{id} in {pair.collection}")
+        return pair
+
+    async def remove(self, id: str, person: str) -> Pair:
+        """Takes the pair off the disk. Raises `Failed` where there is none."""
+        pair = await asyncio.to_thread(self._remove, id)
+        await self._journal.note(person, "curated removed", f"{id} in {pair.collection}")
+        return pair
+
+    def _found(self, text: str, collections: frozenset[str]) -> tuple[Pair, str, float] | None:
+        words = normal(text)
+        if not words or not collections or len(text) > PHRASING_CHARACTERS:
+            return None
+        wanted = (_curated.c.state == "approved", _curated.c.collection.in_(collections))
+        with self._database.reading() as connection:
+            rows = connection.execute(select(_curated).where(*wanted)).mappings()
+            pairs = sorted((_pair(row) for row in rows), key=lambda pair: (-pair.changed_at, pair.id))
+        phrased = [(pair, phrasing) for pair in pairs for phrasing in pair.phrasings]
+        for pair, phrasing in phrased:
+            if normal(phrasing) == words:
+                return pair, phrasing, 1.0
+        meant = gist(text)
+        near = [(pair, phrasing) for pair, phrasing in phrased if meant and gist(phrasing) == meant]
+        return self._nearest(text, near)
+
+    def _nearest(self, text: str, near: Sequence[tuple[Pair, str]]) -> tuple[Pair, str, float] | None:
+        if self._embedder is None or not near:
+            return None
+        vector = self._embedder.embed_query(asked(text))
+        cosines = [float(self._embedder.embed_query(asked(phrasing)) @ vector) for _, phrasing in near]
+        best = max(range(len(near)), key=cosines.__getitem__)
+        return (*near[best], cosines[best]) if cosines[best] >= self._alike else None
+
+    def _pairs(self, state: State | None) -> list[Pair]:
+        wanted = select(_curated).order_by(_curated.c.collection, _curated.c.question, _curated.c.id)
+        if state is not None:
+            wanted = wanted.where(_curated.c.state == state)
+        with self._database.reading() as connection:
+            return [_pair(row) for row in connection.execute(wanted).mappings()]
+
+    def _same(self, draft: Draft) -> str | None:
+        wanted = (
+            _curated.c.question == draft.question,
+            _curated.c.answer == draft.answer,
+            _curated.c.collection == draft.collection,
+        )
+        with self._database.reading() as connection:
+            return connection.execute(select(_curated.c.id).where(*wanted)).scalars().first()
+
+    def _save(self, drafts: Sequence[Draft], person: str) -> list[str]:
+        with self._database.transaction() as connection:
+            taken = _taken(connection)
+            ids = [draft.id or _new_id() for draft in drafts]
+            faults = [
+                f"the id {id_!r} stands there twice" for id_, times in Counter(ids).items() if times > 1
+            ]
+            for id_, draft in zip(ids, drafts, strict=True):
+                if draft.state == "approved":
+                    faults += _clashes(taken, id_, draft.collection, draft.question)
+                    taken |= {(draft.collection, normal(one)): id_ for one in draft.question.split("\n")}
+            if faults:
+                raise WrongUse("\n".join(faults))
+            for id_, draft in zip(ids, drafts, strict=True):
+                self._put(connection, id_, draft, person)
+        return ids
+
+    def _put(self, connection: Connection, id_: str, draft: Draft, person: str) -> None:
+        values = {
+            "state": draft.state,
+            "question": draft.question,
+            "answer": draft.answer,
+            "collection": draft.collection,
+            "url": draft.url,
+            "approved_by": person if draft.state == "approved" else None,
+            "changed_at": self._clock(),
+        }
+        if not connection.execute(update(_curated).where(_curated.c.id == id_).values(**values)).rowcount:
+            connection.execute(insert(_curated).values(id=id_, proposed_by=person, **values))
+
+    def _approve(self, id: str, person: str) -> Pair:
+        with self._database.transaction() as connection:
+            pair = _known(connection, id)
+            faults = _clashes(_taken(connection), id, pair.collection, pair.question)
+            if faults:
+                raise Failed(faults[0])
+            approved = replace(pair, state="approved", approved_by=person, changed_at=self._clock())
+            connection.execute(
+                update(_curated)
+                .where(_curated.c.id == id)
+                .values(state="approved", approved_by=person, changed_at=approved.changed_at)
+            )
+        return approved
+
+    def _remove(self, id: str) -> Pair:
+        with self._database.transaction() as connection:
+            pair = _known(connection, id)
+            connection.execute(delete(_curated).where(_curated.c.id == id))
+        return pair
+
+
+def checked(draft: Draft) -> Draft:
+    """`draft` as it is kept, tidied. Raises `WrongUse` with the first thing that is wrong with it."""
+    lines = [" ".join(_kept(line).split()) for line in draft.question.splitlines()]
+    phrasings = list(dict.fromkeys(line for line in lines if line))
+    answer = _kept(draft.answer).strip()
+    fault = _fault_of_question(phrasings) or _fault_of_answer(answer) or _fault_beside(draft)
+    if fault:
+        raise WrongUse(fault)
+    return replace(draft, question="\n".join(phrasings), answer=answer, url=draft.url or None)
+
+
+def _fault_of_question(phrasings: Sequence[str]) -> str:
+    if not phrasings:
+        return "there is no question"
+    if not all(normal(one) for one in phrasings):
+        return "a question needs a word or a number"
+    if len(phrasings) > MOST_PHRASINGS:
+        return f"the question has {len(phrasings)} phrasings; at most {MOST_PHRASINGS} are kept"
+    if max(map(len, phrasings)) > PHRASING_CHARACTERS:
+        return f"a phrasing of the question is longer than {PHRASING_CHARACTERS} characters"
+    return ""
+
+
+def _fault_of_answer(answer: str) -> str:
+    if not _without_numbers(answer):
+        return "there is no answer"
+    if len(answer) > ANSWER_CHARACTERS:
+        return f"the answer has {len(answer)} characters; at most {ANSWER_CHARACTERS} are kept"
+    return ""
+
+
+def _fault_beside(draft: Draft) -> str:
+    if not draft.collection:
+        return "there is no collection"
+    if draft.url and not _URL.fullmatch(draft.url):
+        return "the url is no http or https address"
+    if draft.state not in get_args(State):
+        return f"the state is proposed or approved, not {draft.state!r}"
+    if draft.id and not _ID.fullmatch(draft.id):
+        return f"{draft.id!r} is no id of a pair; leave it out for a new one"
+    return ""
+
+
+def _kept(text: str) -> str:
+    return valid_text(text).replace("\0", "")
+
+
+def _answer(text: str, pair: Pair, phrasing: str, similarity: float) -> Answer:
+    changed = datetime.fromtimestamp(pair.changed_at, UTC)
+    notices = Notices(text)
+    shown = _without_numbers(pair.answer)
+    passage = Passage(
+        chunk=Chunk(f"{SOURCE}:{pair.id}", 0, (notices.reviewed(),), None, f"{phrasing}\n\n{shown}"),
+        title=pair.phrasings[0],
+        url=pair.url,
+        score=similarity,
+        similarity=similarity,
+        updated_at=changed,
+        source=SOURCE,
+        collection=pair.collection,
+    )
+    citation = Citation(
+        number=1,
+        document_id=passage.chunk.document_id,
+        title=passage.title,
+        location=passage.chunk.location,
+        url=pair.url,
+        quote=shown,
+        updated_at=changed,
+        source=SOURCE,
+        collection=pair.collection,
+    )
+    return Answer(
+        question=text,
+        text=f"{shown}{chr(10) if _FENCE_OR_ROW.search(shown) else ' '}[1]",
+        status="answered",
+        language=language_of(text),
+        voice="curated",
+        citations=(citation,),
+        passages=(passage,),
+        note=notices.reviewed_by(pair.approved_by or "", changed),
+    )
+
+
+def _without_numbers(answer: str) -> str:
+    """`answer` without what a reader would take for the number of a source: "[2]" goes, "(2)" loses its brackets."""
+    plain = MARKERS.sub(lambda mark: "" if "[" in mark[0] else f" {mark[1]}", answer)
+    return plain.strip()
+
+
+def _taken(connection: Connection) -> dict[tuple[str, Gist], str]:
+    """The pair that is served for each phrasing of each collection."""
+    rows = connection.execute(select(_curated).where(_curated.c.state == "approved")).mappings()
+    pairs = [_pair(row) for row in rows]
+    return {(pair.collection, normal(one)): pair.id for pair in pairs for one in pair.phrasings}
+
+
+def _clashes(taken: dict[tuple[str, Gist], str], id: str, collection: str, question: str) -> list[str]:
+    return [
+        f"{one!r} is a question of the pair {other} in {collection} already"
+        for one in question.split("\n")
+        if (other := taken.get((collection, normal(one)), id)) != id
+    ]
+
+
+def _known(connection: Connection, id: str) -> Pair:
+    row = connection.execute(select(_curated).where(_curated.c.id == id)).mappings().first()
+    if row is None:
+        raise Failed(f"there is no pair {id!r}; see: groundling curated list")
+    return _pair(row)
+
+
+def _pair(row: RowMapping) -> Pair:
+    return Pair(**row)
+
+
+def _new_id() -> str:
+    return base64.b32encode(secrets.token_bytes(5)).decode().lower()

@@ -1,0 +1,83 @@
+"""Whether two questions ask the same thing in other words, so surely that one answer serves both.
+
+Rule: what tells two questions apart stays: every content word in its order, each number, name, "not",
+"before" and "%"; only endings of the plural and the few words that change nothing may differ.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+
+from bot.languages import language_of
+from bot.words import words
+
+_ORDINARY = frozenset(".,;:!?'\"()[]{}-–—_*`~/\\|’‘‚“”„«»…¿¡·•")
+_HARMLESS = {
+    "en": frozenset(
+        """a an the this these is are am be do does i we you my our your of in on at it there please hi
+        hello hey thanks""".split()
+    ),
+    "de": frozenset(
+        """der die das den dem des ein eine einen einem einer eines dieser diese dieses ist sind bin ich wir man
+        mein meine meinen unser unsere in im am an auf bei für von vom es bitte hallo hi danke""".split()
+    ),
+}
+"""Words that two questions may differ in, by language; in other languages they may differ in none."""
+
+_SAME = {
+    "en": {"i": "we", "you": "we", "my": "our", "your": "our"},
+    "de": {"ich": "wir", "man": "wir", "mein": "unser", "meine": "unsere"},
+}
+"""Who asks is seldom what is asked; models of meaning make much of it."""
+
+_GREETINGS = frozenset("hi hello hey hallo please bitte thanks danke".split())
+_PLURALS = {"en": ("s",), "de": ("en", "n", "e", "s")}
+_SHORTEST_STEM = 3
+
+Gist = tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=20_000)
+def normal(text: str) -> Gist:
+    """The words and telling signs of `text` whatever its case, spaces and punctuation; empty without a word."""
+    found = words(text)
+    return (*found, *_signs(text)) if found else ()
+
+
+@functools.lru_cache(maxsize=20_000)
+def gist(text: str) -> Gist:
+    """What of `text` must be the same in a question that asks the same; empty where that cannot be told."""
+    language = language_of(text)
+    harmless = _HARMLESS.get(language)
+    if harmless is None:
+        return ()
+    kept = [_singular(word, language) for word in words(text) if word not in harmless]
+    return (language, *kept, *_signs(text)) if kept else ()
+
+
+def asked(text: str) -> str:
+    """`text` as a model of meaning is to read it: without case, greetings, and who asks, with one question mark."""
+    same = _SAME.get(language_of(text), {})
+    kept = [word for word in text.casefold().split() if word.strip(",.!?") not in _GREETINGS]
+    return " ".join(same.get(word, word) for word in kept).rstrip("?!. ") + "?"
+
+
+def _singular(word: str, language: str) -> str:
+    for ending in _PLURALS[language]:
+        stem = word.removesuffix(ending)
+        if stem != word and len(stem) >= _SHORTEST_STEM and not word.endswith("ss"):
+            return stem
+    return word
+
+
+def _signs(text: str) -> list[str]:
+    """The signs that change a meaning ("C++", "5 %", "-5", "€"), in order."""
+    folded = unicodedata.normalize("NFKC", text)
+    found: list[str] = []
+    for place, sign in enumerate(folded):
+        before, after = folded[place - 1 : place], folded[place + 1 : place + 2]
+        minus = sign in "-–−" and after.isdigit() and not before.isalnum()
+        if minus or not (sign.isalnum() or sign.isspace() or sign in _ORDINARY):
+            found.append("-" if minus else sign)
+    return found
