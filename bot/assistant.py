@@ -92,11 +92,13 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What holds of the model's text for one question, how long it waited, and when its first token came."""
+    """What holds of the model's text for one question, how long it waited, and when its first token and its
+    first sentence came."""
 
     draft: Draft
     queue_ms: int
     first_token_ms: int | None
+    first_words_ms: int | None
     last: Delta
 
 
@@ -202,6 +204,7 @@ class Assistant:
             timings,
             queue_ms=written.queue_ms,
             first_token_ms=written.first_token_ms,
+            first_words_ms=written.first_words_ms,
             prompt_tokens=written.last.prompt_tokens,
             reused_tokens=written.last.reused_tokens,
             completion_tokens=written.last.completion_tokens,
@@ -233,7 +236,7 @@ class Assistant:
             persona=request.persona,
         )
         drafting = Drafting(request.query, blank.passages, blank.language)
-        queue_ms, first, last = 0, None, Delta("")
+        queue_ms, first, words, last = 0, None, None, Delta("")
         asked, waited = time.monotonic(), False
         stream = generator.stream(
             turns,
@@ -257,11 +260,12 @@ class Assistant:
                 if last.finished is not None:
                     new = [*new, *drafting.finish(whole=last.finished == "stop")]
                 if request.show is not None:
+                    words = _since(request.began) if new and words is None else words
                     for sentence in new:
                         request.show(f"{sentence.text} [{sentence.unit.passage}] ")
                 if drafting.seen >= settings.most_sentences:
                     break
-        return _Written(drafting.draft, queue_ms, first, last)
+        return _Written(drafting.draft, queue_ms, first, words, last)
 
 
 def _told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
