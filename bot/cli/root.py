@@ -19,6 +19,7 @@ COMMANDS = {
     "chat": ("bot.cli.chat:chat", "Hold a conversation in the terminal."),
     "sources": ("bot.cli.documents:sources", "List the sources and their state."),
     "documents": ("bot.cli.documents:documents", "List the documents and what could not be read."),
+    "curated": ("bot.cli.curated:curated", "Keep reviewed answers, which go before all others."),
     "models": ("bot.cli.models:models", "Manage language models on disk."),
     "eval": ("bot.cli.eval:evaluate", "Measure quality."),
     "bench": ("bot.cli.bench:bench", "Measure speed."),
