@@ -195,7 +195,7 @@ def test_a_slash_command_is_deferred_and_its_answer_edited_in() -> None:
         assert answer.versions == ("", "You asked: how many days?")
         assert not answer.loading
         assert used.answered == 5
-        assert 0 <= fake.first_response_s[used.id] < 3
+        assert used.id in fake.first_response_s
         assert answer.allowed_mentions == {"parse": []}
 
     run_with(ask, story)
@@ -339,6 +339,79 @@ def test_autocomplete_offers_at_most_25_choices() -> None:
         fake.autocomplete(fake.ada, fake.general, "find", {"title": "all"}, "title")
         await fake.until(lambda: fake.calls[-1].status == 400)
         assert fake.calls[-1].answer["code"] == 50035
+
+    run_with(prepare, story)
+
+
+def test_options_of_every_kind_reach_a_subcommand_with_what_they_stand_for() -> None:
+    got: list[object] = []
+
+    def prepare(bot: Bot) -> None:
+        group = app_commands.Group(name="documents", description="Documents", guild_only=True)
+
+        @group.command(description="Adds one")
+        async def add(
+            interaction: discord.Interaction,
+            file: discord.Attachment,
+            owner: discord.Member,
+            readers: discord.Role,
+            place: discord.TextChannel,
+            copies: app_commands.Range[int, 1, 9],
+            *,
+            public: bool = False,
+        ) -> None:
+            got.extend([await file.read(), owner.name, owner.roles[-1].name, readers.name])
+            got.extend([place.name, copies, public])
+            await interaction.response.send_message("Added", ephemeral=True)
+
+        bot.tree.add_command(group)
+
+    async def story(fake: FakeDiscord, bot: Bot) -> None:
+        staff = fake.add_role(fake.guild, "Staff", fake.bob)
+        options = {
+            "file": ("leave.md", b"25 days"),
+            "owner": fake.bob,
+            "readers": staff,
+            "place": fake.general,
+            "copies": 2,
+            "public": True,
+        }
+        with pytest.raises(LookupError):
+            fake.slash(fake.ada, fake.general, "documents add", {"copies": 2})
+        with pytest.raises(LookupError):
+            fake.slash(fake.ada, fake.direct_channel(fake.ada), "documents add", options)
+        fake.slash(fake.ada, fake.general, "documents add", options)
+        await fake.until(lambda: fake.seen_by(fake.ada))
+        assert got == [b"25 days", "bob", "Staff", "Staff", "general", 2, True]
+
+    run_with(prepare, story)
+
+
+def test_a_direct_question_is_answered_by_a_layout_whose_menu_can_be_used() -> None:
+    def prepare(bot: Bot) -> None:
+        class Choice(ui.LayoutView):
+            row: ui.ActionRow[Any] = ui.ActionRow()
+
+            @row.select(options=[discord.SelectOption(label=name) for name in ("short", "long")])
+            async def length(self, interaction: discord.Interaction, select: ui.Select[Any]) -> None:
+                self.clear_items()
+                self.add_item(ui.TextDisplay(f"A {select.values[0]} answer"))
+                await interaction.response.edit_message(view=self)
+
+        @bot.tree.command(description="Asks")
+        async def ask(interaction: discord.Interaction) -> None:
+            assert interaction.guild is None
+            await interaction.response.send_message(view=Choice(timeout=None))
+
+    async def story(fake: FakeDiscord, bot: Bot) -> None:
+        place = fake.direct_channel(fake.bob)
+        fake.slash(fake.bob, place, "ask")
+        (sent,) = await fake.until(lambda: fake.visible(place))
+        await fake.until(lambda: fake.calls[-1].status == 200)
+        (menu,) = sent.custom_ids
+        fake.click(fake.bob, sent.id, menu, ["long"])
+        await fake.until(lambda: fake.answers(place) == ["A long answer"])
+        assert sent.flags == world.COMPONENTS_V2
 
     run_with(prepare, story)
 
@@ -532,14 +605,25 @@ def test_a_bucket_slows_the_client_down_without_refusing_anything() -> None:
             await channel_of(bot, fake.general).send(str(number))
         assert fake.answers(fake.general) == list("01234")
         assert {call.status for call in fake.called("POST /channels/{}/messages")} == {200}
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bot {TOKEN}"}) as session:
-            url = f"{fake.api_url}/channels/{fake.general.id}/messages"
-            answers = [await session.post(url, json={"content": "hasty"}) for _ in range(3)]
-            assert answers[-1].status == 429
-            assert (await answers[-1].json())["retry_after"] > 0
-            assert answers[-1].headers["X-RateLimit-Remaining"] == "0"
 
     run(story)
+
+
+def test_who_does_not_heed_the_limits_is_told_which_one_and_for_how_long() -> None:
+    async def story() -> None:
+        headers = {"Authorization": f"Bot {TOKEN}"}
+        async with FakeDiscord() as fake, aiohttp.ClientSession(headers=headers) as session:
+            fake.limit()
+            fake.server.buckets.all = (5, 60.0)
+            fake.limit("GET /users/@me", 2, 60.0)
+            answers = [await session.get(f"{fake.api_url}/users/@me") for _ in range(6)]
+            scopes = [answer.headers.get("X-RateLimit-Scope") for answer in answers]
+            assert scopes == [None, None, "user", "user", "user", "global"]
+            assert [answer.headers.get("X-RateLimit-Remaining") for answer in answers[:3]] == ["1", "0", "0"]
+            told = await answers[-1].json()
+            assert (told["global"], 0 < told["retry_after"] <= 60) == (True, True)
+
+    asyncio.run(story())
 
 
 def test_random_faults_are_the_same_for_the_same_seed() -> None:

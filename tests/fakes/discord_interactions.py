@@ -117,9 +117,9 @@ class Interactions:
     def _running(self, asked: Asked) -> Interaction:
         """The interaction of a webhook's token, while that holds."""
         one = self._world.by_token.get(asked.parts[1])
-        if one is None or asked.number(0) != self._world.bot.id or one.answered is None:
+        if asked.number(0) != self._world.bot.id or (one is not None and one.answered is None):
             raise refusal(10015)
-        if self._world.now_s() - one.made_s > TOKEN_S:
+        if one is None or self._world.now_s() - one.made_s > TOKEN_S:
             raise refusal(50027)
         return one
 

@@ -6,6 +6,7 @@ where they do not.
 
 from __future__ import annotations
 
+import copy
 import mimetypes
 from typing import Any
 
@@ -148,9 +149,10 @@ class Messages:
     def _same_nonce(self, channel: Channel, nonce: object) -> Message | None:
         """The bot's message of the last minutes with this nonce."""
         recent = self._world.now_s() - 300
-        for message in reversed(self._world.messages.values()):
-            own = message.author is self._world.bot and message.channel is channel
-            if own and nonce is not None and message.nonce == str(nonce) and message.made_s > recent:
+        for message in reversed(channel.messages):
+            if message.made_s < recent:
+                return None
+            if message.author is self._world.bot and nonce is not None and message.nonce == str(nonce):
                 return message
         return None
 
@@ -367,12 +369,13 @@ class Messages:
         """Takes a channel away with all that was said there."""
         self._events.channel("THREAD_DELETE" if channel.kind in THREADS else "CHANNEL_DELETE", channel)
         del self._world.channels[channel.id]
-        for message in self._world.messages.values():
-            message.deleted = message.deleted or message.channel is channel
+        for message in channel.messages:
+            message.deleted = True
 
 
 def _numbered(components: list[Json]) -> list[Json]:
     """The components with the ids that Discord gives to those without."""
+    components = copy.deepcopy(components)
     taken = {part["id"] for part in parts(components) if part.get("id")}
     free = (number for number in range(1, 1000) if number not in taken)
     for part in parts(components):

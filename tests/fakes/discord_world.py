@@ -99,6 +99,7 @@ class Channel:
     archive_minutes: int = 1440
     message_count: int = 0
     thread_members: set[int] = field(default_factory=set)
+    messages: list[Message] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -288,12 +289,7 @@ class World:
 
     def in_channel(self, channel: Channel) -> list[Message]:
         """The messages that are there, oldest first, without those shown to one person only."""
-        found = [
-            message
-            for message in self.messages.values()
-            if message.channel is channel and not message.deleted and message.ephemeral_to is None
-        ]
-        return sorted(found, key=lambda message: message.id)
+        return [message for message in channel.messages if not message.deleted and not message.ephemeral_to]
 
     def add_message(self, channel: Channel, author: User, content: str, **rest: Any) -> Message:
         """A new message, with those it calls upon as its `allowed_mentions` let it."""
@@ -301,6 +297,7 @@ class World:
         message = Message(self.snowflake(), channel, author, content, self.now_s(), **rest)
         message.versions = (message.text,)
         self.messages[message.id] = message
+        channel.messages.append(message)
         self.call_upon(message)
         if message.ephemeral_to is None:
             channel.last_message = message.id
