@@ -91,6 +91,29 @@ class SlackTown:
             again = chance.choice(self.slack.deliveries[-8:])
             self.slack.redeliver(again, new_id=chance.random() < 0.5)
 
+    def ask_plainly(self, number: int, text: str) -> None:
+        """One mention, heard once."""
+        from tests.fakes.slack import ADA, GENERAL
+
+        self.asked[number] = (GENERAL, self.slack.mention(ADA, GENERAL, text))
+
+    def first_words_at(self, number: int) -> float | None:
+        """When the first piece of the answer's text was taken."""
+        _, ts = self.asked[number]
+        for call in self.slack.calls:
+            words = json.dumps(call.arguments.get("chunks", "")) + str(
+                call.arguments.get("markdown_text", "")
+            )
+            if (
+                call.method in ("chat.startStream", "chat.appendStream")
+                and "[1]" in words
+                and (call.arguments.get("thread_ts", ts) == ts)
+            ):
+                if call.method == "chat.appendStream" and call.time < float(ts):
+                    continue
+                return call.time
+        return None
+
     def outcomes(self) -> dict[int, list[str]]:
         found = {}
         for number, (channel, ts) in list(self.asked.items()):
@@ -135,6 +158,18 @@ class DiscordTown:
         if chance.random() < 0.3:
             self.discord.deliver_again(message)
 
+    def ask_plainly(self, number: int, text: str) -> None:
+        """One mention, heard once."""
+        self.asked[number] = self.discord.mention(self.discord.ada, self.discord.general, text)
+
+    def first_words_at(self, number: int) -> float | None:
+        """When the first piece of the answer's text was taken."""
+        made = self.asked[number].made_s  # type: ignore[attr-defined]
+        for call in self.discord.calls:
+            if call.time > made and "[1]" in json.dumps(call.json or {}) and call.method in ("POST", "PATCH"):
+                return call.time
+        return None
+
     def outcomes(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {number: [] for number in self.asked}
         by_id = {message.id: number for number, message in self.asked.items()}  # type: ignore[attr-defined]
@@ -151,14 +186,11 @@ class DiscordTown:
 class Program:
     """`groundling serve`, started and killed."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], *, threads: int | None = 1) -> None:
         self.folder = folder
-        self.environment = {
-            **os.environ,
-            **environment,
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": "1",
-        }
+        self.environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+        if threads is not None:
+            self.environment["OMP_NUM_THREADS"] = str(threads)
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder.joinpath("serve.log").open("ab")
 
@@ -192,6 +224,21 @@ class Program:
             return collections.Counter()
         return collections.Counter(dict(rows))
 
+    def outcomes(self) -> dict[str, int]:
+        """How the questions ended."""
+        return dict(self._rows("select coalesce(outcome, 'none'), count(*) from questions group by 1"))  # type: ignore[arg-type]
+
+    def first_words_ms(self) -> int | None:
+        """Of the last question that has a reply."""
+        rows = self._rows("select reply from questions where reply is not null order by number desc limit 1")
+        answer = json.loads(str(rows[0][0]))["answer"] if rows else None
+        return answer["timings"]["first_words_ms"] if answer else None
+
+    def _rows(self, statement: str) -> list[tuple[object, ...]]:
+        file = self.folder / "data" / "groundling.sqlite"
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5) as database:
+            return database.execute(statement).fetchall()
+
     def await_step(self, step: str, seconds: float) -> bool:
         """Waits until one more question than now is at `step`."""
         before, ends = self.states()[step], time.monotonic() + seconds
@@ -202,8 +249,8 @@ class Program:
         return False
 
 
-def prepare(folder: Path, section: str) -> None:
-    """A small synced project; answers are quotes."""
+def prepare(folder: Path, section: str, *, model: str = '[model]\nkind = "none"\n') -> None:
+    """A small synced project; answers are quotes unless `model` says otherwise."""
     documents = folder / "documents"
     documents.mkdir()
     documents.joinpath("leave.md").write_text(
@@ -213,7 +260,7 @@ def prepare(folder: Path, section: str) -> None:
     documents.joinpath("parking.txt").write_text("The car park closes at 21:30 on every working day.\n")
     documents.joinpath("rates.csv").write_text("Item,Rate\nBicycle,0.20\nCar,0.45\n")
     folder.joinpath("groundling.toml").write_text(
-        '[model]\nkind = "none"\n[schedule]\nwatch = false\n'
+        f"{model}[schedule]\nwatch = false\n"
         f'[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n{section}'
     )
     subprocess.run(
