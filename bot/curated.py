@@ -38,7 +38,8 @@ PHRASING_CHARACTERS = 500
 MOST_PHRASINGS = 20
 ANSWER_CHARACTERS = 8000
 SOURCE = "curated"
-"""What the source of a reviewed answer is called; its document's id is "curated:" and the pair's id."""
+PREFIX = f"{SOURCE}:"
+"""What the source of a reviewed answer is called, and what its document's id begins with."""
 
 State = Literal["proposed", "approved"]
 
@@ -127,15 +128,20 @@ class CuratedAnswers:
         answer = _answer(text, *found)
         return replace(answer, timings=Timings(total_ms=round((time.monotonic() - began) * 1000)))
 
-    def gone(self, documents: Collection[str]) -> frozenset[str]:
-        """Those of `documents` (ids) that were reviewed answers and are not served any more."""
-        ids = {name.removeprefix(f"{SOURCE}:"): name for name in documents if name.startswith(f"{SOURCE}:")}
-        if not ids:
-            return frozenset()
+    def gone(
+        self,
+        documents: Collection[str],
+        others: Callable[[Collection[str]], Set[str]] = lambda _documents: frozenset(),
+    ) -> frozenset[str]:
+        """Those of `documents` (ids) that were reviewed answers and are not served any more, and what
+        `others` says of the rest, which are documents."""
+        ids = {name.removeprefix(PREFIX): name for name in documents if name.startswith(PREFIX)}
+        rest = [name for name in documents if not name.startswith(PREFIX)]
+        approved = (_curated.c.id.in_(ids), _curated.c.state == "approved")
         with self._database.reading() as connection:
-            approved = (_curated.c.id.in_(ids), _curated.c.state == "approved")
             there = set(connection.execute(select(_curated.c.id).where(*approved)).scalars())
-        return frozenset(name for id_, name in ids.items() if id_ not in there)
+        gone = frozenset(name for id_, name in ids.items() if id_ not in there)
+        return gone | others(rest) if rest else gone
 
     async def pairs(self, *, state: State | None = None) -> list[Pair]:
         """Every pair, or those in `state`, by collection and question."""
@@ -260,6 +266,7 @@ class CuratedAnswers:
         with self._database.transaction() as connection:
             pair = _known(connection, id)
             connection.execute(delete(_curated).where(_curated.c.id == id))
+        self._database.purge()
         return pair
 
 
@@ -315,7 +322,7 @@ def _answer(text: str, pair: Pair, phrasing: str, similarity: float) -> Answer:
     notices = Notices(text)
     shown = _without_numbers(pair.answer)
     passage = Passage(
-        chunk=Chunk(f"{SOURCE}:{pair.id}", 0, (notices.reviewed(),), None, f"{phrasing}\n\n{shown}"),
+        chunk=Chunk(PREFIX + pair.id, 0, (notices.reviewed(),), None, f"{phrasing}\n\n{shown}"),
         title=pair.phrasings[0],
         url=pair.url,
         score=similarity,

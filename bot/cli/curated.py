@@ -270,7 +270,7 @@ def _csv_rows(text: str, file: Path) -> Iterator[tuple[str, object]]:
                 raise WrongUse(f"{place}: there are more cells than columns; nothing was imported")
             yield place, row
     except csv.Error as error:
-        raise WrongUse(f"line {reader.line_num}: {error}; nothing was imported") from None
+        raise WrongUse(f"after line {reader.line_num}: {error}; nothing was imported") from None
 
 
 def _row(pair: Pair) -> dict[str, object]:
