@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Protocol, Self
 from bot.config import Config, load
 from bot.config_sections import SourceSection
 from bot.errors import ConfigError
+from bot.secret import secret
+from bot.tokens import token
 from knowledge.sources.folder import FolderSource
 from models.engine.generator import Generator
 
 if TYPE_CHECKING:
     from bot.assistant import Assistant, PassageSearch
+    from bot.desk import Desk
+    from bot.platform import Platform
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
     from knowledge.database import Database
@@ -102,15 +106,61 @@ MODELS: dict[str, Callable[[Project, int], Model | None]] = {
 """How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
 
 
-SMALL_MODEL = 1_000_000_000
-"""Parameters below which a model reads three passages and writes two sentences, which the documents' own words follow."""
+def _slack(project: Project, desk: Desk) -> Platform:
+    from adapters.slack import Slack
+    from adapters.slack_settings import SlackSettings
+
+    section = project.config.slack
+    return Slack(
+        desk,
+        bot_token=token("SLACK_BOT_TOKEN", "slack"),
+        app_token=token("SLACK_APP_TOKEN", "slack"),
+        settings=SlackSettings(
+            streaming=section.streaming,
+            sockets=section.sockets,
+            backfill_s=section.backfill_hours * 3600,
+            prompts=section.prompts,
+            follow_ups=section.follow_ups,
+        ),
+        api_url=os.environ.get("SLACK_API_URL"),
+    )
+
+
+def _discord(project: Project, desk: Desk) -> Platform:
+    from adapters.discord import Discord
+    from adapters.discord_settings import DiscordSettings
+
+    section = project.config.discord
+    return Discord(
+        desk,
+        token=token("DISCORD_TOKEN", "discord"),
+        settings=DiscordSettings(
+            guilds=section.guilds,
+            streaming=section.streaming,
+            shards=section.shards,
+            message_content=section.message_content,
+            backfill_s=section.backfill_hours * 3600,
+            private=section.private,
+        ),
+        state=project.data / "discord.json",
+        api_url=os.environ.get("DISCORD_API_URL"),
+        gateway_url=os.environ.get("DISCORD_GATEWAY_URL"),
+    )
+
+
+PLATFORMS: dict[str, Callable[[Project, Desk], Platform]] = {
+    "slack": _slack,
+    "discord": _discord,
+}
+"""How each chat platform is made whose section says `enabled`; a new one is a file in adapters/ and a line here."""
 
 
 class Project:
     """A configuration with its data folder, and the parts that they describe. Use it in a `with` statement."""
 
-    def __init__(self, config: Config, *, root: Path, data: Path) -> None:
+    def __init__(self, config: Config, *, root: Path, data: Path, file: Path | None = None) -> None:
         self.config = config
+        self.file = file
         self.root = root
         self.data = data
         self._open = ExitStack()
@@ -123,7 +173,7 @@ class Project:
         """
         config = Config() if optional and not file.exists() else load(file)
         root = file.resolve().parent
-        return cls(config, root=root, data=(data or root / "data").resolve())
+        return cls(config, root=root, data=(data or root / "data").resolve(), file=file.resolve())
 
     def __enter__(self) -> Self:
         return self
@@ -288,26 +338,12 @@ class Project:
 
     def engine_settings(self) -> EngineSettings:
         """What [model] says about running a GGUF."""
-        from models.engine.settings import EngineSettings
+        from bot.configured import engine_settings
 
-        section = self.config.model
-        return EngineSettings(
-            context_tokens=section.context_tokens,
-            threads=section.threads,
-            gpu_layers=section.gpu_layers,
-            kv_type=section.kv_type,
-            flash_attention=section.flash_attention,
-            split=section.split,
-            parallel=section.parallel,
-            passage_cache=section.passage_cache,
-            passage_memory_mb=section.passage_memory_mb,
-            passage_disk_mb=section.passage_disk_mb,
-            passages=self.data / "cache" / "passages",
-        )
+        return engine_settings(self.config.model, self.data / "cache" / "passages")
 
     def model_key(self) -> ApiKey | None:
         """The key for the model's server; None where the environment has none."""
-        from bot.secret import secret
         from models.engine.connection import ApiKey
 
         text = secret("GROUNDLING_MODEL_KEY", os.environ)
@@ -328,38 +364,23 @@ class Project:
         *,
         parallel: int = 1,
         without_model: str | None = None,
+        index_version: Callable[[], int] | None = None,
     ) -> Assistant:
         """The assistant that answers from `search` (the index, by default) with `generator`, which gets
         `parallel` questions at once while the others wait in a fair queue; or in quotes, saying
         `without_model`."""
-        from bot.assistant import REFUSE_BELOW, AnswerSettings, Assistant
+        from bot.assistant import Assistant
+        from bot.configured import answer_settings
         from models.engine.fair_queue import FairQueue
-        from models.engine.generator import Sampling
 
-        config = self.config
-        # A model of unknown size is one that somebody runs a server for.
-        size = None if generator is None else generator.parameters
-        small = size is not None and size < SMALL_MODEL
-        bound = config.retrieval.refuse_below
-        settings = AnswerSettings(
-            passages=config.retrieval.passages,
-            max_answer_tokens=config.model.max_answer_tokens,
-            deadline_s=config.model.deadline_s,
-            question_characters=config.limits.question_characters,
-            persona=config.bot.persona,
-            always_quote=_quotes(config.model.quote, small=small),
-            most_sentences=2 if small else AnswerSettings().most_sentences,
-            prompt_passages=3 if small else config.retrieval.passages,
-            sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
-            refuse_below=REFUSE_BELOW if bound is None else bound,
-            refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
-            lora=config.model.lora,
-            lora_in={c.name: c.lora for c in config.collection if c.lora is not None},
-            lora_sha256=generator.loras if generator is not None else {},
+        settings = answer_settings(
+            self.config,
+            parameters=None if generator is None else generator.parameters,
+            loras=generator.loras if generator is not None else {},
         )
         queue = None
         if generator is not None:
-            limits = config.limits
+            limits = self.config.limits
             queue = FairQueue(
                 generator,
                 parallel=parallel,
@@ -371,11 +392,6 @@ class Project:
             self.embedder,
             queue,
             settings=settings,
-            index_version=(lambda: self.store.version) if search is None else (lambda: 0),
+            index_version=index_version or ((lambda: self.store.version) if search is None else (lambda: 0)),
             without_model=without_model,
         )
-
-
-def _quotes(wanted: str, *, small: bool) -> bool:
-    """Whether the documents' own words follow the model's."""
-    return small if wanted == "auto" else wanted == "always"

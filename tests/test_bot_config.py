@@ -64,7 +64,7 @@ def told(text: str) -> str:
         (SOURCE + 'every = "1 hour"\n', "source[1].every = '1 hour': it should be a time such as \"90s\""),
         ('[schedule]\nevery = "0m"\n', "schedule.every = '0m': it should be a time"),
         (SOURCE + 'cron = "30 6 * *"\n', "source[1].cron = '30 6 * *': it should be five fields"),
-        ('[[collection]]\nname = "a"\nreaders = ["all"]\n', "readers = ('all',): it should be \"everyone\""),
+        ('[[collection]]\nname = "a"\nreaders = ["all"]\n', "readers = ['all']: it should be \"everyone\""),
         ('[access]\nadmins = ["slack:group:S01"]\n', "it should be a person, such as"),
         ('[[channel]]\nid = "general"\n', "channel[1].id = 'general': it should be a channel"),
         (

@@ -17,6 +17,7 @@ COMMANDS = {
     "search": ("bot.cli.search:search", "Find passages, without an answer."),
     "ask": ("bot.cli.ask:ask", "Answer a question from the documents."),
     "chat": ("bot.cli.chat:chat", "Hold a conversation in the terminal."),
+    "serve": ("bot.cli.serve:serve", "Answer in Slack and Discord, and keep the index up to date."),
     "sources": ("bot.cli.documents:sources", "List the sources and their state."),
     "documents": ("bot.cli.documents:documents", "List the documents and what could not be read."),
     "curated": ("bot.cli.curated:curated", "Keep reviewed answers, which go before all others."),

@@ -1,0 +1,321 @@
+"""Runs the bot: chat platforms, answers, syncs and the health page in one process tree, until it is told to end.
+
+Rule: a question is taken in, durably, from the first moment to the last; nothing that takes long ever
+runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.metadata import version
+
+from bot.access import Access
+from bot.answering import Answering
+from bot.asked import Asked
+from bot.assistant import Assistant, PassageSearch
+from bot.channel_store import ChannelStore
+from bot.channels import ChannelSettings
+from bot.chat_rules import access_rules, answering_settings, channel_settings, plans
+from bot.config import Config
+from bot.connections import Connections
+from bot.curated import SOURCE as CURATED
+from bot.curated import CuratedAnswers
+from bot.desk import Desk
+from bot.errors import ConfigError
+from bot.health import Health, HealthPage
+from bot.inbox import Inbox
+from bot.journal import Journal
+from bot.late_assistant import LateAssistant
+from bot.library import DocumentLibrary, LateSearch
+from bot.platform import Platform
+from bot.reload import Reload
+from bot.scheduler import ALL, Scheduler
+from bot.sync_process import SyncProcess
+from bot.tokens import without_tokens
+from bot.wiring import PLATFORMS, Model, Project
+from knowledge.errors import IndexMissing, KnowledgeError
+from models.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 4.0
+"""How long a platform may take to close, in seconds."""
+
+MakePlatform = Callable[[Project, Desk], Platform]
+
+
+class Serving:
+    """Everything that `groundling serve` runs, made of `project`.
+
+    `platforms` are those to serve, by name; by default those whose section says `enabled`. A child process
+    that syncs gets `environment`.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        platforms: Mapping[str, MakePlatform] | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        config = project.config
+        self._project = project
+        self._wanted = enabled(config) if platforms is None else platforms
+        self._ending = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._unready: str | None = "starting"
+
+        database = project.database
+        self.inbox = Inbox(database)
+        self._access = Access(access_rules(config))
+        self._channels = ChannelStore(
+            database,
+            channel_settings(config),
+            collections=config.collections,
+            loras={one.name for one in config.lora},
+        )
+        self._search = LateSearch(self._open_search)
+        self.scheduler = Scheduler(
+            database, plans(config, project.root), self._sync, tidy=self._tidy, ignore=project.data
+        )
+        self._library = DocumentLibrary(
+            project.catalogue,
+            self._search,
+            [(source.name, source.collection) for source in config.source],
+            begin=self.scheduler.now,
+            state=self._state,
+        )
+        self._curated = CuratedAnswers(database, project.embedder)
+        self._assistant = LateAssistant(self._model, self._make_assistant)
+        self.answering = Answering(
+            self.inbox,
+            self._assistant,
+            self._access,
+            settings_of=self._settings_of,
+            curated=self._curated,
+            gone=self._gone,
+            settings=answering_settings(config),
+        )
+        self.desk = Desk(
+            self.inbox,
+            self.answering,
+            self._access,
+            Journal(database),
+            self._library,
+            self._channels,
+            propose=self._curated.propose,
+        )
+        self._syncs = SyncProcess(
+            project.file or project.root / "groundling.toml", project.data, without_tokens(environment)
+        )
+        self._reload = Reload(self._syncs.file, config, self._apply)
+        self._connections = Connections({}, {}, first=self._connected)
+        self.page = HealthPage(config.web.host, config.web.port, self.health)
+
+    def end(self) -> None:
+        """Begins the end; called again, cuts it short."""
+        if self._ending.is_set():
+            self._hurry.set()
+        self._ending.set()
+
+    async def run(self) -> None:
+        """Serves until `end`. Raises `ConfigError` where the port is taken, or every platform refuses."""
+        port = await self.page.start()
+        log.info("how the bot is: http://%s:%d/healthz", self._project.config.web.host, port)
+        self._warn()
+        self._connections = self._connect()
+        serving = asyncio.create_task(self._connections.serve(), name="platforms")
+        ending = asyncio.create_task(self._ending.wait(), name="ending")
+        others = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("assistant", self._assistant.run()),
+                ("warm", self._warm()),
+                ("reload", self._reload.watch()),
+                ("scheduler", self._schedule()),
+            )
+        ]
+        try:
+            await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            refused = serving.exception() if serving.done() else None
+            await _cancelled([serving, *others])
+            await self._close()
+        if refused is not None:
+            raise refused
+
+    def listen_to_signals(self) -> None:
+        """SIGTERM and SIGINT end; SIGHUP reads the configuration anew."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.now)
+
+    def health(self) -> Health:
+        """How the bot is now; looks at nothing but memory."""
+        due = self.scheduler.next_due
+        return Health(
+            version("groundling"),
+            platforms={name: state.connected for name, state in self._connections.states.items()},
+            model=self._assistant.state,
+            questions={**self.answering.counts, "open": self.answering.busy_with},
+            index_version=self._search.version,
+            next_sync=due.isoformat(timespec="seconds") if due else None,
+            unready=self._connections.missing() or self._unready,
+        )
+
+    # While it runs
+
+    async def _connected(self, name: str) -> None:
+        """Goes on with the questions of a platform that can be reached now."""
+        states = self._connections.states
+        known = {one: platform for one, platform in self._connections.platforms.items() if states[one].ever}
+        log.info("%s: going on with what was asked", name)
+        await self.answering.start(known)
+
+    async def _sync(self, source: str) -> None:
+        await self._syncs.run(None if source == ALL else source)
+        await asyncio.to_thread(self._look)
+
+    async def _schedule(self) -> None:
+        await self.scheduler.start()
+        known = {state.source for state in await asyncio.to_thread(self._project.catalogue.sources)}
+        if self._project.config.source and known - {one.name for one in self._project.config.source}:
+            await self.scheduler.now(None)
+
+    async def _tidy(self) -> None:
+        await self.inbox.tidy(keep_s=self._project.config.limits.journal_days * 86400.0)
+
+    async def _warm(self) -> None:
+        """Loads what the first question would wait for."""
+        await asyncio.to_thread(self._look)
+        with contextlib.suppress(ModelError):
+            await asyncio.to_thread(self._project.embedder.load)
+
+    def _look(self) -> None:
+        """Finds out what there is to search now."""
+        try:
+            self._library.look()
+            self._search.look()
+            self._unready = None
+        except IndexMissing:
+            self._unready = "there is no index yet"
+        except (KnowledgeError, ModelError) as error:
+            self._unready = str(error)
+            log.error("the documents cannot be searched: %s", error)
+
+    def _apply(self, config: Config) -> None:
+        self._access.rules = access_rules(config)
+        self._channels.configured = channel_settings(config)
+        self._channels.collections = config.collections
+        self._warn_of_readers(config)
+
+    def _settings_of(self, asked: Asked) -> ChannelSettings:
+        return self._channels.settings(f"{asked.platform}:channel:{asked.channel}")
+
+    def _gone(self, documents: Collection[str]) -> set[str]:
+        reviewed = {document for document in documents if document.startswith(f"{CURATED}:")}
+        return self._library.gone(set(documents) - reviewed) | self._curated.gone(reviewed)
+
+    def _state(self) -> str:
+        """How the bot is, in a few lines for an administrator."""
+        health = self.health()
+        running, due = self.scheduler.running, health.next_sync or "not planned"
+        syncing = f"; syncing {running or 'all sources'} now" if running is not None else ""
+        failing = [f"the syncs of {name or 'all sources'} fail" for name in self.scheduler.failing]
+        counts = ", ".join(f"{count} {name}" for name, count in health.questions.items())
+        platforms = ", ".join(
+            f"{name} {'connected' if there else 'not connected'}" for name, there in health.platforms.items()
+        )
+        lines = [
+            f"Groundling {health.version}: {platforms}",
+            f"Model: {health.model}",
+            f"Index: version {health.index_version or 0}; next sync {due}{syncing}",
+            f"Questions: {counts}",
+            *failing,
+        ]
+        return "\n".join(lines if health.unready is None else [*lines, f"Not ready: {health.unready}"])
+
+    async def _close(self) -> None:
+        """Takes nothing more in, ends what is begun, lets go of everything."""
+        log.info("ending; %d questions are open", self.answering.busy_with)
+        stopping = asyncio.create_task(self.scheduler.stop())
+        draining = asyncio.create_task(self.answering.drain(self._project.config.limits.drain_seconds))
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not draining.done():
+            draining.cancel()
+            await self.answering.drain(0.0)
+        await self._connections.close(CLOSE_S)
+        await stopping
+        await self._assistant.close()
+        await self.page.close()
+        await self.inbox.close()
+        log.info("ended")
+
+    # Parts
+
+    def _connect(self) -> Connections:
+        platforms: dict[str, Platform] = {}
+        refused: dict[str, ConfigError] = {}
+        for name, make in self._wanted.items():
+            try:
+                platforms[name] = make(self._project, self.desk)
+            except ConfigError as error:
+                refused[name] = error
+        return Connections(platforms, refused, first=self._connected)
+
+    def _open_search(self) -> tuple[PassageSearch, Callable[[], int]]:
+        retriever, store = self._project.retriever, self._project.store
+        return retriever, lambda: store.version
+
+    def _model(self) -> Model | None:
+        return self._project.generator(parallel=self._parallel)
+
+    def _make_assistant(self, model: Model | None, note: str | None) -> Assistant:
+        return self._project.assistant(
+            model,
+            self._search,
+            parallel=self._parallel,
+            without_model=note,
+            index_version=lambda: self._search.version or 0,
+        )
+
+    @property
+    def _parallel(self) -> int:
+        return self._project.config.model.parallel
+
+    def _warn(self) -> None:
+        config = self._project.config
+        if not self._wanted:
+            log.warning("no chat platform is enabled; add [slack] or [discord] with enabled = true")
+        self._warn_of_readers(config)
+
+    def _warn_of_readers(self, config: Config) -> None:
+        readable = access_rules(config).readers
+        if self._wanted and not readable:
+            log.warning('nobody may read anything in chats; add readers = ["everyone"] to a [[collection]]')
+        unknown = sorted(set(readable) - {source.collection for source in config.source})
+        if unknown:
+            log.warning("[[collection]] %s has readers, but no source belongs to it", ", ".join(unknown))
+
+
+def enabled(config: Config) -> dict[str, MakePlatform]:
+    """The platforms whose section says so."""
+    return {name: make for name, make in PLATFORMS.items() if getattr(config, name).enabled}
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Ends `tasks`; what else they raise than the wish is logged."""
+    for task in tasks:
+        task.cancel()
+    for task, end in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
+        if isinstance(end, Exception) and not isinstance(end, ConfigError):
+            log.error("%s fell over: %s", task.get_name(), end, exc_info=end)
