@@ -94,9 +94,8 @@ class Scheduler:
                     self._due_now, trigger, args=[name], id=name, next_run_time=self._first(trigger, first)
                 )
         daily = IntervalTrigger(seconds=DAY_S, timezone=UTC)
-        first = due.get(TIDY, self._clock() + DAY_S)
         # A source may be called as the tidying is: sources' jobs go by another kind of name.
-        jobs.add_job(self._tidied, daily, id=f"/{TIDY}", next_run_time=self._first(daily, first))
+        jobs.add_job(self._tidied, daily, id=f"/{TIDY}", next_run_time=self._first(daily, due.get(TIDY)))
         self._jobs = jobs
         jobs.start()
         self._tasks.append(asyncio.create_task(self._work(), name="syncs"))
