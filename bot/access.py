@@ -72,7 +72,8 @@ def _asker_reads(asker: Person, place: Place, readers: Set[str]) -> bool:
 def _all_read(place: Place, readers: Set[str]) -> bool:
     if not readers.isdisjoint(place.ids):
         return True
-    return place.viewers is not None and all(_reads(viewer, readers) for viewer in place.viewers)
+    # A list without anybody is one that could not be read: the asker at least sees the answer.
+    return bool(place.viewers) and all(_reads(viewer, readers) for viewer in place.viewers or ())
 
 
 def _reads(person: Person, readers: Set[str]) -> bool:

@@ -255,9 +255,7 @@ class Answering:
     ) -> Reply:
         """The reply with `answer`, if it may still be seen by those who will see it."""
         asked = entry.asked
-        drawn = {passage.collection for passage in answer.passages} | {
-            citation.collection for citation in answer.citations
-        }
+        drawn = _drawn(answer)
         person, place = await self._who(asked, fresh=True)
         private = asked.private or channel.private
         if not drawn <= self._collections(asked, channel, person, place, private=private):
@@ -297,7 +295,7 @@ class Answering:
             answer = one.reply.answer if one.reply else None
             if answer is None or (one.asked.private and one.asked.user != entry.asked.user):
                 continue
-            if {citation.collection for citation in answer.citations} <= collections:
+            if _drawn(answer) <= collections:
                 turns += [Turn("user", one.asked.text), Turn("assistant", answer.text)]
         if turns:
             return tuple(turns)
@@ -387,6 +385,11 @@ def outcome_of(reply: Reply) -> Outcome:
             return "notice"
         case "stopped":
             return "stopped"
+
+
+def _drawn(answer: Answer) -> frozenset[str]:
+    """The collections that `answer` tells of; a refusal cites nothing, but names the closest documents."""
+    return frozenset(one.collection for one in (*answer.passages, *answer.citations))
 
 
 async def _begin(delivery: Delivery) -> None:
