@@ -31,6 +31,9 @@ from models.engine.generator import Turn, Waiting
 
 log = logging.getLogger(__name__)
 
+JUDGED_FOR_S = 60.0
+"""How long a reply that could not be delivered is taken to be seen by the same people as before, in seconds."""
+
 EARLIER = 4
 """How many questions of a conversation, with their answers, a follow-up knows."""
 
@@ -170,7 +173,7 @@ class Answering:
         )
         try:
             if entry.reply is not None:
-                await self._deliver(delivery, entry.reply)
+                await self._deliver(delivery, entry, entry.reply, judged_at=None)
                 return False
             begun = asyncio.create_task(_begin(delivery))
             try:
@@ -186,7 +189,7 @@ class Answering:
             if reply is None:
                 reply = Reply(entry.id, "stopped", work.shown)
             await self._inbox.note_reply(entry.id, reply)
-            await self._deliver(delivery, reply)
+            await self._deliver(delivery, entry, reply, judged_at=time.monotonic())
         except asyncio.CancelledError:
             if work.making:  # once there is a reply, it may stand there already
                 await self._inbox.pause(entry.id)
@@ -304,11 +307,16 @@ class Answering:
         except DeliveryFailed:
             return ()
 
-    async def _deliver(self, delivery: Delivery, reply: Reply) -> None:
-        """Tries until the reply is visible, can never be, or has taken too long."""
+    async def _deliver(
+        self, delivery: Delivery, entry: Entry, reply: Reply, *, judged_at: float | None
+    ) -> None:
+        """Tries until the reply is visible, can never be, or has taken too long; one that has waited since
+        it was judged, or came from an earlier process, is judged again before each try."""
         began, pause = time.monotonic(), 0.5
         while True:
             try:
+                if judged_at is None or time.monotonic() - judged_at > JUDGED_FOR_S:
+                    reply, judged_at = await self._still(entry, reply), time.monotonic()
                 await delivery.finish(reply)
             except Undeliverable as error:
                 log.warning("question %s cannot be delivered: %s", reply.id, error)
@@ -321,6 +329,16 @@ class Answering:
                 pause = min(pause * 2, self._settings.longest_pause_s) * random.uniform(0.8, 1.2)  # noqa: S311
             else:
                 return await self._finish(reply.id, outcome_of(reply))
+
+    async def _still(self, entry: Entry, reply: Reply) -> Reply:
+        """`reply`, or the notice that takes its place because it may be seen no more."""
+        if reply.answer is None:
+            return reply
+        notices = Notices(entry.asked.text)
+        now = await self._checked(entry, self._settings_of(entry.asked), reply.answer, notices)
+        if now != reply:
+            await self._inbox.note_reply(entry.id, now)
+        return now
 
     async def _finish(self, id: str, outcome: Outcome) -> None:
         await self._inbox.finish(id, outcome)
