@@ -1,0 +1,378 @@
+"""One answer in Discord, from "Searching" to its last word, through restarts and expired tokens.
+
+Rule: one message stands for a question; whoever has to post looks first whether it stands already. One task
+edits it, at most every so often and always to the latest text; the last text is never left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from adapters import discord_blocks as blocks
+from adapters.discord_blocks import Post
+from adapters.discord_rest import (
+    BAD_TOKEN,
+    TOO_MANY_EDITS,
+    UNKNOWN_INTERACTION,
+    UNKNOWN_MESSAGE,
+    UNKNOWN_WEBHOOK,
+    Refused,
+    Rest,
+)
+from adapters.discord_settings import DiscordSettings
+from adapters.discord_words import Words
+from adapters.snowflakes import snowflake
+from bot.asked import Asked
+from bot.platform import DeliveryFailed, Handle, NoteHandle, Phase, Reply, Undeliverable, Waiting
+
+log = logging.getLogger(__name__)
+
+_TOKEN_GONE = (BAD_TOKEN, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION)
+_PAGES = 5
+
+Opened = Callable[[str], Awaitable[str | None]]
+"""The id of the message that answered an interaction of this process, "" where nobody told; None where
+it was not answered in time, or by another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where the answer stands: as the first response to a command, or as a message of the bot's own."""
+
+    kind: Literal["original", "message"]
+    channel: str
+    message: str
+
+
+class DiscordDelivery:
+    """The delivery of the question `id`.
+
+    `private` says that only the asker may see it. `looking` says that an earlier process, or an earlier
+    delivery, may have posted already.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        asked: Asked,
+        handle: Handle | None,
+        note: NoteHandle,
+        *,
+        rest: Rest,
+        settings: DiscordSettings,
+        opened: Opened,
+        private: bool,
+        looking: bool,
+    ) -> None:
+        self._id = id
+        self._asked = asked
+        self._note = note
+        self._rest = rest
+        self._settings = settings
+        self._opened = opened
+        self._private = private
+        self._looking = looking
+        self._words = Words(asked.text)
+        self._stand = _stand_of(handle)
+        self._told = bool(handle and handle.get("told"))
+        self._parts = (handle or {}).get("parts", "").split()
+        self._line = asyncio.Lock()
+        self._wanted: Post | None = None
+        self._shown: Post | None = None
+        self._editing: asyncio.Task[None] | None = None
+        self._moving: asyncio.Task[None] | None = None
+        self._ended = False
+
+    # What the answering calls
+
+    async def begin(self) -> None:
+        """Shows the first sign; see `Delivery`."""
+        first = self._wanted or blocks.sign(self._id, self._words.searching(1), self._words)
+        async with self._line:
+            if self._ended:
+                return
+            await self._stand_up(first)
+        if self._stands_as("original") and self._moving is None:
+            self._moving = asyncio.create_task(self._move_in_time())
+        self._edit()
+
+    def phase(self, phase: Phase, *, detail: str = "") -> None:
+        """Shows what is being done; see `Delivery`."""
+        if phase == "searching" and detail:
+            self._show(blocks.sign(self._id, detail, self._words))
+
+    def wait(self, waiting: Waiting) -> None:
+        """Shows the place in the queue; see `Delivery`."""
+        if waiting.place > 0:
+            text = self._words.waiting(waiting.place, waiting.seconds)
+            self._show(blocks.sign(self._id, text, self._words))
+
+    def show(self, text: str) -> None:
+        """Shows the answer so far; see `Delivery`."""
+        if self._settings.streaming == "edit":
+            self._show(blocks.growing(self._id, text, self._words))
+
+    async def finish(self, reply: Reply) -> None:
+        """Makes it the reply; see `Delivery`."""
+        self.stop()
+        async with self._line:
+            try:
+                await self._finish(reply)
+            except Refused as error:
+                raise Undeliverable(f"Discord refused it: {error}") from None
+
+    async def withdraw(self) -> None:
+        """Takes away what stands there; see `Delivery`."""
+        self.stop()
+        with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
+            async with self._line:
+                if self._stand is None:
+                    return
+                if self._stand.kind == "original":
+                    await self._rest.delete_original(self._asked.reply["token"])
+                    return
+                for message in (self._stand.message, *self._parts):
+                    await self._rest.delete(self._stand.channel, message)
+
+    async def interrupt(self) -> None:
+        """Says that the answer comes after a restart; see `Delivery`."""
+        self.stop()
+        with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
+            async with self._line:
+                if self._stand is not None:
+                    await self._put(Post(f"*{self._words.interrupted()}*"))
+
+    def stop(self) -> None:
+        """Ends what this delivery does beside its calls; nothing is shown any more that was not yet."""
+        self._ended = True
+        for task in (self._editing, self._moving):
+            # What is on its way is let through: broken off, it could arrive after the last word.
+            if task is not None and not self._line.locked():
+                task.cancel()
+
+    # Growing
+
+    def _show(self, post: Post | None) -> None:
+        if post is not None and not self._ended:
+            self._wanted = post
+            self._edit()
+
+    def _edit(self) -> None:
+        waiting = self._wanted is not None and self._wanted != self._shown
+        if waiting and self._stand is not None and self._editing is None and not self._ended:
+            self._editing = asyncio.create_task(self._edit_on())
+
+    async def _edit_on(self) -> None:
+        """The one editor: sends the latest text until there is no later one."""
+        while self._wanted is not None and self._wanted != self._shown:
+            await asyncio.sleep(self._settings.edit_pause_s)
+            try:
+                async with self._line:
+                    if self._ended:
+                        break
+                    post = self._wanted
+                    await self._put(post)
+                    self._shown = post
+            except (Refused, Undeliverable) as error:
+                # The reply will meet the same and say so.
+                log.info("question %s cannot be shown as it grows: %s", self._id, error)
+                self._ended = True
+            except DeliveryFailed as error:
+                log.info("question %s: an edit has to wait: %s", self._id, error)
+                await asyncio.sleep(error.after_s)
+        self._editing = None
+
+    async def _move_in_time(self) -> None:
+        """Goes on as a message before the command's token ends."""
+        await asyncio.sleep(max(0.0, self._asked.at + self._settings.token_s - time.time()))
+        with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
+            async with self._line:
+                if not self._ended and self._stands_as("original"):
+                    first = self._shown or blocks.sign(self._id, self._words.searching(1), self._words)
+                    await self._move(first)
+
+    # Standing
+
+    async def _stand_up(self, post: Post) -> bool:
+        """Sees to it that there is a message for the answer; whether it was now posted, as `post`."""
+        if self._stand is not None:
+            return False
+        token = self._asked.reply.get("token", "")
+        if token and (message := await self._opened(self._asked.reply["interaction"])) is not None:
+            await self._stands(Stand("original", self._asked.reply["channel"], message))
+            return False
+        if token and self._looking and (message := await self._original(token)) is not None:
+            await self._stands(Stand("original", self._asked.reply["channel"], message))
+            return False
+        return await self._post(post)
+
+    async def _original(self, token: str) -> str | None:
+        if time.time() > self._asked.at + self._settings.token_s:
+            return None
+        try:
+            return (await self._rest.original(token)).id
+        except Refused:
+            return None
+
+    async def _post(self, post: Post, *, suffix: str = "") -> bool:
+        """Posts a message of the bot's own, if none stands there yet."""
+        channel, reply_to = await self._place()
+        post = Post(_headed(self._head(), post.content), post.components)
+        found = await self._found(channel) if self._looking else None
+        if found is None:
+            self._looking = True  # from here on it may stand there, whatever this process hears of it
+            found = await self._rest.send(channel, post, nonce=self._id + suffix, reply_to=reply_to)
+            posted = True
+        else:
+            posted = False
+        await self._stands(Stand("message", channel, found))
+        return posted
+
+    async def _place(self) -> tuple[str, str]:
+        """The channel for a message of the bot's own, and the message that it replies to."""
+        asked, here = self._asked, self._asked.reply["channel"]
+        if self._private:
+            direct = await self._rest.direct(asked.user)
+            if direct == here:
+                return here, asked.message
+            if not asked.reply.get("token") and not self._told:
+                await self._tell()
+            return direct, ""
+        if asked.reply.get("thread") != "open":
+            return here, asked.message
+        try:
+            name = " ".join(asked.text.split())[:90] or self._words.say("your_question")
+            return await self._rest.open_thread(here, asked.message, name), ""
+        except Refused as error:
+            log.info("question %s gets no thread: %s", self._id, error)
+            return here, asked.message
+
+    async def _tell(self) -> None:
+        """Says under a public question that its answer comes directly."""
+        with contextlib.suppress(Refused):
+            text = Post(self._words.say("answered_directly"))
+            here, message = self._asked.reply["channel"], self._asked.message
+            await self._rest.send(here, text, nonce=f"{self._id}t", reply_to=message)
+        self._told = True
+
+    async def _found(self, channel: str) -> str | None:
+        """The bot's message for this question, if it stands in `channel`."""
+        after = snowflake(self._asked.at - 60.0)
+        for _ in range(_PAGES):
+            messages = await self._rest.messages(channel, after=after)
+            for one in messages:
+                mine = any(self._id in name for name in one.custom_ids)
+                known = one.nonce in (self._id, f"{self._id}h")
+                if one.author == self._rest.bot and (mine or known):
+                    return one.id
+            if len(messages) < 100:
+                return None
+            after = messages[-1].id
+        return None
+
+    async def _stands(self, stand: Stand) -> None:
+        self._stand = stand
+        await self._keep()
+
+    async def _keep(self) -> None:
+        assert self._stand is not None
+        told = {"told": "yes"} if self._told else {}
+        parts = {"parts": " ".join(self._parts)} if self._parts else {}
+        stand = self._stand
+        await self._note(
+            {"kind": stand.kind, "channel": stand.channel, "message": stand.message, **told, **parts}
+        )
+
+    # Saying
+
+    async def _put(self, post: Post) -> None:
+        """Makes what stands there `post`; moves where a command's token has ended."""
+        stand = self._stand
+        assert stand is not None
+        try:
+            if stand.kind == "original":
+                return await self._rest.edit_original(self._asked.reply["token"], post)
+            post = Post(_headed(self._head(), post.content), post.components)
+            return await self._rest.edit(stand.channel, stand.message, post)
+        except Refused as error:
+            if stand.kind == "original" and (error.code in _TOKEN_GONE or error.status == 401):
+                log.info("question %s: its token has ended (%s)", self._id, error)
+                return await self._move(post)
+            if error.code == UNKNOWN_MESSAGE:
+                raise Undeliverable("its message was deleted") from None
+            if error.code == TOO_MANY_EDITS:
+                raise DeliveryFailed("too many edits of an old message", after_s=30.0) from None
+            raise
+
+    async def _move(self, post: Post) -> None:
+        """Goes on as a message of the bot's own, in the channel or, privately, with the asker alone."""
+        try:
+            posted = await self._post(post, suffix="h")
+        except Refused:
+            if self._private:
+                raise
+            self._private = True  # the bot may not write there: the asker gets it alone
+            posted = await self._post(post, suffix="h")
+        stand = self._stand
+        assert stand is not None
+        if not posted:
+            await self._put(post)
+        here = stand.channel == self._asked.reply["channel"]
+        text = self._words.say("continued" if here else "continued_directly")
+        with contextlib.suppress(Refused, DeliveryFailed):
+            await self._rest.edit_original(self._asked.reply["token"], Post(f"*{text}*"))
+
+    async def _finish(self, reply: Reply) -> None:
+        first, *rest = blocks.posts(reply, self._words, head=self._head())
+        posted = await self._stand_up(first)
+        if self._stands_as("original"):
+            await self._put(blocks.page(reply, 0, self._words))
+        if self._stands_as("message"):
+            if not posted:
+                await self._put(first)
+            await self._others(rest)
+
+    async def _others(self, rest: Sequence[Post]) -> None:
+        """Posts what the first message had no room for."""
+        stand = self._stand
+        assert stand is not None
+        for number, post in enumerate(rest, 1):
+            if number > len(self._parts):
+                nonce = f"{self._id}.{number}"
+                found = await self._part(stand.channel, nonce, post) if self._looking else None
+                self._looking = True
+                self._parts.append(found or await self._rest.send(stand.channel, post, nonce=nonce))
+                await self._keep()
+
+    def _stands_as(self, kind: Literal["original", "message"]) -> bool:
+        return self._stand is not None and self._stand.kind == kind
+
+    async def _part(self, channel: str, nonce: str, post: Post) -> str | None:
+        """A later part that stands there already."""
+        assert self._stand is not None
+        for one in await self._rest.messages(channel, after=self._stand.message):
+            if one.author == self._rest.bot and (one.nonce == nonce or one.content == post.content.strip()):
+                return one.id
+        return None
+
+    def _head(self) -> str:
+        """The question, for a place where it does not stand."""
+        elsewhere = self._private or "token" in self._asked.reply
+        return blocks.quoted(self._asked.text) if elsewhere and self._asked.way != "direct" else ""
+
+
+def _headed(head: str, text: str) -> str:
+    return f"{head}\n\n{text}" if head and not text.startswith(head) and len(text) < 1700 else text
+
+
+def _stand_of(handle: Handle | None) -> Stand | None:
+    if not handle or "message" not in handle:
+        return None
+    kind: Literal["original", "message"] = "original" if handle.get("kind") == "original" else "message"
+    return Stand(kind, handle["channel"], handle["message"])
