@@ -1,0 +1,109 @@
+"""Questions that came while nobody listened, read back from the history.
+
+Rule: what is read back goes the way of what is heard, under the same names, so that it is asked once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+
+from adapters.slack_calls import Json, SlackCalls, SlackRefused
+from adapters.slack_hearing import SlackHearing
+from adapters.slack_settings import SlackSettings
+from bot.desk import Desk
+from bot.platform import DeliveryFailed
+
+log = logging.getLogger(__name__)
+
+OVERLAP_S = 120.0
+"""Read again before the latest message that was heard: what came at the same time may have been lost."""
+
+REDELIVERY_S = 600.0
+"""Slack sends an event that was not accepted again for some minutes."""
+
+_TRIES = 5
+
+
+class SlackMissed:
+    """Reads the channels of the bot of `team` back."""
+
+    def __init__(
+        self, calls: SlackCalls, desk: Desk, hearing: SlackHearing, settings: SlackSettings, *, team: str
+    ) -> None:
+        self._calls = calls
+        self._desk = desk
+        self._hearing = hearing
+        self._settings = settings
+        self._team = team
+
+    async def marks(self) -> dict[str, str]:
+        """What was heard last, by channel and thread, and when the bot last listened."""
+        return await self._desk.seen(f"slack:{self._team}")
+
+    async def listen(self) -> None:
+        """Notes that the bot listens now."""
+        await self._desk.mark_seen(f"slack:{self._team}", f"{time.time():.6f}")
+
+    async def read(self, marks: Mapping[str, str]) -> None:
+        """Asks what was asked since `marks`. Raises what `Desk.ask` raises."""
+        earliest = time.time() - self._settings.backfill_s
+        listened = marks.get(f"slack:{self._team}")
+        if self._settings.backfill_s <= 0 or not marks:
+            return
+        alive = float(listened) - REDELIVERY_S if listened else earliest
+        threads = {name: mark for name, mark in marks.items() if name.count(":") == 3}
+        read: set[str] = set()
+        for channel in await self._channels():
+            mark = marks.get(f"slack:{self._team}:{channel}")
+            since = max(earliest, alive, float(mark) - OVERLAP_S if mark else 0.0)
+            async for row in self._rows("conversations.history", channel, since):
+                await self._hearing.message(row, channel=channel)
+                if float(row.get("latest_reply") or 0.0) > since:
+                    thread = f"slack:{self._team}:{channel}:{row['ts']}"
+                    read.add(thread)
+                    await self._thread(thread, max(since, float(threads.get(thread, 0.0))))
+        for name, mark in threads.items():
+            if name not in read and float(mark) > earliest:
+                await self._thread(name, float(mark))
+
+    async def _thread(self, name: str, since: float) -> None:
+        _, _, channel, root = name.split(":")
+        async for row in self._rows("conversations.replies", channel, since, ts=root):
+            if float(row.get("ts") or 0.0) > since:
+                await self._hearing.message(row, channel=channel)
+
+    async def _channels(self) -> list[str]:
+        """Where the bot is."""
+        kinds = "public_channel,private_channel,mpim,im"
+        found: list[str] = []
+        async for row in self._patiently(
+            "conversations.list", "channels", types=kinds, exclude_archived=True, limit=1000
+        ):
+            if row.get("is_member") or row.get("is_im") or row.get("is_mpim"):
+                found.append(str(row["id"]))
+        return found
+
+    async def _rows(self, method: str, channel: str, since: float, **more: object) -> AsyncIterator[Json]:
+        oldest = f"{since:.6f}"
+        rows = self._patiently(method, "messages", channel=channel, oldest=oldest, limit=200, **more)
+        for row in sorted([row async for row in rows], key=lambda row: str(row.get("ts"))):
+            yield row
+
+    async def _patiently(self, method: str, rows: str, **arguments: object) -> AsyncIterator[Json]:
+        """The rows; none where the bot may not read them or Slack stays busy."""
+        for attempt in range(_TRIES):
+            try:
+                found = [row async for row in self._calls.pages(method, rows, **arguments)]
+            except SlackRefused as error:
+                log.info("missed questions cannot be read: %s", error)
+                return
+            except DeliveryFailed as error:
+                await asyncio.sleep(max(error.after_s, 2.0**attempt))
+                continue
+            for row in found:
+                yield row
+            return
+        log.warning("missed questions were not read: Slack did not answer %s", method)
