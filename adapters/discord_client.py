@@ -56,9 +56,10 @@ class Ears:
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True)
         intents.message_content = self._settings.message_content
         shards = self._settings.shards
+        wait = self._settings.servers_wait_s
         if shards is None:
-            return _Client(self, intents=intents, **_SLIM)
-        return _Shards(self, intents=intents, shard_count=shards, **_SLIM)
+            return _Client(self, intents=intents, guild_ready_timeout=wait, **_SLIM)
+        return _Shards(self, intents=intents, guild_ready_timeout=wait, shard_count=shards, **_SLIM)
 
     @property
     def connected(self) -> bool:

@@ -17,7 +17,8 @@ class DiscordSettings:
     channel is answered in a thread of its own, where the bot may open one.
 
     An answer that grows is edited at most every `edit_pause_s`. A command's answer goes on as a message
-    `token_s` after it was asked: Discord takes no more edits after 900.
+    `token_s` after it was asked: Discord takes no more edits after 900. `servers_wait_s` is how long the next
+    server may take to be told of when a session begins.
     """
 
     guilds: tuple[str, ...]
@@ -30,3 +31,4 @@ class DiscordSettings:
     connect_timeout_s: float = 15.0
     edit_pause_s: float = 1.2
     token_s: float = 840.0
+    servers_wait_s: float = 2.0

@@ -120,7 +120,7 @@ class Bench:
         )
 
     async def entries(self) -> list[Entry]:
-        return await self.inbox._do(lambda: self.inbox._entries(True))
+        return await self.inbox._do(self.inbox._entries)
 
     def alone(self, user: User) -> list[str]:
         """What only `user` sees."""
@@ -150,7 +150,7 @@ class Bench:
 
 
 def settings(discord: FakeDiscord, **changes: object) -> DiscordSettings:
-    chosen = DiscordSettings(guilds=(str(discord.guild.id),), edit_pause_s=0.05)
+    chosen = DiscordSettings(guilds=(str(discord.guild.id),), edit_pause_s=0.05, servers_wait_s=0.1)
     return replace(chosen, **changes)  # type: ignore[arg-type]
 
 

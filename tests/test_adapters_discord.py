@@ -30,7 +30,7 @@ async def test_a_mention_is_answered_in_a_thread_and_goes_on_there(tmp_path: Pat
         again = discord.mention(discord.bob, made.thread_of(asked), "And for contractors?")
         await made.done(2)
         assert "On And for contractors?" in made.answers_to(asked)[1].text
-        assert [turn.text for turn in made.answers.asked[1].earlier][0] == "How many days?"
+        assert made.answers.asked[1].earlier[0].text == "How many days?"
         assert again.channel is answer.channel
 
 
