@@ -97,7 +97,10 @@ class DiscordDelivery:
         async with self._line:
             if self._ended:
                 return
-            await self._stand_up(first)
+            try:
+                await self._stand_up(first)
+            except Refused as error:
+                raise Undeliverable(f"Discord refused it: {error}") from None
         if self._stands_as("original") and self._moving is None:
             self._moving = asyncio.create_task(self._move_in_time())
         self._edit()
@@ -146,7 +149,7 @@ class DiscordDelivery:
         with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
             async with self._line:
                 if self._stand is not None:
-                    await self._put(Post(f"*{self._words.interrupted()}*"))
+                    await self._put(blocks.sign(self._id, self._words.interrupted(), self._words))
 
     def stop(self) -> None:
         """Ends what this delivery does beside its calls; nothing is shown any more that was not yet."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.discord import Discord
 from adapters.discord_settings import DiscordSettings
+from adapters.discord_state import State
 from bot.access import Access, AccessRules
 from bot.answer import Answer, Citation
 from bot.answering import Answering, AnsweringSettings
@@ -106,7 +107,8 @@ class Bench:
     desk: Desk
     channels: ChannelStore
     serving: asyncio.Task[None]
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    killed: bool = False
+    """Set it to end as a killed process does: nothing more is said in Discord."""
 
     async def until(self, predicate: Callable[[], object], seconds: float = 10.0) -> None:
         await self.discord.until(predicate, seconds)
@@ -152,6 +154,11 @@ class Bench:
 def settings(discord: FakeDiscord, **changes: object) -> DiscordSettings:
     chosen = DiscordSettings(guilds=(str(discord.guild.id),), edit_pause_s=0.05, servers_wait_s=0.1)
     return replace(chosen, **changes)  # type: ignore[arg-type]
+
+
+def commands_set(folder: Path) -> bool:
+    """Whether Discord has taken the commands from the process with this folder."""
+    return bool(State(folder / "discord.json").commands)
 
 
 @asynccontextmanager
@@ -215,6 +222,8 @@ async def bench(
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+        if made.killed:
+            await platform.close()
         await answering.drain(drain_s)
         await platform.close()
         await inbox.close()
