@@ -73,7 +73,9 @@ def needs_restart(before: Config, after: Config) -> list[str]:
 
 
 def _without_readers(config: Config) -> list[CollectionSection]:
-    return [one.model_copy(update={"readers": ()}) for one in config.collection]
+    """What else than readers is said of collections."""
+    told = [one.model_copy(update={"readers": ()}) for one in config.collection]
+    return [one for one in told if one != CollectionSection(name=one.name)]
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -95,7 +95,7 @@ class Scheduler:
                 )
         daily = IntervalTrigger(seconds=DAY_S, timezone=UTC)
         # A source may be called as the tidying is: sources' jobs go by another kind of name.
-        jobs.add_job(self._tidied, daily, id=f"/{TIDY}", next_run_time=self._first(daily, due.get(TIDY)))
+        jobs.add_job(self._tidy_now, daily, id=f"/{TIDY}", next_run_time=self._first(daily, due.get(TIDY)))
         self._jobs = jobs
         jobs.start()
         self._tasks.append(asyncio.create_task(self._work(), name="syncs"))
@@ -191,6 +191,10 @@ class Scheduler:
         for one in self._plans if name == ALL else (name,):
             self._failures.pop(one, None)
             await self._note_run(self._job(one), one)
+
+    async def _tidy_now(self) -> None:
+        # A task of our own, which `stop` ends without a word from the library.
+        self._tasks.append(asyncio.create_task(self._tidied(), name="tidying"))
 
     async def _tidied(self) -> None:
         try:

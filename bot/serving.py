@@ -127,28 +127,20 @@ class Serving:
         """Serves until `end`. Raises `ConfigError` where the port is taken, or every platform refuses."""
         port = await self.page.start()
         log.info("how the bot is: http://%s:%d/healthz", self._project.config.web.host, port)
-        self._warn()
-        self._connections = self._connect()
-        serving = asyncio.create_task(self._connections.serve(), name="platforms")
-        ending = asyncio.create_task(self._ending.wait(), name="ending")
-        others = [
-            asyncio.create_task(work, name=name)
-            for name, work in (
-                ("assistant", self._assistant.run()),
-                ("warm", self._warm()),
-                ("reload", self._reload.watch()),
-                ("scheduler", self._schedule()),
-            )
-        ]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            self._warn()
+            self._connections = self._connect()
+            serving = asyncio.create_task(self._connections.serve(), name="platforms")
+            tasks += [serving, *self._begin()]
+            ending = asyncio.create_task(self._ending.wait())
             await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
             ending.cancel()
-            refused = serving.exception() if serving.done() else None
-            await _cancelled([serving, *others])
+            if serving.done():
+                await serving
+        finally:
+            await _cancelled(tasks)
             await self._close()
-        if refused is not None:
-            raise refused
 
     def listen_to_signals(self) -> None:
         """SIGTERM and SIGINT end; SIGHUP reads the configuration anew."""
@@ -171,6 +163,14 @@ class Serving:
         )
 
     # While it runs
+
+    def _begin(self) -> list[asyncio.Task[None]]:
+        return [
+            asyncio.create_task(self._assistant.run(), name="assistant"),
+            asyncio.create_task(self._warm(), name="warm"),
+            asyncio.create_task(self._reload.watch(), name="reload"),
+            asyncio.create_task(self._schedule(), name="scheduler"),
+        ]
 
     async def _connected(self, name: str) -> None:
         """Goes on with the questions of a platform that can be reached now."""
@@ -270,6 +270,8 @@ class Serving:
                 platforms[name] = make(self._project, self.desk)
             except ConfigError as error:
                 refused[name] = error
+        if refused and not platforms:
+            raise next(iter(refused.values()))
         return Connections(platforms, refused, first=self._connected)
 
     def _open_search(self) -> tuple[PassageSearch, Callable[[], int]]:
