@@ -13,7 +13,9 @@ _BACKTICKS = re.compile("`+")
 _RUN = re.compile(r"\*+|_+|~+")
 _TARGET = re.compile(r"\((?:[^\s()<>\"'\\]*|<[^<>\n\\]*>)\)")
 _NO_TARGET = re.compile(r"\([^\s()<>\"'\\]+[ ]+[^\s()<>\"'\\]")
-_AUTOLINK = re.compile(r"<[^<>\s]*>")
+_AUTOLINK = re.compile(
+    r"<(?:[A-Za-z][A-Za-z0-9+.\-]{1,31}:[^<>\x00-\x20]*|[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+)>", re.ASCII
+)
 _HALF_AUTOLINK = re.compile(r"<[^<>\s]*\Z")
 
 

@@ -32,11 +32,12 @@ def link(url: str, label: str, *, links: Set[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return escaped(inert(text))
+    # The backslash too, for between angle brackets Discord takes anything with an "@" for an address.
+    return escaped(inert(text)).replace("<", "\\<")
 
 
 def _code(text: str) -> str:
-    return inert_code(text, hosts=False).replace("`", "ˋ")
+    return inert_code(text.replace("`", "ˋ"), hosts=False)
 
 
 def _link(url: str, label: str) -> str:

@@ -36,22 +36,21 @@ _KNOWN_SCHEMES = (
     "|magnet|xmpp|geo|intent|about|view-source|ms-[a-z]+|chrome|vscode|zoommtg|webcal|feed|git|ssh|irc"
 )
 _SCHEME = re.compile(r"(?<=:)(?=//)|(?<=[A-Za-z+.\-]:)(?=[^\s:])")
-_SCHEME_IN_CODE = re.compile(rf"((?<![^\W_])(?:{_KNOWN_SCHEMES}):)(?=[^\s:{JOINER}])", re.IGNORECASE)
+_SCHEME_IN_CODE = re.compile(rf"((?<![A-Za-z])(?:{_KNOWN_SCHEMES}):)(?=[^\s:{JOINER}])", re.IGNORECASE)
 _SLASHES = re.compile(r"(?<=:)(?=//)")
 _LABEL = re.compile(r"(?<=[^\s.。．｡][.。．｡])(?=([^\W_][\w\-]*)([.。．｡]\w)?)")
 _NUMBERS = re.compile(r"(?<=\d\.)(?=\d{1,3}[:/])")
 _AT = re.compile(r"(?<=@)(?=\w)")
-_AT_IN_CODE = re.compile(
-    r"(?<=@)(?=(?:everyone|here|channel|group|subteam)(?!\w))|(?<=\w@)(?=\w)", re.IGNORECASE
-)
+_AT_IN_CODE = re.compile(r"(?<=@)(?=everyone|here|channel|group)|(?<=[\w+.\-]@)(?=\w)", re.IGNORECASE)
 _ANGLE = re.compile(r"(?<=<)(?=[^\s<=])")
-_ANGLE_IN_CODE = re.compile(r"(?<=<)(?=[@#!:]|[at]:|id:|sound:|/[^<>\n]{1,100}:\d|[^<>\s]{1,40}\^)")
+_ANGLE_IN_CODE = re.compile(
+    r"(?<=<)(?=[@#!:]|[at]:|\+\d|mailto:|tel:|sms:|id:|sound:|/[^<>\n]{1,100}:\d|[^<>\s]{1,40}\^)"
+)
+_WWW = re.compile(r"(?<=www)(?=\.)", re.IGNORECASE)
 _ENTITY = re.compile(r"(?<=&)(?=#?\w{1,32};)")
 _BRACKET = re.compile(r"(?<=\])(?=[(:])")
 _HASH = re.compile(r"(?<=#)(?=[^\W\d_])")
-_INVITE = re.compile(
-    r"(?<=discord\.)(?=\w)|(?<=discordapp\.)(?=\w)|(?<=dsc\.)(?=gg)|(?<=www\.)(?=\w)", re.IGNORECASE
-)
+_INVITE = re.compile(r"(?<=discord\.)(?=\w)|(?<=discordapp\.)(?=\w)|(?<=dsc\.)(?=gg)", re.IGNORECASE)
 _FENCE = re.compile("`{3,}")
 
 
@@ -68,7 +67,7 @@ def inert(text: str) -> str:
     """Prose, clean, in which no scheme, host, address, mention, entity or Markdown link is left whole."""
     text = _SCHEME.sub(JOINER, clean(text))
     text = _LABEL.sub(_label, text)
-    for pattern in (_NUMBERS, _AT, _ANGLE, _ENTITY, _BRACKET, _HASH):
+    for pattern in (_WWW, _NUMBERS, _AT, _ANGLE, _ENTITY, _BRACKET, _HASH):
         text = pattern.sub(JOINER, text)
     return text
 
@@ -92,7 +91,7 @@ def quiet(text: str) -> str:
 
 
 def _quiet(text: str) -> str:
-    for pattern in (_AT_IN_CODE, _ANGLE_IN_CODE, _INVITE):
+    for pattern in (_WWW, _AT_IN_CODE, _ANGLE_IN_CODE, _INVITE):
         text = pattern.sub(JOINER, text)
     return _FENCE.sub(lambda found: JOINER.join(found[0]), text)
 

@@ -23,6 +23,10 @@ _CONTAINERS = ("blockquote_open", "bullet_list_open", "ordered_list_open", "list
 _MOST_COLUMNS = 30
 """A row is filled up to the head's cells, so their number bounds how far a short text can grow."""
 
+_MOST_NESTED = 100
+"""Levels that are read, a list and its item being two; what is nested deeper is left out, for the parser
+recurses."""
+
 _DEEPEST = 8
 """Quotes, lists and formatting nested deeper than this are taken for their content."""
 
@@ -130,12 +134,12 @@ Block = Paragraph | Heading | CodeBlock | Quote | Listing | Table | Rule
 
 def parse(text: str) -> tuple[Block, ...]:
     """The blocks of `text`, which may be anything: there is no wrong Markdown."""
-    return _blocks(tokens(clean(text)))
+    return _blocks(_parser().parse(clean(text)))
 
 
-def tokens(text: str) -> Sequence[Token]:
-    """The parser's flat tokens of clean `text`, with the source lines they came from."""
-    return _parser().parse(text)
+def block_tokens(text: str) -> Sequence[Token]:
+    """The parser's flat tokens of clean `text`, with the source lines they came from; inlines are unread."""
+    return _block_parser().parse(text)
 
 
 def flat(inlines: Iterable[Inline]) -> str:
@@ -169,10 +173,19 @@ class _Parser(MarkdownIt):
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = _Parser("commonmark", {"html": False, "maxNesting": 60})
+    return _new_parser()
+
+
+def _new_parser() -> MarkdownIt:
+    parser = _Parser("commonmark", {"html": False, "maxNesting": _MOST_NESTED})
     parser.block.ruler.at("table", _table_rule, {"alt": ["paragraph"]})
     parser.enable(["table", "strikethrough"]).disable(["reference", "lheading", "code"])
     return parser
+
+
+@cache
+def _block_parser() -> MarkdownIt:
+    return _new_parser().disable("inline")
 
 
 def _table_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -219,12 +232,13 @@ def _close(closed: _Open, around: _Open, depth: int) -> None:
         around.items.append(Item(tuple(closed.blocks), closed.done))
     elif kind == "table_open":
         around.blocks.append(_table(closed.rows))
-    elif kind != "blockquote_open":
-        around.blocks.append(Listing(_start(closed.token), tuple(closed.items)))
     elif depth > _DEEPEST:
+        around.blocks.extend(block for item in closed.items for block in item.blocks)
         around.blocks.extend(closed.blocks)
-    else:
+    elif kind == "blockquote_open":
         around.blocks.append(Quote(tuple(closed.blocks)))
+    else:
+        around.blocks.append(Listing(_start(closed.token), tuple(closed.items)))
 
 
 def _inline(token: Token, opening: Token, top: _Open) -> None:
@@ -259,7 +273,7 @@ def _table(rows: list[list[tuple[Inline, ...]]]) -> Table:
 
 
 def _language(info: str) -> str:
-    found = re.match(r"[A-Za-z0-9_+.#-]{1,20}(?!\S)", info.strip())
+    found = re.match(r"[A-Za-z0-9_+#-]{1,20}(?!\S)", info.strip())
     return found[0] if found else ""
 
 

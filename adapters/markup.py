@@ -241,10 +241,13 @@ def _label_and_url(link: Link) -> str:
 
 
 def _inlines(inlines: Sequence[Inline], dialect: Dialect, links: Set[str]) -> str:
-    written = ""
+    written, mark = "", ""
     for inline in inlines:
+        before, mark = mark, ""
         match inline:
             case Text(text):
+                if before and text[0].isalnum():
+                    written += dialect.between
                 for piece, is_url in pieces(text, links):
                     written = _joined(written, dialect.link(piece, piece) if is_url else dialect.text(piece))
             case CodeSpan(text):
@@ -254,7 +257,8 @@ def _inlines(inlines: Sequence[Inline], dialect: Dialect, links: Set[str]) -> st
             case Link(url, label):
                 written = _joined(written, dialect.link(url, flat(label)))
             case Styled(style, inner):
-                written = _styled(written, dialect, dialect.marks[style], _inlines(inner, dialect, links))
+                mark = dialect.marks[style]
+                written = _styled(written, dialect, mark, _inlines(inner, dialect, links))
     return written
 
 
@@ -272,9 +276,10 @@ def _styled(before: str, dialect: Dialect, mark: str, inner: str) -> str:
 
 
 def _joined(left: str, right: str) -> str:
-    """Both, with a joiner where their signs would run into one or make an image of a link."""
+    """Both, with a joiner where their signs would run into one, or make an image of a link or a mention of a name."""
     if not left or not right:
         return left + right
-    if (left[-1] == right[0] and right[0] in "*_~`") or (left[-1] == "!" and right[0] == "["):
+    runs_on = left[-1] == right[0] and right[0] in "*_~`"
+    if runs_on or left[-1] == "@" or (left[-1] == "!" and right[0] == "["):
         return left + JOINER + right
     return left + right

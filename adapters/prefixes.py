@@ -12,14 +12,16 @@ from markdown_it.token import Token
 
 from adapters.delimiters import first_open
 from adapters.inert_text import clean
-from adapters.markdown import tokens
+from adapters.markdown import block_tokens
 
 _CONTAINERS = re.compile(r"(?:[ ]*(?:>|[-*+][ ]|\d{1,9}[.)][ ]))*[ ]*")
 _PROSE = re.compile(r"(?:\*\*?|__?|~~|`)?[^\W\d_]|[(\"'“‘«„¿¡][^\W\d_]|\d+[^\d.)\s]|\[[^\s\]xX]")
 """Starts of a line that are certain to open a paragraph, or to go on with one."""
 
 _CLOSING = re.compile(r"[>\s]*(`{3,}|~{3,})\s*")
-_TASK = re.compile(r".*\[[ xX]\]")
+_HALF = re.compile(r".*\[[ xX]\]|[>\s]*(?:```|~~~).*")
+"""Ends of lines, cut between words, that read as a task's box or as the opening of code."""
+
 _LEAVES = ("paragraph_open", "heading_open", "table_open", "fence", "hr")
 
 
@@ -72,7 +74,7 @@ def _certain(text: str) -> str:
 
 
 def _last_leaf(text: str) -> Token | None:
-    found = [token for token in tokens(text) if token.type in _LEAVES and token.map]
+    found = [token for token in block_tokens(text) if token.type in _LEAVES and token.map]
     return found[-1] if found else None
 
 
@@ -92,10 +94,9 @@ def _closed(text: str, leaf: Token) -> bool:
     end = _offset(text, leaf, 1)
     if leaf.type != "fence":
         return "\n" in text[end:]
-    start = _offset(text, leaf, 0)
-    lines = text[start:end].split("\n")
-    last = _CLOSING.fullmatch(lines[-2]) if len(lines) > 2 and not lines[-1] else None
-    return bool(last and last[1].startswith(leaf.markup))
+    assert leaf.map is not None
+    code = leaf.content.count("\n") + (not leaf.content.endswith("\n") and bool(leaf.content))
+    return leaf.map[1] - leaf.map[0] - code == 2
 
 
 def _words(text: str, leaf: Token, *, whole: bool) -> int:
@@ -119,7 +120,7 @@ def _ends(text: str, start: int, end: int) -> bool:
     if end == len(text) or end == start:
         return True
     line = text[max(start, text.rfind("\n", start, end) + 1) : end].rstrip()
-    if _backslashed(line) or _TASK.fullmatch(line) or text[end - 1].isspace():
+    if _backslashed(line) or _HALF.fullmatch(line) or text[end - 1].isspace():
         return False
     return any(sign.isalpha() for sign in line)
 

@@ -60,7 +60,7 @@ def _mrkdwn_text(text: str) -> str:
 
 
 def _mrkdwn_code(text: str) -> str:
-    return _entities(inert_code(text, hosts=True).replace("`", "ˋ"))
+    return _entities(inert_code(text.replace("`", "ˋ"), hosts=True))
 
 
 def _mrkdwn_block(text: str) -> str:
@@ -87,7 +87,7 @@ def _markdown_text(text: str) -> str:
 
 
 def _markdown_code(text: str) -> str:
-    return inert_code(text, hosts=True).replace("`", "ˋ")
+    return inert_code(text.replace("`", "ˋ"), hosts=True)
 
 
 def _markdown_block(text: str) -> str:

@@ -37,18 +37,18 @@ _ATOM = re.compile(
     re.VERBOSE,
 )
 _LINK = re.compile(r"<([^<>\n|]+)(?:\|([^<>\n]*))?>|\[((?:\\.|[^\[\]\\\n])*)\]\((?:<[^<>\n]*>|[^()\s]*)\)")
-_STYLED = re.compile(r"(\*\*|~~|[*_~])(?=\S)(.+)\1", re.DOTALL)
+_STYLED = re.compile(r"(\*\*|~~|[*_~])(?=\S)((?:(?!\1).)+)\1")
 _PIECE = re.compile(
-    r"`[^`\n]+`|<[^<>\n|]+(?:\|[^<>\n]*)?>|\[(?:\\.|[^\[\]\\\n])*\]\((?:<[^<>\n]*>|[^()\s]*)\)| ?\[\d+\]"
+    r"\\\S|`[^`\n]+`|<[^<>\n|]+(?:\|[^<>\n]*)?>|\[(?:\\.|[^\[\]\\\n])*\]\((?:<[^<>\n]*>|[^()\s]*)\)| ?\[\d+\]"
 )
 _SIGN = regex.compile(r"\\\S|&(?:amp|lt|gt);|\X")
 _LINE_START = re.compile(r"(?:#|>|[-+•◦▪☐☑|=:]|&gt;|\d+[.)])")
-_SEEN = re.compile(r"[^\s\u200b\u2060\\`*_~|>-]|[*_~|>-](?=\S)")
+_SEEN = re.compile(rf"[^\s\u200b{JOINER}]")
 
 
 def utf16(text: str) -> int:
     """Length in UTF-16 code units, as JavaScript and Discord's clients count; never less than `len`."""
-    return len(text) + sum(sign > "\uffff" for sign in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def parts(text: str, limit: int, *, size: Size = len) -> list[str]:
@@ -153,24 +153,24 @@ def _line(line: str, limit: int, size: Size) -> list[str]:
     """One line of prose in pieces that fit, cut between words where there are any."""
     if size(line) <= limit:
         return [line]
-    if line.startswith("> "):
+    if line.startswith("> ") and not line.startswith("> >"):
         return [f"> {piece}" for piece in _line(line[2:], limit - 2, size)]
     room = limit - 1
     found: list[str] = []
     held = line[: len(line) - len(line.lstrip())][: room // 2]
-    gap = ""
+    used, gap = size(held), ""
     for atom in _ATOM.finditer(line):
-        for at, piece in enumerate(_atom(atom[0], room, size)):
-            joined = held + ("" if at else gap) + piece
-            if size(joined) <= room and not at:
-                held = joined
-                continue
-            if held.strip():
+        for piece in _atom(atom[0], room, size):
+            length = size(piece)
+            if used + len(gap) + length > room:
                 found.append(held)
-            held = piece
+                held, used, gap = "", 0, ""
+            held += gap + piece
+            used += len(gap) + length
+            gap = ""
         gap = " "
-    found.append(held)
-    return [found[0], *(_continued(piece) for piece in found[1:])]
+    first, *more = [piece for piece in [*found, held] if piece.strip()] or [""]
+    return [first, *(_continued(piece) for piece in more)]
 
 
 def _continued(piece: str) -> str:
