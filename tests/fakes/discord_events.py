@@ -77,7 +77,9 @@ class Events:
                 return {"id": str(guild.id)}
             if event == "GUILD_UPDATE":
                 return shapes.guild_settings(guild)
-            return shapes.guild(guild, self._world, members=bool(intents & GUILD_MEMBERS))
+            told = shapes.guild(guild, self._world, members=bool(intents & GUILD_MEMBERS))
+            del told["unavailable"]  # told of a guild that was there at the start, not of a new one
+            return told
 
         self._gateway.dispatch(event, told, guild_id=guild.id, intents=GUILDS)
 
