@@ -1,0 +1,164 @@
+"""Everything that serves, in one process with a platform in memory: from a question to its post."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.asked import Asked
+from bot.errors import ConfigError
+from bot.serving import Serving
+from bot.wiring import Project
+from tests.fakes.platform import ANNA, HALL, FakePlatform
+
+BASE = (
+    '[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n'
+    '[model]\nkind = "none"\n[schedule]\nevery = "off"\nwatch = false\n[web]\nport = 0\n'
+    "[limits]\ndrain_seconds = 1\n"
+)
+READABLE = '[[collection]]\nname = "main"\nreaders = ["everyone"]\n'
+
+
+@pytest.fixture
+def home(synced: Path, tmp_path: Path) -> Path:
+    """A synced project of the test's own that everybody may read."""
+    folder = tmp_path / "home"
+    shutil.copytree(synced, folder, ignore=shutil.ignore_patterns("serve.lock"))
+    folder.joinpath("groundling.toml").write_text(BASE + READABLE)
+    return folder
+
+
+def asked(text: str, message: str) -> Asked:
+    return Asked("fake", "t", "hall", "anna", text, "mention", at=9e9, message=message)
+
+
+@asynccontextmanager
+async def running(
+    home: Path, platform: FakePlatform, **others: Callable[..., FakePlatform]
+) -> AsyncIterator[Serving]:
+    with Project.open(home / "groundling.toml", None) as project:
+        serving = Serving(project, platforms={"fake": lambda _project, _desk: platform, **others})
+        task = asyncio.create_task(serving.run())
+        try:
+            yield serving
+        finally:
+            serving.end()
+            await asyncio.wait_for(task, 60)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def reply_of(platform: FakePlatform, id: str | None) -> str:
+    found = [post.reply.text for post in platform.posts if post.id == id and post.reply is not None]
+    return found[0] if found else ""
+
+
+def test_question_is_answered_with_its_citation_and_counted(home: Path) -> None:
+    async def run() -> None:
+        platform = FakePlatform()
+        async with running(home, platform) as serving:
+            await until(lambda: serving.health().unready is None)
+            id_ = await serving.desk.ask(asked("How many days of annual leave?", "m1"), keys=["m1"])
+            await until(lambda: reply_of(platform, id_))
+            assert "25 days of annual leave" in reply_of(platform, id_)
+            assert "[1]" in reply_of(platform, id_)
+            await until(lambda: serving.health().questions.get("answered") == 1)
+            status = await serving.desk.status(ANNA)
+            assert status is None, "Anna is no administrator"
+            lines = serving.desk.sources(ANNA, HALL)
+            assert [(line.name, line.documents > 0) for line in lines] == [("handbook", True)]
+
+    asyncio.run(run())
+
+
+def test_question_that_came_before_anything_was_ready_is_answered_once(home: Path) -> None:
+    async def run() -> None:
+        platform = FakePlatform()
+        platform.connected = False
+        async with running(home, platform) as serving:
+            id_ = await serving.desk.ask(asked("How many days of annual leave?", "m1"), keys=["m1"])
+            assert id_ is not None
+            await until(lambda: serving.health().index_version)
+            assert serving.health().unready == "fake: was never connected"
+            assert platform.posts == []
+            platform.connected = True
+            await until(lambda: reply_of(platform, id_))
+            assert serving.health().unready is None
+        again = FakePlatform()
+        async with running(home, again) as serving:
+            await until(lambda: serving.health().unready is None)
+            assert await serving.desk.ask(asked("How many days of annual leave?", "m1"), keys=["m1"]) is None
+        assert again.posts == []
+
+    asyncio.run(run())
+
+
+def test_readers_that_are_taken_out_of_the_file_read_nothing_from_then_on(home: Path) -> None:
+    async def run() -> None:
+        platform = FakePlatform()
+        async with running(home, platform) as serving:
+            await until(lambda: serving.health().unready is None)
+            assert serving.desk.collections(ANNA, HALL) == ["main"]
+            home.joinpath("groundling.toml").write_text(BASE + READABLE.replace("everyone", "slack:team:T01"))
+            await until(lambda: serving.desk.collections(ANNA, HALL) == [])
+            id_ = await serving.desk.ask(asked("How many days of annual leave?", "m2"), keys=["m2"])
+            await until(lambda: reply_of(platform, id_))
+            assert "25" not in reply_of(platform, id_)
+            home.joinpath("groundling.toml").write_text(
+                BASE + READABLE + '[access]\nadmins = ["discord:user:1"]\n'
+                '[[channel]]\nid = "slack:channel:C01"\nlength = "short"\nmention = false\n'
+            )
+            await until(lambda: serving.desk.collections(ANNA, HALL) == ["main"])
+            assert serving.desk.channel("slack:channel:C01").mention is False
+
+    asyncio.run(run())
+
+
+def test_administrator_syncs_and_sees_how_the_bot_is(home: Path) -> None:
+    async def run() -> None:
+        home.joinpath("groundling.toml").write_text(
+            BASE + READABLE + '[access]\nadmins = ["slack:user:U01"]\n'
+        )
+        boss = type(ANNA)("slack:user:U01", "member")
+        platform = FakePlatform()
+        async with running(home, platform) as serving:
+            await until(lambda: serving.health().unready is None)
+            before = serving.desk.sources(boss, HALL)[0].synced_at
+            assert (
+                await serving.desk.sync(boss, "wiki")
+                == "There is no source called 'wiki'; there is: handbook."
+            )
+            assert (await serving.desk.sync(boss, "handbook") or "").startswith("Syncing handbook.")
+            await until(lambda: serving.desk.sources(boss, HALL)[0].synced_at != before)
+            status = await serving.desk.status(boss) or ""
+            assert "fake connected" in status
+            assert "Model: none" in status
+            assert await serving.desk.sync(ANNA, "handbook") is None
+
+    asyncio.run(run())
+
+
+def test_platform_without_its_token_is_told_and_the_other_one_answers(home: Path) -> None:
+    def refuses(_project: object, _desk: object) -> FakePlatform:
+        raise ConfigError("DISCORD_TOKEN is not set")
+
+    async def run() -> None:
+        platform = FakePlatform()
+        async with running(home, platform, discord=refuses) as serving:
+            await until(lambda: serving.health().index_version)
+            id_ = await serving.desk.ask(asked("How many days of annual leave?", "m1"), keys=["m1"])
+            await until(lambda: reply_of(platform, id_))
+            health = serving.health()
+            assert health.platforms == {"fake": True, "discord": False}
+            assert health.unready == "discord: DISCORD_TOKEN is not set"
+
+    asyncio.run(run())
