@@ -407,7 +407,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 def _drawn(answer: Answer) -> frozenset[str]:
     """The collections that `answer` tells of; a refusal cites nothing, but names the closest documents."""
-    return frozenset(one.collection for one in (*answer.passages, *answer.citations))
+    found = {passage.collection for passage in answer.passages}
+    return frozenset(found | {citation.collection for citation in answer.citations})
 
 
 async def _begin(delivery: Delivery) -> None:
