@@ -57,6 +57,7 @@ def update(world: World, arguments: Json) -> Json:
         raise Refused("msg_too_long")
     before = message_object(world, message)
     _rewrite(message, change)
+    message.rewritten = True
     if metadata := _metadata(arguments):
         message.metadata = metadata
     if not change.get("blocks"):

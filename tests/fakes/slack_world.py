@@ -124,6 +124,7 @@ class Message:
     deleted: bool = False
     versions: list[str] = field(default_factory=list)
     stream: Stream | None = None
+    rewritten: bool = False
 
     @property
     def root(self) -> str:
@@ -133,7 +134,7 @@ class Message:
     @property
     def shown(self) -> str:
         """Everything a reader sees, a line for each piece: the text where no block replaces it, and the blocks."""
-        pieces = [] if self.blocks and self.stream is None else [self.text]
+        pieces = [] if self.blocks and (self.stream is None or self.rewritten) else [self.text]
         return "\n".join([*pieces, *texts_of(self.blocks), *texts_of(self.attachments)])
 
     @property
