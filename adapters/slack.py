@@ -20,7 +20,7 @@ from adapters.slack_calls import Identity, Json, SlackCalls, SlackRefused, vendo
 from adapters.slack_check import checked
 from adapters.slack_commands import SlackCommands, aside
 from adapters.slack_deeds import SlackDeeds
-from adapters.slack_delivery import SlackDelivery, Surface
+from adapters.slack_delivery import SlackDelivery
 from adapters.slack_events import changed
 from adapters.slack_hearing import SlackHearing
 from adapters.slack_missed import SlackMissed
@@ -28,6 +28,7 @@ from adapters.slack_people import SlackPeople
 from adapters.slack_posts import EVENT_TYPE, SlackPosts
 from adapters.slack_private import PrivateDelivery
 from adapters.slack_settings import SlackSettings
+from adapters.slack_signs import Surface
 from adapters.slack_socket import SlackSockets
 from adapters.slack_thread import written_before
 from adapters.slack_words import SlackWords
@@ -60,7 +61,7 @@ class Slack:
         self._desk = desk
         self._tokens = bot_token, app_token
         self._settings = settings
-        self._calls = SlackCalls(bot_token, app_token, api_url=api_url)
+        self._calls = SlackCalls(bot_token, app_token, api_url=api_url, timeout_s=settings.call_timeout_s)
         self._people = SlackPeople(self._calls)
         self._surface = Surface(self._calls, settings)
         self._shown: weakref.WeakValueDictionary[str, SlackDelivery] = weakref.WeakValueDictionary()
@@ -80,7 +81,7 @@ class Slack:
         """See `Platform`."""
         self._identity = identity = await checked(self._calls, *self._tokens, settings=self._settings)
         desk, calls, people, settings = self._desk, self._calls, self._people, self._settings
-        self._hearing = SlackHearing(desk, people, settings, identity)
+        self._hearing = SlackHearing(desk, people, settings, identity, accepted=self._surface.accepted)
         self._commands = SlackCommands(desk, people, identity, command=settings.ask_command)
         self._deeds = SlackDeeds(calls, desk, people, self._hearing, settings, identity)
         self._missed = SlackMissed(calls, desk, self._hearing, settings, team=identity.team)
@@ -106,11 +107,7 @@ class Slack:
 
     async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
         """See `Platform`."""
-        person, place = await asyncio.gather(
-            self._people.person(asked.team, asked.user, fresh=fresh),
-            self._people.place(asked.team, asked.channel, asked.user, fresh=fresh),
-        )
-        return person, place
+        return await self._people.both(asked.team, asked.channel, asked.user, fresh=fresh)
 
     async def before(self, asked: Asked) -> tuple[Turn, ...]:
         """See `Platform`."""
@@ -120,6 +117,8 @@ class Slack:
 
     def delivery(self, id: str, asked: Asked, handle: Handle | None, note: NoteHandle) -> Delivery:
         """See `Platform`."""
+        new = id in self._surface.accepted
+        self._surface.accepted.discard(id)
         channel = self._desk.channel(f"slack:channel:{asked.channel}")
         if asked.private or (channel.private and not asked.channel.startswith("D")):
             return PrivateDelivery(self._calls, id, asked, handle, note)
@@ -133,6 +132,7 @@ class Slack:
             since=asked.message or f"{asked.at:.6f}",
             handle=handle,
             note=note,
+            doubtful=not new and handle is None,
         )
         earlier = self._shown.get(id)
         shown = SlackDelivery(
@@ -160,6 +160,8 @@ class Slack:
             client=self._calls.client(),
             authorize=authorize,
             logger=vendor_log(),
+            # What is the bot's own is told apart in `heard`; that its message was deleted must be known.
+            ignoring_self_events_enabled=False,
             request_verification_enabled=False,
             ssl_check_enabled=False,
             url_verification_enabled=False,

@@ -85,13 +85,15 @@ def vendor_log() -> logging.Logger:
 
 
 class SlackCalls:
-    """Calls Slack as the bot that `bot_token` is of. Belongs to one event loop."""
+    """Calls Slack as the bot that `bot_token` is of; a call may take `timeout_s`. Belongs to one event loop."""
 
-    def __init__(self, bot_token: str, app_token: str, *, api_url: str | None = None) -> None:
+    def __init__(
+        self, bot_token: str, app_token: str, *, api_url: str | None = None, timeout_s: float = 20.0
+    ) -> None:
         self._bot_token = bot_token
         self._app_token = app_token
         self._url = api_url or API_URL
-        self._client: AsyncWebClient | None = None
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
         self._identity: Identity | None = None
         self._ticket: str | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -101,7 +103,7 @@ class SlackCalls:
     def client(self, *, token: str | None = None) -> AsyncWebClient:
         """A client of the vendor's library that never sends anything twice; needs a running loop."""
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20.0, connect=8.0))
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
         return AsyncWebClient(
             token=token, base_url=self._url, session=self._session, logger=vendor_log(), retry_handlers=[]
         )

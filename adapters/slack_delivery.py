@@ -10,15 +10,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 
 from adapters import slack_markup, splitting
 from adapters.prefixes import prefix, settled
 from adapters.slack_blocks import PART_CHARACTERS, Layout, layout, plain_parts, progress
-from adapters.slack_calls import SlackBusy, SlackCalls, SlackRefused
+from adapters.slack_calls import SlackBusy, SlackRefused
 from adapters.slack_posts import ContentRefused, SlackPosts
-from adapters.slack_settings import SlackSettings
+from adapters.slack_signs import NEVER_HERE, SlackSigns, Surface
 from adapters.slack_words import SlackWords
 from bot.asked import Asked
 from bot.platform import DeliveryFailed, Phase, Reply, Undeliverable, Waiting
@@ -29,35 +28,6 @@ STREAM_S = 270.0
 """Slack ends a stream after about five minutes, whatever comes."""
 
 SIGN_S = 2.0
-_NEVER_HERE = frozenset(
-    "unknown_method missing_scope not_allowed_token_type method_deprecated access_denied "
-    "feature_not_enabled no_permission".split()
-)
-
-
-@dataclass(slots=True)
-class Surface:
-    """What all deliveries share: the way to Slack, the settings, and what this workspace turned out to offer."""
-
-    calls: SlackCalls
-    settings: SlackSettings
-    streams: bool = True
-    status: bool = True
-    sessions: bool = True
-    growing: int = 0
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def later(self, work: Coroutine[object, object, None]) -> None:
-        """Does `work` beside everything else; `close` ends it."""
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def close(self) -> None:
-        """Ends what is still done beside."""
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 class SlackDelivery:
@@ -79,11 +49,12 @@ class SlackDelivery:
         self._earlier = earlier
         self._undelivered = undelivered
         self._words = SlackWords(asked.text)
+        self._signs = SlackSigns(surface, asked, self._words)
         self._thread = asked.thread or asked.message
         self._grows = surface.settings.streaming
         self._text = self._sent = self._looked_at = self._sign = self._signed = ""
         self._text_at = self._sign_at = self._stream_began = 0.0
-        self._status_up = self._session_up = self._ended = False
+        self._ended = False
         self._begun = asyncio.Event()
         self._news = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -103,14 +74,17 @@ class SlackDelivery:
         """See `Delivery`: a status below the thread, and where Slack has none a message."""
         try:
             await self._take_over()
-            if self.posts.began and self._grows == "native":
-                self._grows = "edit"
-            shown, _ = await asyncio.gather(
-                self._show_status(self._words.say("looking")), self._set_session("processing")
+            shown, _, stands = await asyncio.gather(
+                self._signs.show(self._words.say("looking")),
+                self._signs.begin_session(),
+                self.posts.stand(),
             )
+            if stands and self._grows == "native":
+                self._grows = "edit"
             self._sign_at = time.monotonic() + SIGN_S
-            if (not shown or self._grows == "edit") and not self._ended and not self.posts.began:
-                self._grows = "edit" if self._grows == "native" else self._grows
+            if not shown and self._grows == "native":
+                self._grows = "edit"
+            if (not shown or self._grows == "edit") and not self._ended:
                 await self._put_progress(self._words.say("looking"))
         finally:
             self._begun.set()
@@ -139,11 +113,11 @@ class SlackDelivery:
                 log.warning("question %s: Slack does not take its blocks (%s)", reply.id, error)
                 await self._put_plain(plain_parts(reply, self._words))
         except Undeliverable as error:
-            await self._quiet()
+            await self._signs.clear()
             if self._undelivered is not None:
                 await self._undelivered(self._asked, reply, str(error))
             raise
-        await self._quiet()
+        await self._signs.clear()
 
     async def withdraw(self) -> None:
         """See `Delivery`."""
@@ -162,7 +136,7 @@ class SlackDelivery:
                     log.warning("an answer to a deleted question could not be taken away: %s", error)
                     break
                 await asyncio.sleep(max(pause, error.after_s))
-        await self._quiet()
+        await self._signs.clear()
 
     async def interrupt(self) -> None:
         """See `Delivery`."""
@@ -177,8 +151,8 @@ class SlackDelivery:
                 body = _first_part(shown)
                 text = f"{body}\n\n{line}" if body else line
                 await self.posts.put(1, text, [{"type": "markdown", "text": text}])
-                self._status_up = False
-        await self._quiet()
+                self._signs.message_came()
+        await self._signs.clear()
 
     def halt(self) -> None:
         """Lets the answer grow no more; only `finish` and `withdraw` go on."""
@@ -211,15 +185,15 @@ class SlackDelivery:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), pause)
             elif text_due:
-                await self._progressed(self._send_text)
+                await self._progress()
             else:
-                await self._progressed(self._send_sign)
+                await self._send_sign()
 
-    async def _progressed(self, step: Callable[[], Awaitable[bool]]) -> None:
+    async def _progress(self) -> None:
         """One step; whatever keeps Slack from showing it, the reply itself will show."""
         pause = self._surface.settings.pause_s * max(1.0, self._surface.growing * 0.7)
         try:
-            if not await step():
+            if not await self._send_text():
                 return
         except (Undeliverable, ContentRefused, SlackRefused) as error:
             log.info("an answer does not grow any more: %s", error)
@@ -229,14 +203,14 @@ class SlackDelivery:
             pause = max(pause, error.after_s)
         self._text_at = time.monotonic() + pause
 
-    async def _send_sign(self) -> bool:
+    async def _send_sign(self) -> None:
         self._signed = self._sign
-        if "ts1" not in self.posts.handle:
-            await self._show_status(self._sign)
-        elif self._surface.calls.room("chat.update"):
-            await self._put_progress(self._sign)
         self._sign_at = time.monotonic() + SIGN_S
-        return True
+        if "ts1" not in self.posts.handle:
+            await self._signs.show(self._sign)
+        elif self._surface.calls.room("chat.update"):
+            with contextlib.suppress(DeliveryFailed, Undeliverable, ContentRefused):
+                await self._put_progress(self._sign)
 
     async def _send_text(self) -> bool:
         """Shows what is new of the text; False where nothing is to be shown of it yet."""
@@ -270,7 +244,7 @@ class SlackDelivery:
         try:
             await self.posts.start_stream(piece)
         except SlackRefused as error:
-            if error.code in _NEVER_HERE:
+            if error.code in NEVER_HERE:
                 log.warning("Slack offers no streams here (%s); answers grow by edits", error)
                 self._surface.streams = False
             self._grows = "edit"
@@ -280,7 +254,8 @@ class SlackDelivery:
         except DeliveryFailed:
             self._grows = "edit"
             raise
-        self._stream_began, self._sent, self._status_up = time.monotonic(), piece, False
+        self._stream_began, self._sent = time.monotonic(), piece
+        self._signs.message_came()
         self._surface.growing += 1
         return True
 
@@ -299,15 +274,17 @@ class SlackDelivery:
     async def _put_progress(self, body: str) -> None:
         new = "ts1" not in self.posts.handle
         await self.posts.put(1, body, progress(body, self.posts.id, self._words))
-        self._status_up = self._status_up and not new
+        if new:
+            self._signs.message_came()
 
     async def _end_stream_early(self) -> None:
-        await self.posts.stop_stream("", ())
+        await self.posts.stop_stream("", (), last=False)
         self._grows = "edit"
 
     async def _end_progress(self) -> None:
         """Lets what is being sent be sent, and sends nothing more of the growing answer."""
         self._ended = True
+        self._begun.set()
         self._news.set()
         if self._worker is not None:
             await asyncio.wait([self._worker])
@@ -321,7 +298,7 @@ class SlackDelivery:
         if earlier is not None and earlier is not self:
             await earlier.rest()
             self.posts.handle = dict(earlier.posts.handle)
-            self._status_up, self._session_up = earlier._status_up, earlier._session_up
+            self._signs.take_over(earlier._signs)
 
     # The whole answer
 
@@ -333,7 +310,7 @@ class SlackDelivery:
             rest = body[len(self._sent) :] if fits else ""
             tail = whole.tail if count == 1 and fits else ()
             if await self.posts.stop_stream(rest, tail):
-                self._session_up = False
+                self._signs.session_ended()
                 if fits:
                     self._put.add(1)
         for part in range(1, count + 1):
@@ -341,7 +318,8 @@ class SlackDelivery:
                 new = f"ts{part}" not in self.posts.handle
                 await self.posts.put(part, whole.bodies[part - 1], whole.blocks(part - 1))
                 self._put.add(part)
-                self._status_up = self._status_up and not new
+                if new:
+                    self._signs.message_came()
         await self._remove_above(count)
 
     async def _put_plain(self, parts: list[str]) -> None:
@@ -355,82 +333,6 @@ class SlackDelivery:
     async def _remove_above(self, count: int) -> None:
         if f"in{count + 1}" in self.posts.handle:
             await self.posts.remove(above=count)
-
-    # Status and session
-
-    async def _show_status(self, line: str) -> bool:
-        """Whether a status stands below the thread."""
-        if not self._surface.status or not self._thread:
-            return False
-        if not self._surface.calls.room("assistant.threads.setStatus"):
-            return True
-        self._status_up = True
-        try:
-            await self._set_status(self._words.say("looking_status"), [line])
-        except SlackRefused as error:
-            self._status_up = False
-            if error.code in _NEVER_HERE:
-                log.warning("Slack shows no status here (%s); a message says what is done", error)
-                self._surface.status = False
-            return False
-        except DeliveryFailed as error:
-            log.info("a status could not be shown: %s", error)
-        return True
-
-    async def _set_status(self, status: str, lines: list[str] | None) -> None:
-        await self._surface.calls.call(
-            "assistant.threads.setStatus",
-            channel_id=self._asked.channel,
-            thread_ts=self._thread,
-            status=status,
-            loading_messages=lines,
-        )
-
-    async def _set_session(self, status: str) -> None:
-        if not self._surface.sessions or not self._thread:
-            return
-        self._session_up = status == "processing"
-        try:
-            await self._surface.calls.call(
-                "agents.sessions.setStatus",
-                channel_id=self._asked.channel,
-                thread_ts=self._thread,
-                status=status,
-            )
-        except SlackRefused as error:
-            if error.code in _NEVER_HERE:
-                log.info("Slack has no agent sessions here: %s", error)
-                self._surface.sessions = False
-        except DeliveryFailed as error:
-            if status != "processing":
-                raise
-            log.info("an agent session could not be begun: %s", error)
-
-    async def _quiet(self) -> None:
-        """Takes the status away and ends the session, now or a little later."""
-        if self._status_up or self._session_up:
-            try:
-                await self._clear()
-            except DeliveryFailed:
-                self._surface.later(self._clear_later())
-
-    async def _clear(self) -> None:
-        if self._status_up:
-            with contextlib.suppress(SlackRefused):
-                await self._set_status("", None)
-            self._status_up = False
-        if self._session_up:
-            await self._set_session("active")
-            self._session_up = False
-
-    async def _clear_later(self) -> None:
-        for pause in (1.0, 2.0, 5.0, 15.0, 30.0):
-            await asyncio.sleep(pause)
-            try:
-                await self._clear()
-                break
-            except DeliveryFailed as error:
-                log.info("a status could not be taken away: %s", error)
 
 
 def _first_part(body: str) -> str:

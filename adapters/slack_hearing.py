@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from adapters.slack_calls import Identity, Json
@@ -23,7 +22,7 @@ _MOST_CONVERSATIONS = 5_000
 
 
 class SlackHearing:
-    """Hands what the bot of `identity` is asked to `desk`."""
+    """Hands what the bot of `identity` is asked to `desk`; the new questions' ids go into `accepted`."""
 
     def __init__(
         self,
@@ -32,14 +31,16 @@ class SlackHearing:
         settings: SlackSettings,
         identity: Identity,
         *,
+        accepted: set[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._desk = desk
         self._people = people
         self._settings = settings
         self._identity = identity
+        self._accepted = accepted
         self._clock = clock
-        self._asked: dict[str, deque[float]] = {}
+        self._asked: dict[str, dict[str, float]] = {}
 
     async def message(
         self, event: Json, *, keys: Sequence[str] = (), channel: str | None = None
@@ -54,7 +55,7 @@ class SlackHearing:
         way = await self._way(said)
         if way is None:
             return said
-        if self._too_many(said.conversation):
+        if self._too_many(said):
             log.warning("more than %d questions a minute in one thread", self._settings.questions_a_minute)
             return said
         asked = Asked(
@@ -69,8 +70,9 @@ class SlackHearing:
             thread=said.thread,
             private=self._desk.channel(f"slack:channel:{said.channel}").private and not said.direct,
         )
-        if await self._desk.ask(asked, keys=[*keys, said.key]) is not None:
-            self._asked.setdefault(said.conversation, deque()).append(self._clock())
+        id_ = await self._desk.ask(asked, keys=[*keys, said.key])
+        if id_ is not None:
+            self._accepted.add(id_)
         return said
 
     async def mark(self, said: Heard) -> None:
@@ -97,13 +99,17 @@ class SlackHearing:
             return "thread"
         return None
 
-    def _too_many(self, conversation: str) -> bool:
+    def _too_many(self, said: Heard) -> bool:
+        """Whether the conversation has had its questions of this minute; else counts this message, once."""
         now = self._clock()
         if len(self._asked) > _MOST_CONVERSATIONS:
-            self._asked = {name: times for name, times in self._asked.items() if times[-1] > now - 60.0}
-        times = self._asked.get(conversation, deque())
-        while times and times[0] < now - 60.0:
-            times.popleft()
-        if not times:
-            self._asked.pop(conversation, None)
-        return len(times) >= self._settings.questions_a_minute
+            self._asked = {
+                name: times for name, times in self._asked.items() if max(times.values()) > now - 60
+            }
+        times = self._asked.get(said.conversation, {})
+        times = {key: at for key, at in times.items() if at > now - 60.0}
+        if said.key not in times and len(times) >= self._settings.questions_a_minute:
+            return True
+        times.setdefault(said.key, now)
+        self._asked[said.conversation] = times
+        return False

@@ -43,6 +43,7 @@ class SlackPeople:
 
     def __init__(self, calls: SlackCalls, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._calls = calls
+        self._clock = clock
         self._team = ""
         self._everybody = _Kept(self._all_users, clock)
         self._users = _Kept(self._one_user, clock)
@@ -53,29 +54,43 @@ class SlackPeople:
     async def person(self, team: str, user: str, *, fresh: bool = False) -> Person:
         """Who `user` is; with standing "unknown" where Slack does not say."""
         self._team = team
-        known = await self._user(user, fresh=fresh)
-        groups = (await self._groups.get("", fresh=fresh)).get(user, frozenset())
-        return _person(user, known, groups)
+        return await self._person(user, self._clock() if fresh else None)
 
     async def place(self, team: str, channel: str, user: str, *, fresh: bool = False) -> Place:
         """The channel with all who see it; `user` is who the bot talks with where it is a direct message."""
+        self._team = team
+        return await self._place(channel, user, self._clock() if fresh else None)
+
+    async def both(self, team: str, channel: str, user: str, *, fresh: bool = False) -> tuple[Person, Place]:
+        """Who `user` is, and the channel."""
+        self._team = team
+        since = self._clock() if fresh else None
+        person, place = await asyncio.gather(self._person(user, since), self._place(channel, user, since))
+        return person, place
+
+    async def _person(self, user: str, since: float | None) -> Person:
+        groups, known = await asyncio.gather(self._groups.get("", since), self._user(user, since))
+        return _person(user, known, groups.get(user, frozenset()))
+
+    async def _place(self, channel: str, user: str, since: float | None) -> Place:
         ids = frozenset({f"slack:channel:{channel}"})
         if channel.startswith("D"):
-            return Place(ids, direct=True, viewers=(await self.person(team, user, fresh=fresh),))
-        self._team = team
+            return Place(ids, direct=True, viewers=(await self._person(user, since),))
         try:
-            members = await self._members.get(channel, fresh=fresh)
-            others = (await self._channels.get(channel, fresh=fresh)).others
+            groups, members, known = await asyncio.gather(
+                self._groups.get("", since),
+                self._members.get(channel, since),
+                self._channels.get(channel, since),
+            )
         except SlackRefused:
             return Place(ids, viewers=None)
-        groups = await self._groups.get("", fresh=fresh)
         viewers = [
-            Person(f"slack:team:{one}", "external", frozenset({f"slack:team:{one}"})) for one in others
+            Person(f"slack:team:{one}", "external", frozenset({f"slack:team:{one}"})) for one in known.others
         ]
         for member in members:
-            known = await self._user(member)
-            if known is None or not (known.program or known.gone):
-                viewers.append(_person(member, known, groups.get(member, frozenset())))
+            one = await self._user(member, None)
+            if one is None or not (one.program or one.gone):
+                viewers.append(_person(member, one, groups.get(member, frozenset())))
         return Place(ids, viewers=tuple(viewers) or None)
 
     async def present(self, channel: str) -> bool:
@@ -83,14 +98,14 @@ class SlackPeople:
         if channel.startswith("D"):
             return True
         try:
-            return (await self._channels.get(channel, fresh=True)).here
+            return (await self._channels.get(channel, self._clock())).here
         except SlackRefused:
             return False
 
     async def named(self, team: str, user: str) -> str:
         """What `user` is called."""
         self._team = team
-        known = await self._user(user)
+        known = await self._user(user, None)
         return known.name if known else "somebody"
 
     def called(self, user: str) -> str:
@@ -98,12 +113,12 @@ class SlackPeople:
         everybody = self._everybody.last("") or {}
         return everybody[user].name if user in everybody else "somebody"
 
-    async def _user(self, user: str, *, fresh: bool = False) -> _User | None:
-        if not fresh:
-            everybody = await self._everybody.get("")
+    async def _user(self, user: str, since: float | None) -> _User | None:
+        if since is None:
+            everybody = await self._everybody.get("", None)
             if user in everybody:
                 return everybody[user]
-        return await self._users.get(user, fresh=fresh)
+        return await self._users.get(user, since)
 
     async def _all_users(self, _: str) -> dict[str, _User]:
         try:
@@ -180,9 +195,9 @@ class _Kept(Generic[T]):
         """What was fetched last, however old."""
         return self._found[key][1] if key in self._found else None
 
-    async def get(self, key: str, *, fresh: bool = False) -> T:
-        """With `fresh`, what was fetched after this call began."""
-        oldest = self._clock() - (0.0 if fresh else KEPT_S)
+    async def get(self, key: str, since: float | None) -> T:
+        """What was fetched at `since` or later; without it, within the last minute."""
+        oldest = self._clock() - KEPT_S if since is None else since
         if key not in self._locks and len(self._locks) >= _MOST_KEPT:
             self._locks = {one: lock for one, lock in self._locks.items() if lock.locked()}
             self._found.clear()

@@ -35,6 +35,7 @@ class SlackPosts:
     """The posts for question `id` in `thread` of `channel`, for `user` of `team`.
 
     `handle` is what was noted last; `note` writes down what was posted, all of it after the message `since`.
+    Where it is `doubtful` that everything was noted, what stands there is looked for.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SlackPosts:
         since: str,
         handle: Handle | None,
         note: NoteHandle,
+        doubtful: bool = False,
     ) -> None:
         self._calls = calls
         self.id = id
@@ -58,13 +60,13 @@ class SlackPosts:
         self._user = user
         self._since = since
         self._note = note
+        self._doubtful = doubtful
         self.handle: dict[str, str] = dict(handle or {})
         self.streaming = False
 
-    @property
-    def began(self) -> bool:
-        """Whether anything stands there, or may stand there."""
-        return bool(self.handle)
+    async def stand(self) -> bool:
+        """Whether something stands there already. Raises `DeliveryFailed`, `Undeliverable`."""
+        return "ts1" in self.handle or await self._found(1) is not None
 
     def stands(self, ts: str) -> bool:
         """Whether `ts` is a message of these."""
@@ -120,8 +122,9 @@ class SlackPosts:
             self.streaming = False
         return self.streaming
 
-    async def stop_stream(self, text: str, blocks: Sequence[Block]) -> bool:
-        """Ends the stream with `text` added and `blocks` below; False where only `put` can still do that.
+    async def stop_stream(self, text: str, blocks: Sequence[Block], *, last: bool = True) -> bool:
+        """Ends the stream with `text` added and `blocks` below, and with it the agent session where that is the
+        `last` word; False where only `put` can still do that.
 
         Raises `SlackBusy` when it was surely not ended.
         """
@@ -134,7 +137,7 @@ class SlackPosts:
                 chunks=[{"type": "markdown_text", "text": text}] if text else None,
                 blocks=list(blocks) or None,
                 metadata=self._metadata(1),
-                session_status="active",
+                session_status="active" if last else None,
             )
         except (SlackRefused, SlackUnsure) as error:
             log.info("question %s: its stream could not be ended: %s", self.id, error)
@@ -197,12 +200,12 @@ class SlackPosts:
         except SlackRefused as error:
             if error.code != "streaming_state_conflict":
                 raise
-            await self.stop_stream("", ())
+            await self.stop_stream("", (), last=False)
             await self._calls.call("chat.update", **arguments)
 
     async def _found(self, part: int) -> str | None:
         """The message of a post or stream whose outcome nobody knows."""
-        if f"in{part}" not in self.handle or not self._thread:
+        if not (self._doubtful or f"in{part}" in self.handle) or not self._thread:
             return None
         bot_id = (await self._calls.identity()).bot_id
         rows = self._calls.pages(

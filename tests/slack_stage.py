@@ -20,7 +20,7 @@ from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
 from bot.desk import Desk, SourceLine
 from bot.inbox import Entry, Inbox
-from bot.journal import Journal
+from bot.journal import Journal, Vote
 from bot.question import Question
 from knowledge.database import Database
 from knowledge.documents import Chunk, Passage
@@ -151,6 +151,15 @@ class Stage:
             if time.monotonic() > end:
                 raise TimeoutError(self.fake._story())
             await asyncio.sleep(0.01)
+
+    async def voted(self, id: str, wanted: Callable[[Vote], bool] = lambda vote: True) -> Vote:
+        """The vote about that answer, when there is one as wanted."""
+        async with asyncio.timeout(20):
+            while True:
+                for vote in await self.journal.votes(id):
+                    if wanted(vote):
+                        return vote
+                await asyncio.sleep(0.01)
 
     async def entries(self) -> list[Entry]:
         return await self.inbox._do(lambda: self.inbox._entries())
