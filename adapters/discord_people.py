@@ -100,7 +100,7 @@ class People:
         if channel is None or roles is None or channel.guild != where.guild:
             return None
         # A channel that nobody is seen to see is one that was not understood.
-        return viewers(where.guild, roles, channel.overwrites) or None
+        return viewers(where.guild, roles, channel.overwrites, bot=self._rest.bot) or None
 
     async def _roles_of(self, guild: str, user: str, *, fresh: bool) -> frozenset[str] | None:
         at, roles = self._roles.get((guild, user), (-FRESH_S, None))

@@ -36,8 +36,13 @@ class Overwrite:
     deny: int
 
 
-def viewers(guild: str, roles: Sequence[Role], overwrites: Iterable[Overwrite]) -> tuple[Person, ...]:
-    """One person for all who can see the channel by the same right, none for a channel nobody can see."""
+def viewers(
+    guild: str, roles: Sequence[Role], overwrites: Iterable[Overwrite], *, bot: str = ""
+) -> tuple[Person, ...]:
+    """One person for all who can see the channel by the same right, none for a channel nobody can see.
+
+    `bot` is the id of the bot itself, which does not count.
+    """
     written = {one.id: one for one in overwrites}
     everyone = next((role for role in roles if role.id == guild), Role(guild, 0))
     if _sees(everyone, everyone, written):
@@ -50,7 +55,7 @@ def viewers(guild: str, roles: Sequence[Role], overwrites: Iterable[Overwrite]) 
     by_name = [
         _member(guild, user=one.id)
         for one in written.values()
-        if one.kind == "member" and one.allow & VIEW_CHANNEL
+        if one.kind == "member" and one.id != bot and one.allow & VIEW_CHANNEL
     ]
     return (*by_role, *by_name)
 
