@@ -7,12 +7,15 @@ one ends can then be read in one way only, and none reaches into a block of code
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 
 from adapters.inert_text import inert, inert_code, quiet
 from adapters.links import live
 from adapters.markup import Dialect, write, write_line
 from adapters.standard_markup import escaped, guarded, label_of
+
+_UNDERSCORE = re.compile(r"(?<!\\)_")
 
 
 def markdown(text: str, *, links: Set[str]) -> str:
@@ -32,8 +35,9 @@ def link(url: str, label: str, *, links: Set[str]) -> str:
 
 
 def _text(text: str) -> str:
-    # The backslash too, for between angle brackets Discord takes anything with an "@" for an address.
-    return escaped(inert(text)).replace("<", "\\<")
+    # An underscore within a word opens no style, but Discord may look for its end as far as into code. And
+    # between angle brackets it takes anything with an "@" for an address.
+    return _UNDERSCORE.sub(r"\\_", escaped(inert(text))).replace("<", "\\<")
 
 
 def _code(text: str) -> str:

@@ -51,6 +51,7 @@ _ENTITY = re.compile(r"(?<=&)(?=#?\w{1,32};)")
 _BRACKET = re.compile(r"(?<=\])(?=[(:])")
 _HASH = re.compile(r"(?<=#)(?=[^\W\d_])")
 _INVITE = re.compile(r"(?<=discord\.)(?=\w)|(?<=discordapp\.)(?=\w)|(?<=dsc\.)(?=gg)", re.IGNORECASE)
+_TARGET = re.compile(r"(?<=\])(?=\((?:\s*<?[^\s()]+[:./@]|[^\n()]*\Z))")
 _FENCE = re.compile("`{3,}")
 
 
@@ -86,12 +87,12 @@ def inert_code(text: str, *, hosts: bool) -> str:
 
 def quiet(text: str) -> str:
     """Text of a block of code that a platform leaves alone, clean, still without mentions, invitations,
-    and anything that would end the block."""
+    the end of the block, and that of a link begun before it."""
     return _quiet(clean(text))
 
 
 def _quiet(text: str) -> str:
-    for pattern in (_WWW, _AT_IN_CODE, _ANGLE_IN_CODE, _INVITE):
+    for pattern in (_WWW, _AT_IN_CODE, _ANGLE_IN_CODE, _INVITE, _TARGET):
         text = pattern.sub(JOINER, text)
     return _FENCE.sub(lambda found: JOINER.join(found[0]), text)
 

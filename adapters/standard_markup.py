@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_MARKS = re.compile(r"\\(?![A-Za-z0-9])|\*|(?<![^\W_])_+|_+(?![^\W_])|~~+|\|\|+")
+_MARKS = re.compile(r"\\(?![A-Za-z0-9])|\*|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|~~+|\|\|+")
 _LINE_START = re.compile(r"^(?:#{1,6}(?=\s|$)|>|[+-](?=[\s#|:-]|$)|[=|:])")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 

@@ -47,7 +47,6 @@ def test_text_that_is_no_markdown_stays_as_it_is() -> None:
         "a, b; c",
         "50 % of 12:30",
         "C# or F#",
-        "x_y and z",
         "naïve 漢字",
     ):
         assert shown(mrkdwn(text)) == shown(markdown(text)) == shown(discord(text)) == text
@@ -109,7 +108,10 @@ def test_names_with_underscores_and_stars_are_not_styled() -> None:
         == "Set `MAX_*_SIZE`, max_retry_count, __init__ and 2 * 3 * 4, *not* bold, a_b_."
     )
     expected = r"Set `MAX_*_SIZE`, max_retry_count, \_\_init\_\_ and 2 \* 3 \* 4, \*not\* bold, a_b\_."
-    assert shown(markdown(source)) == shown(discord(source)) == expected
+    assert shown(markdown(source)) == expected
+    assert shown(discord(source)) == expected.replace("y_c", "y\\_c").replace("x_r", "x\\_r").replace(
+        "a_b", "a\\_b"
+    )
 
 
 def test_a_style_around_nothing_or_in_mrkdwn_around_a_literal_mark_is_no_markup() -> None:

@@ -49,6 +49,17 @@ DISCORD_BLOCK = re.compile(r"```(?:([a-z0-9_+\-.#]+?)\n)?\n*([^\n][\s\S]*?)\n*``
 DISCORD_CODE = re.compile(r"(`+)([\s\S]*?[^`])\1(?!`)")
 MARKDOWN_LINK = re.compile(r"(?<!!)\[((?:\\.|[^\[\]])*)\]\((?:<([^<>\s]*)>|([^()\s]*))\)")
 DISCORD_LINK = re.compile(r"\[((?:\\.|[^\[\]])*)\]\(<([^<>\s]*)>\)")
+DISCORD_STYLES = (
+    re.compile(r"\*(?=\S)((?:\*\*|\\[\s\S]|\s+(?:\\[\s\S]|[^\s*\\]|\*\*)|[^\s*\\])+?)\*(?!\*)"),
+    re.compile(r"\*\*((?:\\[\s\S]|[^\\])+?)\*\*(?!\*)"),
+    re.compile(r"_((?:__|\\[\s\S]|[^\\_])+?)_\b", re.ASCII),
+    re.compile(r"_((?:__|\\[\s\S]|[^\\_])+?)_(?!\w)", re.ASCII),
+    re.compile(r"__((?:\\[\s\S]|[^\\])+?)__(?!_)"),
+    re.compile(r"~~([\s\S]+?)~~(?!_)"),
+    re.compile(r"\|\|([\s\S]+?)\|\|"),
+    re.compile(r"\[((?:\[[^\]]*\]|[^\[\]]|\](?=[^\[]*\]))*)\]\(\s*<?(?:[^\s()<>]+[:./@][^\s()<>]*)>?\)"),
+)
+"""What can reach from prose over code: styles, spoilers and masked links."""
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u061c\ud800-\udfff]"
 )
@@ -123,9 +134,22 @@ def _outside_code(text: str) -> tuple[str, list[str]]:
             kept.append(" ")
             at = code.end()
         else:
+            reached = [found for rule in DISCORD_STYLES if (found := rule.match(text, at))]
+            longest = max(reached, key=lambda found: found.end(), default=None)
+            if longest is not None and _cuts_code(longest[1]):
+                spans.append(f"javascript:reached {longest[1]}")
             kept.append(text[at])
             at += 1
+            if longest is not None and longest[0][0] != "[":
+                inside, more = _outside_code(longest[1])
+                kept.append(inside + longest[0][-1])
+                spans.extend(more)
+                at = longest.end()
     return "".join(kept), spans
+
+
+def _cuts_code(inner: str) -> bool:
+    return "`" in DISCORD_CODE.sub("", DISCORD_BLOCK.sub("", inner))
 
 
 DIALECTS: dict[str, tuple[Callable[[str], str], Callable[[str], list[str]], int, Callable[[str], int]]] = {
@@ -352,3 +376,18 @@ def test_what_is_made_inert_still_reads_as_it_did() -> None:
         discord_markup.plain("<@1> in config.yaml at 12:30").replace("\u2060", "")
         == r"\<@1> in config.yaml at 12:30"
     )
+
+
+def test_nothing_in_prose_reaches_into_code_on_discord() -> None:
+    """R05."""
+    code = "```sh\n{} https://evil.com/?q=SECRET\n```"
+    for opening, closing in (
+        ("é_x", "_ "),
+        ("a__b", "c__ "),
+        ("[a", "](https://evil.com/x)"),
+        ("||", "||"),
+        ("**", "**"),
+    ):
+        source = f"{opening} words\n\n{code.format(closing)}\n\nmore"
+        assert live_in_discord(discord_markup.markdown(source, links=ALLOWED)) == []
+        assert live_in_discord(source) != []
