@@ -16,6 +16,7 @@ from bot.channels import LENGTHS, ChannelSettings
 from bot.errors import WrongUse
 from bot.languages import NAMES
 from knowledge.database import Database, metadata
+from knowledge.store import valid_text
 
 KEYS = ("collections", "persona", "language", "lora", "length", "mention", "private")
 """What can be set; "default" as a value sets a key back to the configuration."""
@@ -51,25 +52,31 @@ class ChannelStore:
         self.loras = loras
         self._clock = clock
         self._changes = self._load()
+        self._changing = asyncio.Lock()
 
     def settings(self, channel: str) -> ChannelSettings:
         """What holds in `channel`, such as "slack:channel:C1"."""
         configured = self.configured.get(channel, ChannelSettings())
-        return configured.changed(self._changes.get(channel, {}))
+        changes = dict(self._changes.get(channel, {}))
+        if changes.get("lora") not in self.loras:
+            changes.pop("lora", None)  # there is none of that name any more
+        return configured.changed(changes)
 
     async def change(self, channel: str, key: str, value: str, person: str) -> str:
         """Sets one of `KEYS`; gives the line to show. Raises `WrongUse` with the mend."""
         if key not in KEYS:
             raise WrongUse(f"there is no setting {key!r}; there are: {', '.join(KEYS)}")
         name = "max_answer_tokens" if key == "length" else key
-        changes = dict(self._changes.get(channel, {}))
-        if value.strip().lower() == "default":
-            changes.pop(name, None)
-        else:
-            changes[name] = self._parsed(key, value.strip())
-        await asyncio.to_thread(self._save, channel, changes, person)
-        self._changes[channel] = changes
-        return f"{key} is now {value.strip()}"
+        value = valid_text(value).strip()
+        async with self._changing:
+            changes = dict(self._changes.get(channel, {}))
+            if value.lower() == "default":
+                changes.pop(name, None)
+            else:
+                changes[name] = self._parsed(key, value)
+            await asyncio.to_thread(self._save, channel, changes, person)
+            self._changes[channel] = changes
+        return f"{key} is now {value}"
 
     def _parsed(self, key: str, value: str) -> object:
         match key:

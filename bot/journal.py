@@ -6,6 +6,7 @@ Rule: a person has one vote an answer, the last one; what administrators did is 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Literal
 from sqlalchemy import Column, Float, Integer, Table, Text, delete, insert, select
 
 from knowledge.database import Database, metadata
+from knowledge.store import valid_text
 
 Verdict = Literal["up", "down"]
 
@@ -98,7 +100,7 @@ class Journal:
                     question=question,
                     person=person,
                     verdict=verdict,
-                    reason=reason[:REASON_CHARACTERS],
+                    reason=valid_text(reason)[:REASON_CHARACTERS],
                     voted_at=self._clock(),
                 )
             )
@@ -114,7 +116,9 @@ class Journal:
     def _note(self, person: str, action: str, detail: str) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                insert(_audit).values(at=self._clock(), person=person, action=action, detail=detail)
+                insert(_audit).values(
+                    at=self._clock(), person=person, action=action, detail=valid_text(detail)
+                )
             )
 
     def _deeds(self, limit: int) -> list[Deed]:
@@ -128,5 +132,7 @@ class Journal:
             connection.execute(delete(_votes).where(_votes.c.person == person))
             for row in rows:
                 # Each needs a name of its own: two people may have voted on the same answer.
-                nobody = f"nobody:{row['question'][:4]}{row['voted_at']:.6f}"
+                nobody = f"nobody:{secrets.token_hex(8)}"
                 connection.execute(insert(_votes).values({**row, "person": nobody, "reason": ""}))
+        if rows:
+            self._database.purge()
