@@ -20,6 +20,7 @@ from models.embedding.embedder import Embedder
 WORDS_WEIGHT = 0.5
 MISSING_KIND = 0.2
 LATEST_WEIGHT = 4
+LATEST_COSINE = 0.5
 LIKELIHOOD_SLOPE = 7.0
 LIKELIHOOD_OFFSET = -4.9
 """Weights and calibration: docs/decisions/007-when-to-refuse.md has the data and the commands."""
@@ -77,7 +78,12 @@ def find_evidence(
     if not found:
         return []
     texts = [f"{_heading(passages[unit.passage - 1])}: {unit.reading}" for unit in found]
-    cosines = embedder.embed_documents(texts) @ embedder.embed_query(question)
+    vectors = embedder.embed_documents(texts)
+    cosines = vectors @ embedder.embed_query(question)
+    if latest:
+        # The conversation tells the topic; what is asked now tells which sentence of it.
+        near = vectors @ embedder.embed_query(latest)
+        cosines = cosines + LATEST_COSINE * (near - near.mean())
     wanted = rarity(question, passages, language, latest=latest)
     kind = asked_kind(question)
     rows = []

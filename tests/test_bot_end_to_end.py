@@ -58,12 +58,12 @@ def test_slack_from_a_mention_to_a_stored_vote(project: Path) -> None:
         slack.click(BEN, GENERAL, answer.ts, "feedback", f"{question}:down")
         slack.wait_for(lambda: rows(project, "select verdict from votes") == [("down",)])
 
-        follow_up = slack.post(ADA, GENERAL, "When does the car park close?", thread_ts=ts)
+        follow_up = slack.post(ADA, GENERAL, "And how many may be carried over?", thread_ts=ts)
         slack.wait_for(lambda: len(slack.answers(GENERAL, ts)) == 2, ANSWER_S)
         slack.wait_for(
             lambda: len(rows(project, "select 1 from questions where outcome = 'answered'")) == 2, ANSWER_S
         )
-        assert "21:30" in slack.answers(GENERAL, ts)[1].shown
+        assert "five days" in slack.answers(GENERAL, ts)[1].shown
         assert follow_up > ts
 
         served.signal(signal.SIGTERM)
