@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 CLOSE_S = 4.0
 """How long a platform may take to close, in seconds."""
 
+WARM_S = 20.0
+"""How long platforms are not connected at most because the search is still being loaded, in seconds."""
+
 MakePlatform = Callable[[Project, Desk], Platform]
 
 
@@ -131,8 +134,9 @@ class Serving:
         try:
             self._warn()
             self._connections = self._connect()
-            serving = asyncio.create_task(self._connections.serve(), name="platforms")
-            tasks += [serving, *self._begin()]
+            warm = asyncio.create_task(self._warm(), name="warm")
+            serving = asyncio.create_task(self._serve(warm), name="platforms")
+            tasks += [warm, serving, *self._begin()]
             ending = asyncio.create_task(self._ending.wait())
             await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
             ending.cancel()
@@ -167,10 +171,15 @@ class Serving:
     def _begin(self) -> list[asyncio.Task[None]]:
         return [
             asyncio.create_task(self._assistant.run(), name="assistant"),
-            asyncio.create_task(self._warm(), name="warm"),
             asyncio.create_task(self._reload.watch(), name="reload"),
             asyncio.create_task(self._schedule(), name="scheduler"),
         ]
+
+    async def _serve(self, warm: asyncio.Task[None]) -> None:
+        # Importing the embedder's libraries holds the interpreter for up to seconds at a time: longer than
+        # platforms wait for a first sign. The language model is loaded elsewhere and may take what it takes.
+        await asyncio.wait({warm}, timeout=WARM_S)
+        await self._connections.serve()
 
     async def _connected(self, name: str) -> None:
         """Goes on with the questions of a platform that can be reached now."""

@@ -56,8 +56,10 @@ async def _serve(project: Project, environment: dict[str, str]) -> None:
 def leave_room() -> None:
     """Leaves one processor to the event loop, whatever the libraries compute here; before they are imported.
 
-    Their threads sleep while they wait: spinning ones would take the loop's turns. What is set already stays.
+    Their threads sleep while they wait, and hand the interpreter over soon: else they would take the loop's
+    turns. What is set already stays.
     """
+    sys.setswitchinterval(0.001)
     threads = str(max(1, (os.cpu_count() or 2) - 1))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LANCE_CPU_THREADS"):
         os.environ.setdefault(name, threads)
