@@ -98,7 +98,7 @@ class CuratedAnswers:
     """The pairs in `database`. Without an `embedder`, only a question in the same words finds one.
 
     Whoever calls has checked that the named person may; each change is noted in the journal. Another
-    process may change the pairs at any time: nothing is kept in memory.
+    process may change the pairs at any time: each question looks at them anew.
     """
 
     def __init__(
@@ -182,20 +182,24 @@ class CuratedAnswers:
         words = normal(text)
         if not words or not collections or len(text) > PHRASING_CHARACTERS:
             return None
-        wanted = (_curated.c.state == "approved", _curated.c.collection.in_(collections))
+        readable = (_curated.c.state == "approved", _curated.c.collection.in_(collections))
+        latest = (_curated.c.changed_at.desc(), _curated.c.id)
         with self._database.reading() as connection:
-            rows = connection.execute(select(_curated).where(*wanted)).mappings()
-            pairs = sorted((_pair(row) for row in rows), key=lambda pair: (-pair.changed_at, pair.id))
-        phrased = [(pair, phrasing) for pair in pairs for phrasing in pair.phrasings]
-        for pair, phrasing in phrased:
-            if normal(phrasing) == words:
-                return pair, phrasing, 1.0
-        meant = gist(text)
-        near = [(pair, phrasing) for pair, phrasing in phrased if meant and gist(phrasing) == meant]
-        return self._nearest(text, near)
+            rows = connection.execute(
+                select(_curated.c.id, _curated.c.question).where(*readable).order_by(*latest)
+            )
+            phrased = [(id_, phrasing) for id_, question in rows for phrasing in question.split("\n")]
+            same = ((id_, phrasing, 1.0) for id_, phrasing in phrased if normal(phrasing) == words)
+            best = next(same, None) or self._nearest(text, phrased)
+            return (_known(connection, best[0]), *best[1:]) if best else None
 
-    def _nearest(self, text: str, near: Sequence[tuple[Pair, str]]) -> tuple[Pair, str, float] | None:
-        if self._embedder is None or not near:
+    def _nearest(self, text: str, phrased: Sequence[tuple[str, str]]) -> tuple[str, str, float] | None:
+        """The phrasing with the gist of `text` that is most like it, if it is enough, with its pair's id."""
+        meant = gist(text)
+        if self._embedder is None or not meant:
+            return None
+        near = [(id_, phrasing) for id_, phrasing in phrased if gist(phrasing) == meant]
+        if not near:
             return None
         vector = self._embedder.embed_query(asked(text))
         cosines = [float(self._embedder.embed_query(asked(phrasing)) @ vector) for _, phrasing in near]
