@@ -5,6 +5,7 @@ Rule: a token is read here and nowhere else, and no child process inherits one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 
@@ -23,8 +24,13 @@ def token(name: str, section: str, environment: Mapping[str, str] = os.environ) 
 
 
 def texts(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The texts of all secrets that are set, to be kept out of logs; raises `ConfigError`."""
-    return [text for name in NAMES if (text := secret(name, environment)) is not None]
+    """The texts of all secrets that are set and can be read, to be kept out of logs."""
+    found = []
+    for name in NAMES:
+        # One that cannot be read is told by whoever needs it.
+        with contextlib.suppress(ConfigError):
+            found.append(secret(name, environment))
+    return [text for text in found if text is not None]
 
 
 def without_tokens(environment: Mapping[str, str]) -> dict[str, str]:
