@@ -46,6 +46,7 @@ class Ears:
         self._use = use
         self._state = state
         self._settings = settings
+        self._identifying = asyncio.Lock()
         self._down: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._caught_up = False
@@ -141,11 +142,13 @@ class Ears:
 
     async def identify(self) -> None:
         """A session is about to begin: waits until it may."""
-        shards = self._settings.shards or 1
-        if (wait := self._state.pause_s(shards=shards)) > 0:
-            log.warning("sessions began too often lately; the next begins in %.0f s", wait)
+        shards, apart = self._settings.shards or 1, self._settings.sessions_apart_s
+        async with self._identifying:
+            wait = self._state.pause_s(shards=shards, apart_s=apart)
+            if wait > apart:
+                log.warning("sessions began too often lately; the next begins in %.0f s", wait)
             await asyncio.sleep(wait)
-        self._state.note_identify()
+            self._state.note_identify()
 
     # What was missed
 
@@ -199,7 +202,7 @@ class _Client(discord.Client):
         self._ears = ears
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        await super().before_identify_hook(shard_id, initial=initial)
+        del shard_id, initial  # all of them share one budget
         await self._ears.identify()
 
     async def on_ready(self) -> None:

@@ -18,7 +18,8 @@ class DiscordSettings:
 
     An answer that grows is edited at most every `edit_pause_s`. A command's answer goes on as a message
     `token_s` after it was asked: Discord takes no more edits after 900. `servers_wait_s` is how long the next
-    server may take to be told of when a session begins.
+    server may take to be told of when a session begins; sessions of several shards begin `sessions_apart_s`
+    apart, as Discord demands.
     """
 
     guilds: tuple[str, ...]
@@ -32,3 +33,4 @@ class DiscordSettings:
     edit_pause_s: float = 1.2
     token_s: float = 840.0
     servers_wait_s: float = 2.0
+    sessions_apart_s: float = 5.0

@@ -48,16 +48,18 @@ class State:
         self._commands = hash
         self._write()
 
-    def pause_s(self, *, shards: int = 1) -> float:
-        """How long to wait before the next session may begin; each shard has one of its own."""
+    def pause_s(self, *, shards: int = 1, apart_s: float = 0.0) -> float:
+        """How long to wait before the next session may begin, `apart_s` after the last at the earliest; each
+        shard has one of its own."""
         now, free = self._clock(), FREE * shards
-        used, last = 0.0, now
+        used, last = 0.0, 0.0
         for at in self._identified:
             # A bucket that holds `free` sessions and gets one back each EVERY_S.
             at = min(at, now)  # the clock may have been set back
             used, last = max(0.0, used - max(0.0, at - last) / EVERY_S) + 1, at
         used = max(0.0, used - (now - last) / EVERY_S)
-        return max(0.0, (used + 1 - free) * EVERY_S)
+        apart = last + apart_s - now if self._identified else 0.0
+        return max(0.0, apart, (used + 1 - free) * EVERY_S)
 
     def note_identify(self) -> None:
         """Notes that a session begins now."""

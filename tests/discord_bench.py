@@ -46,6 +46,7 @@ class Answers:
         self.text: Callable[[Question], str] = lambda question: f"On {question.text}: five days. [1]"
         self.collection = "main"
         self.url: str | None = URL
+        self.sources = 1
         self.asked: list[Question] = []
         self.work: Callable[[], None] | None = None
 
@@ -60,15 +61,19 @@ class Answers:
                 show(piece)
             await asyncio.sleep(0.01)
         await self.gate.wait()
-        found = passage(self.collection)
-        cited = Citation(
-            1, "handbook:leave.md", "Leave", "Carrying over", self.url, "five days", None, "handbook",
-            self.collection,
-        )  # fmt: skip
+        numbers = range(1, self.sources + 1)
+        found = [replace(passage(self.collection), url=self.url) for _ in numbers]
+        cited = [
+            Citation(
+                number, "handbook:leave.md", "Leave", "Carrying over", self.url, "five days", None,
+                "handbook", self.collection,
+            )
+            for number in numbers
+        ]  # fmt: skip
+        text = self.text(question)
         return Answer(
-            question.text, self.text(question), "answered", "en", "model",
-            citations=(cited,), passages=(replace(found, url=self.url),),
-        )  # fmt: skip
+            question.text, text, "answered", "en", "model", citations=tuple(cited), passages=tuple(found)
+        )
 
 
 class Shelf:
@@ -152,7 +157,9 @@ class Bench:
 
 
 def settings(discord: FakeDiscord, **changes: object) -> DiscordSettings:
-    chosen = DiscordSettings(guilds=(str(discord.guild.id),), edit_pause_s=0.05, servers_wait_s=0.1)
+    chosen = DiscordSettings(
+        guilds=(str(discord.guild.id),), edit_pause_s=0.05, servers_wait_s=0.1, sessions_apart_s=0.1
+    )
     return replace(chosen, **changes)  # type: ignore[arg-type]
 
 

@@ -81,10 +81,10 @@ async def asked_alone(made: Bench, user: User, text: str = "How many days?") -> 
 async def test_a_command_is_answered_at_once_while_the_machine_is_busy(tmp_path: Path) -> None:
     """D01."""
     async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
-        discord.gateway.heartbeat_ms = 100
+        discord.gateway.heartbeat_ms = 50
         discord.reconnect()
         await made.until(lambda: discord.resumes == 1 and made.platform.connected)
-        ends = time.monotonic() + 2.0
+        ends = time.monotonic() + 0.8
 
         def burn() -> None:
             while time.monotonic() < ends:
