@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from bot.inbox import Entry, Inbox, Outcome
 from bot.notices import Notices
 from bot.platform import Delivery, DeliveryFailed, Platform, Reply, Undeliverable
 from bot.question import Question
+from bot.under_way import UnderWay
 from knowledge.store import Readable
 from models.engine.generator import Turn, Waiting
 
@@ -72,7 +73,7 @@ class AnsweringSettings:
 class Answering:
     """Works on the questions of `inbox`. `gone` gives those of some document ids that are there no more.
 
-    `settings_of` gives what is particular to the channel of a question. Belongs to one event loop.
+    `settings_of` gives what is particular to the place of a question. Belongs to one event loop.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Answering:
         answers: Answers,
         access: Access,
         *,
-        settings_of: Callable[[Asked], ChannelSettings] = lambda _asked: ChannelSettings(),
+        settings_of: Callable[[Place], ChannelSettings] = lambda _place: ChannelSettings(),
         curated: Curated | None = None,
         gone: Callable[[Collection[str]], Set[str]] = lambda _documents: frozenset(),
         settings: AnsweringSettings = AnsweringSettings(),
@@ -96,8 +97,9 @@ class Answering:
         self._settings = settings
         self._clock = clock
         self._platforms: Mapping[str, Platform] = {}
-        self._work: dict[str, _Work] = {}
+        self._work: dict[str, UnderWay] = {}
         self._lines: dict[str, asyncio.Lock] = {}
+        self._in_line: Counter[str] = Counter()
         self._draining = False
         self.counts: Counter[str] = Counter()
 
@@ -111,10 +113,11 @@ class Answering:
         """Begins with the question `id`, which is in the inbox; without its platform it waits there."""
         if id in self._work or self._draining or asked.platform not in self._platforms:
             return
-        work = _Work(id)
+        work = UnderWay(id)
         self._work[id] = work
-        work.task = asyncio.create_task(self._in_turn(work, asked.conversation), name=f"question {id}")
-        work.task.add_done_callback(functools.partial(self._done, work))
+        self._in_line[asked.conversation or id] += 1
+        work.task = asyncio.create_task(self._in_turn(work, asked.conversation or id), name=f"question {id}")
+        work.task.add_done_callback(functools.partial(self._done, work, asked.conversation or id))
 
     def stop(self, id: str, *, withdrawn: bool = False) -> bool:
         """Ends the answer to `id` where it is: what was shown stays and says so, or is taken away where the
@@ -149,21 +152,22 @@ class Answering:
         if unfinished:
             await asyncio.wait(unfinished, timeout=5.0)
 
-    async def _in_turn(self, work: _Work, conversation: str) -> None:
+    async def _in_turn(self, work: UnderWay, line: str) -> None:
         """Questions of one conversation are answered one after the other."""
-        line = self._lines.setdefault(conversation or work.id, asyncio.Lock())
-        async with line:
+        async with self._lines.setdefault(line, asyncio.Lock()):
             while await self._question(work):
                 work.why = None
 
-    def _done(self, work: _Work, task: asyncio.Task[None]) -> None:
+    def _done(self, work: UnderWay, line: str, task: asyncio.Task[None]) -> None:
         del self._work[work.id]
-        for name in [name for name, line in self._lines.items() if not line.locked()]:
-            del self._lines[name]
+        self._in_line[line] -= 1
+        if not self._in_line[line]:
+            del self._in_line[line]
+            self._lines.pop(line, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("question %s stays in the inbox: %s", work.id, error, exc_info=error)
 
-    async def _question(self, work: _Work) -> bool:
+    async def _question(self, work: UnderWay) -> bool:
         """One go at the question; True where it is to be begun anew."""
         entry = await self._inbox.entry(work.id)
         if entry is None or entry.outcome is not None:
@@ -198,7 +202,7 @@ class Answering:
             raise
         return False
 
-    async def _reply(self, entry: Entry, delivery: Delivery, work: _Work) -> Reply:
+    async def _reply(self, entry: Entry, delivery: Delivery, work: UnderWay) -> Reply:
         """What the asker is to see; an unexpected error becomes an explicit failure."""
         notices = Notices(entry.asked.text)
         tries = await self._inbox.begin(entry.id)
@@ -224,14 +228,13 @@ class Answering:
             return notices.too_long(len(asked.text), self._settings.question_characters)
         return None
 
-    async def _answered(self, entry: Entry, delivery: Delivery, work: _Work, notices: Notices) -> Reply:
+    async def _answered(self, entry: Entry, delivery: Delivery, work: UnderWay, notices: Notices) -> Reply:
         asked = entry.asked
-        channel = self._settings_of(asked)
         person, place = await self._who(asked)
         if not self._access.admits(person):
             return Reply(entry.id, "notice", notices.not_admitted())
-        private = asked.private or channel.private
-        collections = self._collections(asked, channel, person, place, private=private)
+        channel = self._settings_of(place)
+        collections = self._collections(asked, person, place)
         if not collections:
             return Reply(entry.id, "notice", notices.nothing_readable())
         delivery.phase("searching", detail=notices.searching(len(collections)))
@@ -242,7 +245,7 @@ class Answering:
                 earlier=await self._earlier(entry, collections),
                 readable=Readable(collections=collections),
                 asker=person.id,
-                audience=_audience(person, place, collections, private=private),
+                audience=_audience(person, place, collections, private=asked.private),
                 persona=channel.persona,
                 language=channel.language,
                 lora=channel.lora,
@@ -251,28 +254,24 @@ class Answering:
             answer = await self._answers.answer(
                 question, show=work.shower(delivery), waiting=functools.partial(_waits, delivery)
             )
-        return await self._checked(entry, channel, answer, notices)
+        return await self._checked(entry, answer, notices)
 
-    async def _checked(
-        self, entry: Entry, channel: ChannelSettings, answer: Answer, notices: Notices
-    ) -> Reply:
+    async def _checked(self, entry: Entry, answer: Answer, notices: Notices) -> Reply:
         """The reply with `answer`, if it may still be seen by those who will see it."""
         asked = entry.asked
         drawn = _drawn(answer)
         person, place = await self._who(asked, fresh=True)
-        private = asked.private or channel.private
-        if not drawn <= self._collections(asked, channel, person, place, private=private):
+        if not drawn <= self._collections(asked, person, place):
             return Reply(entry.id, "notice", notices.access_changed())
         cited: Collection[str] = [citation.document_id for citation in answer.citations]
         if cited and await asyncio.to_thread(self._gone, cited):
             return Reply(entry.id, "notice", notices.documents_changed())
-        shareable = private and not place.direct and drawn <= self._access.readable(person, place)
+        shareable = asked.private and not place.direct and drawn <= self._access.readable(person, place)
         return Reply(entry.id, "answer", answer.text, answer, shareable)
 
-    def _collections(
-        self, asked: Asked, channel: ChannelSettings, person: Person, place: Place, *, private: bool
-    ) -> frozenset[str]:
-        readable = self._access.readable(person, place, private=private)
+    def _collections(self, asked: Asked, person: Person, place: Place) -> frozenset[str]:
+        readable = self._access.readable(person, place, private=asked.private)
+        channel = self._settings_of(place)
         if channel.collections is not None:
             readable &= frozenset(channel.collections)
         if asked.collections:
@@ -335,7 +334,7 @@ class Answering:
         if reply.answer is None:
             return reply
         notices = Notices(entry.asked.text)
-        now = await self._checked(entry, self._settings_of(entry.asked), reply.answer, notices)
+        now = await self._checked(entry, reply.answer, notices)
         if now != reply:
             await self._inbox.note_reply(entry.id, now)
         return now
@@ -344,48 +343,6 @@ class Answering:
         await self._inbox.finish(id, outcome)
         self.counts[outcome] += 1
         log.info("question %s: %s", id, outcome)
-
-
-class _Work:
-    """The go at one question that is under way; `why` says what ended it before its own end."""
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.task: asyncio.Task[None] | None = None
-        self.why: str | None = None
-        self.shown = ""
-        self.making = False
-        self._making: asyncio.Task[Reply] | None = None
-
-    def end(self, why: str) -> None:
-        self.why = why
-        if self._making is not None:
-            self._making.cancel()
-
-    async def run(self, making: Awaitable[Reply]) -> Reply | None:
-        """What `making` gives; None where `end` came first."""
-        self.shown = ""
-        self._making = asyncio.ensure_future(making)
-        if self.why is not None:
-            self._making.cancel()
-        self.making = True
-        try:
-            await asyncio.wait([self._making])
-            self.making = False
-        except asyncio.CancelledError:
-            self._making.cancel()
-            await asyncio.wait([self._making])
-            raise
-        return None if self._making.cancelled() else self._making.result()
-
-    def shower(self, delivery: Delivery) -> Show:
-        def show(piece: str) -> None:
-            if not self.shown:
-                delivery.phase("writing")
-            self.shown += piece
-            delivery.show(self.shown)
-
-        return show
 
 
 def outcome_of(reply: Reply) -> Outcome:

@@ -33,7 +33,7 @@ class Place:
     ("discord:channel:7" of a thread and its channel).
 
     `direct` is a place that only the asker and the bot see. `viewers` are all who can see what stands
-    there; one Person may stand for all with the same groups. None means that nobody knows.
+    there; one Person with an empty `id` may stand for all with the same groups. None means that nobody knows.
     """
 
     ids: frozenset[str]

@@ -62,6 +62,11 @@ class ChannelStore:
             changes.pop("lora", None)  # there is none of that name any more
         return configured.changed(changes)
 
+    def of(self, ids: Set[str]) -> ChannelSettings:
+        """What holds in a place with those names: a thread's own settings, else its channel's."""
+        known = sorted(ids & (self.configured.keys() | self._changes.keys()))
+        return self.settings(known[-1]) if known else ChannelSettings()
+
     async def change(self, channel: str, key: str, value: str, person: str) -> str:
         """Sets one of `KEYS`; gives the line to show. Raises `WrongUse` with the mend."""
         if key not in KEYS:

@@ -17,7 +17,8 @@ class ChannelSettings:
     """How questions of one channel are answered. None is what holds everywhere.
 
     `collections` narrows what may be drawn on, and never widens it. With `mention` False every message
-    of the channel is a question; with `private` True only the asker sees the answer.
+    of the channel is a question; with `private` True only the asker sees the answer. These two are for the
+    platform, which tells by `Asked.private` what became of it.
     """
 
     collections: tuple[str, ...] | None = None

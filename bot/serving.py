@@ -16,7 +16,7 @@ from importlib.metadata import version
 
 from bot.access import Access
 from bot.answering import Answering
-from bot.asked import Asked
+from bot.asked import Place
 from bot.assistant import Assistant, PassageSearch
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
@@ -225,8 +225,8 @@ class Serving:
         self._channels.collections = config.collections
         self._warn_of_readers(config)
 
-    def _settings_of(self, asked: Asked) -> ChannelSettings:
-        return self._channels.settings(f"{asked.platform}:channel:{asked.channel}")
+    def _settings_of(self, place: Place) -> ChannelSettings:
+        return self._channels.of(place.ids)
 
     def _gone(self, documents: Collection[str]) -> set[str]:
         reviewed = {document for document in documents if document.startswith(f"{CURATED}:")}

@@ -14,7 +14,7 @@ from adapters.discord_state import State
 from bot.access import Access, AccessRules
 from bot.answer import Answer, Citation
 from bot.answering import Answering, AnsweringSettings
-from bot.asked import Asked
+from bot.asked import Place
 from bot.assistant import Show, Wait
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
@@ -195,8 +195,8 @@ async def bench(
     answers = answers or Answers()
     shelf = Shelf()
 
-    def settings_of(asked: Asked) -> ChannelSettings:
-        return channels.settings(f"discord:channel:{asked.channel}")
+    def settings_of(place: Place) -> ChannelSettings:
+        return channels.of(place.ids)
 
     answering = Answering(
         inbox, answers, access, settings_of=settings_of, settings=AnsweringSettings(longest_pause_s=0.2)

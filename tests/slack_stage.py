@@ -190,7 +190,7 @@ async def stage(
         answers,
         access,
         settings=answering_settings,
-        settings_of=lambda asked: store.settings(f"slack:channel:{asked.channel}"),
+        settings_of=lambda place: store.of(place.ids),
     )
     desk = Desk(inbox, answering, access, journal, books, store)
     slack = Slack(

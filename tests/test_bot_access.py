@@ -337,9 +337,7 @@ class House:
         self.asked += 1
         self.answers.refusing = chance.random() < 0.25
         some = tuple(chance.sample(COLLECTIONS, 3))
-        self.settings = ChannelSettings(
-            collections=some if chance.random() < 0.2 else None, private=chance.random() < 0.1
-        )
+        self.settings = ChannelSettings(collections=some if chance.random() < 0.2 else None)
         asked = Asked(
             "fake",
             f"t{self.case}",
@@ -364,7 +362,7 @@ class House:
         return asked, before, self.allowed(asked), reply
 
     def allowed(self, asked: Asked) -> set[str]:
-        private = asked.private or self.settings.private
+        private = asked.private
         found = allowed(self.world, asked.user, asked.channel, private=private)
         for narrowed in (self.settings.collections, asked.collections or None):
             found = found if narrowed is None else found & set(narrowed)

@@ -109,7 +109,7 @@ async def bench(
         answers,
         Access(rules),
         settings=settings,
-        settings_of=lambda _asked: channel,
+        settings_of=lambda _place: channel,
         gone=gone,
         clock=lambda: now,
     )
@@ -354,7 +354,7 @@ async def test_a_channel_narrows_and_never_widens(tmp_path: Path) -> None:
         collections=("main", "secret"), persona="Be brief.", language="de", private=True
     )
     async with bench(tmp_path, channel=channel) as b:
-        id_ = await b.ask()
+        id_ = await b.ask(private=True)
         await b.done(id_)
         (question,) = b.answers.asked
         assert question.readable.collections == {"main"}
