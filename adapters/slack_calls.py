@@ -96,12 +96,15 @@ class SlackCalls:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
         self._identity: Identity | None = None
         self._ticket: str | None = None
+        self._closed = False
         self._session: aiohttp.ClientSession | None = None
         self._closed_until: dict[str, float] = {}
         self._made: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=200))
 
     def client(self, *, token: str | None = None) -> AsyncWebClient:
         """A client of the vendor's library that never sends anything twice; needs a running loop."""
+        if self._closed:
+            raise SlackBusy("the connections to Slack are closed")
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         return AsyncWebClient(
@@ -185,7 +188,8 @@ class SlackCalls:
         return len(made) < share * A_MINUTE.get(method, 50) and now >= self._closed_until.get(method, 0.0)
 
     async def close(self) -> None:
-        """Ends the connections; a later call opens new ones."""
+        """Ends the connections; a later call raises `SlackBusy`."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
 

@@ -23,7 +23,8 @@ class SlackSettings:
     pane suggests, at most four. With `follow_ups` a thread where the
     bot answers needs no new mention. A conversation may ask `questions_a_minute`; what is more is not
     heard, so that no two programs can keep each other talking. `pause_s` lies between two changes of a
-    growing answer. A call to Slack may take `call_timeout_s`.
+    growing answer. A connection that is not open `ticket_s` after it was asked
+    for gets a new ticket. A call to Slack may take `call_timeout_s`.
     """
 
     streaming: Streaming = "native"
@@ -36,4 +37,5 @@ class SlackSettings:
     questions_a_minute: int = 20
     pause_s: float = 1.0
     ping_s: float = 10.0
+    ticket_s: float = 5.0
     call_timeout_s: float = 20.0

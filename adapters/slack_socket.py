@@ -25,13 +25,10 @@ from adapters.slack_settings import SlackSettings
 
 log = logging.getLogger(__name__)
 
-NEW_TICKET_S = 5.0
-"""The library tries a ticket that was refused for ever; after so long it is taken from it."""
-
 NEW_CLIENT_S = 90.0
 LOOK_S = 0.5
 GAP_S = 60.0
-_LONGEST_WAIT_S = 30.0
+_LONGEST_WAIT_S = 15.0
 
 
 class SlackSockets:
@@ -45,7 +42,7 @@ class SlackSockets:
     ) -> None:
         self._app = app
         self._settings = settings
-        self._tickets = _Tickets(calls, at_once=2 * settings.sockets)
+        self._tickets = _Tickets(calls, at_once=3 * settings.sockets + 4)
         self._back = back
         self._sockets: list[_Socket] = []
 
@@ -78,7 +75,7 @@ class SlackSockets:
             await asyncio.gather(*(socket.close() for socket in self._sockets), return_exceptions=True)
 
     def _opened(self) -> _Socket:
-        socket = _Socket(self._app, self._tickets, self._settings.ping_s)
+        socket = _Socket(self._app, self._tickets, self._settings)
         socket.connecting = asyncio.create_task(socket.client.connect())  # type: ignore[no-untyped-call]
         return socket
 
@@ -99,7 +96,7 @@ class _Tickets:
                 self._asked.popleft()
             over = len(self._asked) - self._at_once
             if over >= 0:
-                await asyncio.sleep(min(2.0**over, _LONGEST_WAIT_S))
+                await asyncio.sleep(min(2.0 ** (over + 1), _LONGEST_WAIT_S))
             self._asked.append(time.monotonic())
             return await self._calls.open_socket()
 
@@ -119,9 +116,10 @@ class _Client(SocketModeClient):
 class _Socket(AsyncBaseSocketModeHandler):
     client: _Client
 
-    def __init__(self, app: AsyncApp, tickets: _Tickets, ping_s: float) -> None:
+    def __init__(self, app: AsyncApp, tickets: _Tickets, settings: SlackSettings) -> None:
         self.app = self._bolt = app
-        self.client = _Client(tickets, ping_s)
+        self.client = _Client(tickets, settings.ping_s)
+        self._ticket_s = settings.ticket_s
         self.client.socket_mode_request_listeners.append(self.handle)
         self.connecting: asyncio.Task[None] | None = None
         self._down_since = time.monotonic()
@@ -145,7 +143,8 @@ class _Socket(AsyncBaseSocketModeHandler):
             self._down_since = now
             return 0.0
         down_s = now - self._down_since
-        if down_s > NEW_TICKET_S and now - self._ticket_taken_at > NEW_TICKET_S:
+        if down_s > self._ticket_s and now - self._ticket_taken_at > self._ticket_s:
+            # The library tries a ticket that was refused for ever.
             self._ticket_taken_at = now
             self.client.wss_uri = None
         return down_s
