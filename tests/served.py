@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 
 
 class Served:

@@ -144,7 +144,7 @@ def test_first_start_syncs_and_a_changed_folder_is_seen_by_the_running_process(t
     documents = tmp_path / "documents"
     documents.mkdir()
     configure(tmp_path, '\n[model]\nkind = "none"\n[web]\nport = 0\n')
-    with serving(tmp_path) as served:
+    with serving(tmp_path, "--config", "./groundling.toml", "--data", "elsewhere") as served:
         status, why = served.get("/readyz")
         assert status == 503
         assert why["reason"] in ("starting", "there is no index yet")
@@ -158,6 +158,8 @@ def test_first_start_syncs_and_a_changed_folder_is_seen_by_the_running_process(t
         served.signal(signal.SIGTERM)
         assert served.ended() == 0
         assert "annual leave" not in served.log
+    assert tmp_path.joinpath("elsewhere", "index.lance").is_dir()
+    assert not tmp_path.joinpath("data").exists()
 
 
 def test_no_token_reaches_the_log_or_the_processes_that_it_starts(home: Path) -> None:

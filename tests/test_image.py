@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from bot.cli.root import root
+from bot.cli.serve import LEAVE_S
 from bot.config_serving import LimitsSection, WebSection
 from bot.serving import CLOSE_S
 from bot.tokens import NAMES
@@ -133,7 +134,7 @@ def test_composition_lets_the_bot_do_little() -> None:
 def test_composition_waits_as_long_as_the_bot_takes_to_end() -> None:
     seconds = int(SERVICE["stop_grace_period"].removesuffix("s"))
     interrupted = 5.0
-    assert seconds > LimitsSection().drain_seconds + interrupted + CLOSE_S
+    assert seconds > LimitsSection().drain_seconds + interrupted + CLOSE_S + LEAVE_S
 
 
 def test_composition_mounts_what_the_image_reads() -> None:

@@ -16,7 +16,7 @@ from bot.cli.options import with_project
 if TYPE_CHECKING:
     from bot.wiring import Project
 
-LEAVE_S = 8.0
+LEAVE_S = 4.0
 """How long threads may go on when everything is closed, in seconds."""
 
 
