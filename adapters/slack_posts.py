@@ -188,7 +188,7 @@ class SlackPosts:
         await self._stands(part, str(answer["ts"]))
 
     async def _update(self, ts: str, part: int, text: str, blocks: Sequence[Block] | None) -> None:
-        arguments = {
+        arguments: dict[str, object] = {
             "channel": self._channel,
             "ts": ts,
             "text": text,
@@ -201,7 +201,15 @@ class SlackPosts:
             if error.code != "streaming_state_conflict":
                 raise
             await self.stop_stream("", (), last=False)
+            await self._update_ended(arguments)
+
+    async def _update_ended(self, arguments: dict[str, object]) -> None:
+        try:
             await self._calls.call("chat.update", **arguments)
+        except SlackRefused as error:
+            if error.code != "streaming_state_conflict":
+                raise
+            raise DeliveryFailed("a stream could not be ended yet") from None
 
     async def _found(self, part: int) -> str | None:
         """The message of a post or stream whose outcome nobody knows."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -165,6 +167,15 @@ class Stage:
         return await self.inbox._do(lambda: self.inbox._entries())
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """A database as a first start makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "groundling.sqlite"
+        Database.open(file).close()
+        return file.read_bytes()
+
+
 @contextlib.asynccontextmanager
 async def stage(
     folder: Path,
@@ -179,6 +190,8 @@ async def stage(
     connects: bool = True,
 ) -> AsyncIterator[Stage]:
     """Serves the workspace `fake` with a bot whose state is in `folder`."""
+    if not (folder / "groundling.sqlite").exists():
+        (folder / "groundling.sqlite").write_bytes(_empty_database())
     database = Database.open(folder / "groundling.sqlite")
     inbox, journal, access, books = Inbox(database), Journal(database), Access(rules), Books()
     store = ChannelStore(database, channels or {}, collections={"main"}, loras=set())

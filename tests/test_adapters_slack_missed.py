@@ -1,0 +1,78 @@
+"""Questions that came while nobody listened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from adapters.slack_settings import SlackSettings
+from tests.fakes.slack import ADA, BEN, GENERAL, FakeSlack
+from tests.slack_stage import QUICK, stage
+
+
+async def test_questions_that_came_meanwhile_are_answered_once(tmp_path: Path) -> None:
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        other = fake.add_channel("other", [ADA, BEN])
+        async with stage(tmp_path, fake) as bot:
+            before = fake.mention(ADA, GENERAL, "Before?")
+            await bot.outcome(GENERAL, before)
+        missed = fake.mention(ADA, GENERAL, "Meanwhile?")
+        follow = fake.post(BEN, GENERAL, "And for managers?", before)
+        within = fake.mention(BEN, GENERAL, "In a thread?", fake.post(BEN, GENERAL, "Some talk"))
+        elsewhere = fake.mention(BEN, other, "Elsewhere?")
+        direct = fake.direct(BEN, "Directly?")
+        fake.post(BEN, GENERAL, "No question for the bot")
+        fake.post(BEN, GENERAL, f"<@{ADA}> not for the bot", before)
+        async with stage(tmp_path, fake) as bot:
+            for channel, ts in (
+                (GENERAL, missed),
+                (GENERAL, follow),
+                (GENERAL, within),
+                (other, elsewhere),
+                (fake.direct_channel(BEN), direct),
+            ):
+                assert (await bot.outcome(channel, ts)).outcome == "answered"
+            assert len(await bot.entries()) == 6
+        async with stage(tmp_path, fake) as bot:
+            last = fake.mention(ADA, GENERAL, "After?")
+            await bot.outcome(GENERAL, last)
+            assert len(await bot.entries()) == 7
+        assert len(fake.answers(GENERAL, missed)) == 1
+
+
+async def test_first_start_reads_nothing_back(tmp_path: Path) -> None:
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        fake.mention(ADA, GENERAL, "Long before the bot?")
+        async with stage(tmp_path, fake) as bot:
+            ts = fake.mention(ADA, GENERAL, "Now?")
+            await bot.outcome(GENERAL, ts)
+            assert len(await bot.entries()) == 1
+        assert fake.called("conversations.history") == []
+
+
+async def test_reading_back_can_be_switched_off(tmp_path: Path) -> None:
+    settings: SlackSettings = replace(QUICK, backfill_s=0.0)
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        async with stage(tmp_path, fake, settings=settings) as bot:
+            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
+        fake.mention(ADA, GENERAL, "Meanwhile?")
+        async with stage(tmp_path, fake, settings=settings) as bot:
+            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "After?"))
+            assert len(await bot.entries()) == 2
+
+
+async def test_reading_back_goes_on_through_faults_and_without_scopes(tmp_path: Path) -> None:
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        async with stage(tmp_path, fake) as bot:
+            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
+        missed = fake.mention(ADA, GENERAL, "Meanwhile?")
+        fake.add_channel("secret", [ADA, BEN], kind="private")
+        fake.world.scopes -= {"groups:history"}
+        fake.fail("conversations.list", [(429, "0.1"), 500])
+        fake.fail("conversations.history", ["ratelimited"])
+        async with stage(tmp_path, fake) as bot:
+            assert (await bot.outcome(GENERAL, missed)).outcome == "answered"
