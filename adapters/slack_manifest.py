@@ -35,6 +35,9 @@ FULL_SCOPES: Mapping[str, str] = {
 NEEDED_SCOPES = frozenset({"app_mentions:read", "channels:read", "chat:write", "im:history", "users:read"})
 """Without these the bot does not start; without the others it does less, and says so."""
 
+NAME_CHARACTERS = 35
+"""Slack takes no longer names of apps."""
+
 _MINIMAL_EVENTS = ("agent_session_stopped", "app_home_opened", "app_mention", "message.im")
 _FULL_EVENTS = (*_MINIMAL_EVENTS, "message.channels", "message.groups", "message.mpim")
 
@@ -60,7 +63,7 @@ def manifest(
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": False,
             },
-            "bot_user": {"display_name": name.lower().replace(" ", "-"), "always_online": True},
+            "bot_user": {"display_name": name, "always_online": True},
             "shortcuts": [
                 {
                     "type": "message",
