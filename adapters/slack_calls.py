@@ -167,9 +167,9 @@ class SlackCalls:
         answer = await self._send("apps.connections.open", {}, reading=False, token=self._app_token)
         return str(answer["url"])
 
-    async def identity(self) -> Identity:
-        """Who the bot is; Slack is asked once. Raises as `call`."""
-        if self._identity is None:
+    async def identity(self, *, fresh: bool = False) -> Identity:
+        """Who the bot is; unless `fresh`, Slack is asked once. Raises as `call`."""
+        if self._identity is None or fresh:
             answer = await self._send("auth.test", {}, reading=False)
             told = answer["x-oauth-scopes"]
             self._identity = Identity(

@@ -7,6 +7,7 @@ any of a token's text.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -36,7 +37,8 @@ async def checked(calls: SlackCalls, bot_token: str, app_token: str, *, settings
     ):
         if not token.startswith(start):
             raise ConfigError(f"{name} should begin with {start}; copy it from {PAGE} (your app, {where})")
-    identity = await _answer(calls.identity, settings, "SLACK_BOT_TOKEN", "OAuth & Permissions")
+    ask = functools.partial(calls.identity, fresh=True)
+    identity = await _answer(ask, settings, "SLACK_BOT_TOKEN", "OAuth & Permissions")
     _check_scopes(identity)
     await _answer(calls.check_app_token, settings, "SLACK_APP_TOKEN", "Basic Information, App-Level Tokens")
     return identity
