@@ -7,7 +7,6 @@ than Discord allows; what is being delivered goes on meanwhile.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -83,14 +82,12 @@ class Discord:
                 "[discord] guilds names no server; put in the id of yours (in Discord: Settings > Advanced > "
                 "Developer Mode, then right-click the server > Copy Server ID)"
             )
-        await self._open()
-        beside = asyncio.create_task(self._set_commands(), name="discord commands")
+        hearing = asyncio.create_task(self._hear(), name="discord")
         try:
-            await self._supervise()
+            await asyncio.wait([hearing])
+            hearing.result()
         finally:
-            beside.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beside
+            await _end(hearing)
 
     async def close(self) -> None:
         """Ends every connection."""
@@ -125,7 +122,6 @@ class Discord:
         earlier = self._deliveries.pop(id, None)
         if earlier is not None:
             earlier.stop()
-        channel = self._desk.channel(f"discord:channel:{asked.channel}")
         found = self._deliveries[id] = DiscordDelivery(
             id,
             asked,
@@ -134,12 +130,20 @@ class Discord:
             rest=self._rest,
             settings=self._settings,
             opened=self._commands.opened,
-            private=asked.private or (bool(asked.team) and channel.private),
+            private=asked.private,
             looking=earlier is not None or handle is not None or not self._hearing.is_new(asked),
         )
         if len(self._deliveries) > _MOST_DELIVERIES:
             self._deliveries.popitem(last=False)
         return found
+
+    async def _hear(self) -> None:
+        await self._open()
+        beside = asyncio.create_task(self._set_commands(), name="discord commands")
+        try:
+            await self._supervise()
+        finally:
+            await _end(beside)
 
     async def _open(self) -> None:
         pause = 1.0
@@ -209,6 +213,13 @@ class Discord:
             log.exception("discord.py failed")
             return type(error).__name__
         return "it was closed"
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancels a task for good: `asyncio.wait_for`, which discord.py connects with, may swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1.0)
 
 
 def _tell_people(code: int) -> None:

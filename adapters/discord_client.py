@@ -82,16 +82,16 @@ class Ears:
             self._hearing.marking = False
             for task in (marking, *self._tasks):
                 task.cancel()
-            await asyncio.gather(marking, *self._tasks, return_exceptions=True)
             with contextlib.suppress(Exception):  # an end that fails is an end
                 await self.client.close()
+            await asyncio.gather(marking, *self._tasks, return_exceptions=True)
 
     # What happens
 
     async def message(self, message: discord.Message) -> None:
         """A message was written."""
         found = heard(message, self.bot)
-        if found is not None:
+        if found is not None and not self._ended:
             await self._hearing.message(found)
 
     async def edited(self, message: discord.Message) -> None:
@@ -107,7 +107,7 @@ class Ears:
     async def interaction(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Something was used."""
         found = used(interaction, self.bot)
-        if found is not None:
+        if found is not None and not self._ended:
             await self._use(found)
 
     async def joined(self, guild: discord.Guild) -> None:
@@ -118,6 +118,8 @@ class Ears:
 
     async def ready(self) -> None:
         """A session began anew, so what came before it was not heard."""
+        if self._ended:
+            return
         self._down.clear()
         self._pause()
         there = {str(guild.id) for guild in self.client.guilds}
