@@ -134,7 +134,8 @@ class Serving:
         try:
             self._warn()
             self._connections = self._connect()
-            warm = asyncio.create_task(self._warm(), name="warm")
+            warm = asyncio.create_task(self._warm(), name="search")
+            warm.add_done_callback(_told)
             serving = asyncio.create_task(self._serve(warm), name="platforms")
             tasks += [warm, serving, *self._begin()]
             ending = asyncio.create_task(self._ending.wait())
@@ -169,11 +170,14 @@ class Serving:
     # While it runs
 
     def _begin(self) -> list[asyncio.Task[None]]:
-        return [
+        tasks = [
             asyncio.create_task(self._assistant.run(), name="assistant"),
             asyncio.create_task(self._reload.watch(), name="reload"),
             asyncio.create_task(self._schedule(), name="scheduler"),
         ]
+        for task in tasks:
+            task.add_done_callback(_told)
+        return tasks
 
     async def _serve(self, warm: asyncio.Task[None]) -> None:
         # Importing the embedder's libraries holds the interpreter for up to seconds at a time: longer than
@@ -323,10 +327,14 @@ def enabled(config: Config) -> dict[str, MakePlatform]:
     return {name: make for name, make in PLATFORMS.items() if getattr(config, name).enabled}
 
 
+def _told(task: asyncio.Task[None]) -> None:
+    """Logs a part of the bot that fell over: the others go on without it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s fell over, restart to have it again: %s", task.get_name(), error, exc_info=error)
+
+
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Ends `tasks`; what else they raise than the wish is logged."""
+    """Ends `tasks`; what they raise was told when they raised it."""
     for task in tasks:
         task.cancel()
-    for task, end in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
-        if isinstance(end, Exception) and not isinstance(end, ConfigError):
-            log.error("%s fell over: %s", task.get_name(), end, exc_info=end)
+    await asyncio.gather(*tasks, return_exceptions=True)
