@@ -104,6 +104,7 @@ def test_wrong_configuration_ends_it_with_2_and_one_line_that_names_the_mend(
     assert done.returncode == 2, done.stderr.decode()
     assert last.startswith("groundling: ")
     assert said in last
+    assert done.stderr.decode().count("nobody may read anything in chats") == more.count("enabled = true")
     assert "Traceback" not in done.stderr.decode()
 
 
