@@ -18,6 +18,7 @@ from adapters import discord_blocks as blocks
 from adapters.discord_blocks import Post
 from adapters.discord_rest import (
     BAD_TOKEN,
+    NO_DIRECT,
     TOO_MANY_EDITS,
     UNKNOWN_INTERACTION,
     UNKNOWN_MESSAGE,
@@ -28,6 +29,7 @@ from adapters.discord_rest import (
 from adapters.discord_settings import DiscordSettings
 from adapters.discord_words import Words
 from adapters.snowflakes import snowflake
+from adapters.splitting import utf16
 from bot.asked import Asked
 from bot.platform import DeliveryFailed, Handle, NoteHandle, Phase, Reply, Undeliverable, Waiting
 
@@ -128,6 +130,8 @@ class DiscordDelivery:
             try:
                 await self._finish(reply)
             except Refused as error:
+                if error.code == NO_DIRECT and self._asked.message:
+                    await self._tell("closed")
                 raise Undeliverable(f"Discord refused it: {error}") from None
 
     async def withdraw(self) -> None:
@@ -245,7 +249,7 @@ class DiscordDelivery:
             if direct == here:
                 return here, asked.message
             if not asked.reply.get("token") and not self._told:
-                await self._tell()
+                self._told = await self._tell("answered_directly")
             return direct, ""
         if asked.reply.get("thread") != "open":
             return here, asked.message
@@ -256,13 +260,13 @@ class DiscordDelivery:
             log.info("question %s gets no thread: %s", self._id, error)
             return here, asked.message
 
-    async def _tell(self) -> None:
-        """Says under a public question that its answer comes directly."""
+    async def _tell(self, sentence: str) -> bool:
+        """Says under a public question what becomes of its private answer."""
         with contextlib.suppress(Refused):
-            text = Post(self._words.say("answered_directly"))
-            here, message = self._asked.reply["channel"], self._asked.message
-            await self._rest.send(here, text, nonce=f"{self._id}t", reply_to=message)
-        self._told = True
+            text, here = Post(self._words.say(sentence)), self._asked.reply["channel"]
+            nonce = f"{self._id}{sentence[:2]}"
+            await self._rest.send(here, text, nonce=nonce, reply_to=self._asked.message)
+        return True
 
     async def _found(self, channel: str) -> str | None:
         """The bot's message for this question, if it stands in `channel`."""
@@ -371,7 +375,8 @@ class DiscordDelivery:
 
 
 def _headed(head: str, text: str) -> str:
-    return f"{head}\n\n{text}" if head and not text.startswith(head) and len(text) < 1700 else text
+    whole = f"{head}\n\n{text}"
+    return whole if head and not text.startswith(head) and utf16(whole) <= blocks.MOST else text
 
 
 def _stand_of(handle: Handle | None) -> Stand | None:

@@ -19,6 +19,7 @@ from adapters.snowflakes import moment
 log = logging.getLogger(__name__)
 
 _MOST_MISSED = 500
+_MOST_DIRECT = 500
 _KINDS: Mapping[int, Literal["command", "press", "typing", "form"]] = {
     2: "command",
     3: "press",
@@ -165,7 +166,8 @@ async def missed(
             if place.last_message_id is not None and place.last_message_id > int(since):
                 async for message in _after(place, since):
                     yield message
-    for channel, mark in direct.items():
+    recent = sorted(direct.items(), key=lambda row: int(row[1]), reverse=True)[:_MOST_DIRECT]
+    for channel, mark in recent:
         try:
             place_ = await client.fetch_channel(int(channel))
         except discord.HTTPException as error:
@@ -193,7 +195,7 @@ def _where(channel: Any, guild: int | None) -> Where:
 def _roles(author: object) -> tuple[str, ...] | None:
     if not isinstance(author, discord.Member):
         return None
-    return tuple(str(role.id) for role in author.roles)
+    return tuple(str(role.id) for role in author.roles if not role.is_default())
 
 
 def _text(message: discord.Message, bot: str) -> str:

@@ -27,12 +27,19 @@ EPHEMERAL = 1 << 6
 
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10008, 10015, 10062
 TOO_MANY_EDITS, ALREADY_ANSWERED, BAD_TOKEN, THREAD_THERE = 30046, 40060, 50027, 160004
+NO_DIRECT = 50007
 
 Response = Literal["message", "wait", "nothing"]
 """A message; a word that one follows; or, to a button, nothing that is seen."""
 
 _RESPONSES: dict[Response, int] = {"message": 4, "wait": 5, "nothing": 6}
 _CHOICES, _FORM = 8, 9
+
+_FIRST_RESPONSE_S = 3.0
+"""So long does Discord wait."""
+
+_LONGEST_CALL_S = 90.0
+"""With the waits for rate limits, of which discord.py takes none over 30 seconds."""
 
 _MESSAGE = "/channels/{channel_id}/messages/{message_id}"
 _ORIGINAL = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
@@ -154,7 +161,8 @@ class Rest:
     async def _answer(self, interaction: str, token: str, body: Mapping[str, object]) -> Any:
         path = "/interactions/{webhook_id}/{webhook_token}/callback"
         ids = {"webhook_id": interaction, "webhook_token": token}
-        return await self._call("POST", path, body=body, params={"with_response": "true"}, ids=ids)
+        params = {"with_response": "true"}
+        return await self._call("POST", path, body=body, params=params, ids=ids, within_s=_FIRST_RESPONSE_S)
 
     def _webhook(self, token: str) -> Mapping[str, str]:
         return {"webhook_id": self.application, "webhook_token": token}
@@ -255,6 +263,7 @@ class Rest:
         body: object = None,
         params: Mapping[str, str] | None = None,
         ids: Mapping[str, str] | None = None,
+        within_s: float = _LONGEST_CALL_S,
     ) -> Any:
         await self.open()
         assert self._client is not None
@@ -262,7 +271,8 @@ class Rest:
         if params:
             given["params"] = params
         try:
-            return await self._client.http.request(Route(method, path, **(ids or {})), **given)
+            async with asyncio.timeout(within_s):
+                return await self._client.http.request(Route(method, path, **(ids or {})), **given)
         except discord.RateLimited as error:
             raise DeliveryFailed("Discord's rate limit", after_s=error.retry_after) from None
         except discord.HTTPException as error:

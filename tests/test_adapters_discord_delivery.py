@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.asked import Asked
+from bot.channels import ChannelSettings
 from tests.discord_bench import Bench, bench, settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_world import CREATE_PUBLIC_THREADS, SEND_MESSAGES, Message, User
@@ -420,17 +421,16 @@ async def test_the_asker_stops_an_answer_and_nobody_else(tmp_path: Path) -> None
 
 async def test_a_channel_that_answers_privately_answers_a_mention_directly(tmp_path: Path) -> None:
     """R10."""
-    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
-        await made.desk.set_channel(
-            (await made.platform._people.person(str(discord.guild.id), str(discord.ada.id))),
-            f"discord:channel:{discord.general.id}", "private", "on",
-        )  # fmt: skip
-        discord.mention(discord.ada, discord.general, "The secret?")
-        made.answers.collection = "secret"
-        await made.done()
-        assert discord.answers(discord.general) == ["I answer you in a direct message."]
-        (text,) = discord.answers(discord.direct_channel(discord.ada))
-        assert "On The secret?" in text
+    async with FakeDiscord() as discord:
+        private = {f"discord:channel:{discord.general.id}": ChannelSettings(private=True)}
+        async with bench(tmp_path, discord, configured=private) as made:
+            made.answers.collection = "secret"
+            discord.mention(discord.ada, discord.general, "The secret?")
+            await made.done()
+            assert discord.answers(discord.general) == ["I answer you in a direct message."]
+            (text,) = discord.answers(discord.direct_channel(discord.ada))
+            assert text.startswith("> The secret?")
+            assert "On The secret?" in text
 
 
 async def test_nothing_that_is_said_pings_or_previews(tmp_path: Path) -> None:
@@ -464,3 +464,17 @@ async def test_the_answer_waits_in_the_same_message_for_its_turn(tmp_path: Path)
         texts = [one.text for one in made.answers_to(first)]
         assert len(texts) == 2
         assert second.channel is first.channel
+
+
+async def test_somebody_whose_direct_messages_are_closed_is_told_how_to_open_them(tmp_path: Path) -> None:
+    """R10: and nothing of the answer."""
+    async with FakeDiscord() as discord:
+        discord.bob.dms_open = False
+        private = {f"discord:channel:{discord.general.id}": ChannelSettings(private=True)}
+        async with bench(tmp_path, discord, configured=private) as made:
+            discord.mention(discord.bob, discord.general, "Days?")
+            await made.done()
+            told = discord.answers(discord.general)
+            assert told[0] == "I answer you in a direct message."
+            assert "privacy settings" in told[1]
+            assert len(told) == 2
