@@ -119,8 +119,7 @@ class Slack:
         """See `Platform`."""
         new = id in self._surface.accepted
         self._surface.accepted.discard(id)
-        channel = self._desk.channel(f"slack:channel:{asked.channel}")
-        if asked.private or (channel.private and not asked.channel.startswith("D")):
+        if asked.private:
             return PrivateDelivery(self._calls, id, asked, handle, note)
         posts = SlackPosts(
             self._calls,

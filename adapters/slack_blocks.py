@@ -129,9 +129,13 @@ def progress(text: str, id: str, words: SlackWords) -> list[Block]:
 
 
 def shared(reply: Reply, name: str, words: SlackWords) -> Layout:
-    """A private answer as its asker, called `name`, shows it to everyone."""
+    """A private answer as its asker, called `name`, shows it to everyone; its buttons are its asker's alone."""
     whole = layout(reply, words)
-    tail = [block for block in whole.tail if not _has_action(block, "share")]
+    tail = [
+        {key: value for key, value in block.items() if key != "accessory"}
+        for block in whole.tail
+        if block["type"] not in ("actions", "context_actions")
+    ]
     return Layout(whole.bodies, (*tail, _context(slack_markup.plain(words.say("shared_by", person=name)))))
 
 
@@ -202,7 +206,3 @@ def _context(mrkdwn: str) -> Block:
 def plain_text(label: str) -> Block:
     """The program's own words on a button or a title."""
     return {"type": "plain_text", "text": label, "emoji": False}
-
-
-def _has_action(block: Block, action: str) -> bool:
-    return any(element.get("action_id") == action for element in block.get("elements", []))

@@ -58,6 +58,7 @@ class SlackDelivery:
         self._begun = asyncio.Event()
         self._news = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._reply: Reply | None = None
         self._put: set[int] = set()
 
     @property
@@ -106,6 +107,9 @@ class SlackDelivery:
         """See `Delivery`."""
         await self._take_over()
         await self._end_progress()
+        if reply != self._reply:
+            self._reply = reply
+            self._put.clear()
         try:
             try:
                 await self._put_all(layout(reply, self._words))

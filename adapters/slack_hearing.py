@@ -18,6 +18,9 @@ from bot.desk import Desk
 
 log = logging.getLogger(__name__)
 
+MARK_S = 30.0
+"""How often it is noted, at most, up to where a channel was heard; reading back what is known costs little."""
+
 _MOST_CONVERSATIONS = 5_000
 
 
@@ -41,6 +44,7 @@ class SlackHearing:
         self._accepted = accepted
         self._clock = clock
         self._asked: dict[str, dict[str, float]] = {}
+        self._marked: dict[str, float] = {}
 
     async def message(
         self, event: Json, *, keys: Sequence[str] = (), channel: str | None = None
@@ -78,8 +82,17 @@ class SlackHearing:
     async def mark(self, said: Heard) -> None:
         """Notes that everything up to this message was heard, in its channel and in its thread."""
         if said.direct or said.thread or self._identity.user in said.addressed:
-            await self._desk.mark_seen(f"slack:{said.team}:{said.channel}:{said.root}", said.ts)
-        await self._desk.mark_seen(f"slack:{said.team}:{said.channel}", said.ts)
+            await self._mark(f"slack:{said.team}:{said.channel}:{said.root}", said.ts)
+        await self._mark(f"slack:{said.team}:{said.channel}", said.ts)
+
+    async def _mark(self, name: str, ts: str) -> None:
+        now = self._clock()
+        if now - self._marked.get(name, -MARK_S) < MARK_S:
+            return
+        if len(self._marked) > _MOST_CONVERSATIONS:
+            self._marked.clear()
+        self._marked[name] = now
+        await self._desk.mark_seen(name, ts)
 
     def words(self, text: str) -> str:
         """Slack's `text` as people read it, without the bot's name."""

@@ -54,10 +54,8 @@ def manifest(
     return {
         "display_information": {"name": name, "description": description},
         "features": {
-            "agent_view": {
-                "agent_description": description,
-                "suggested_prompts": suggested(prompts),
-            },
+            "agent_view": {"agent_description": description}
+            | ({"suggested_prompts": suggested(prompts)} if prompts else {}),
             "app_home": {
                 "home_tab_enabled": True,
                 "messages_tab_enabled": True,

@@ -61,11 +61,11 @@ class PrivateDelivery:
         whole = layout(reply, self._words)
         try:
             for part, body in enumerate(whole.bodies):
-                await self._once(f"sent{part + 1}", body, whole.blocks(part))
+                await self._once(f"{reply.kind} {part + 1}", body, whole.blocks(part))
         except ContentRefused as error:
             log.warning("question %s: Slack does not take its blocks (%s)", self._id, error)
             for part, text in enumerate(plain_parts(reply, self._words)):
-                await self._once(f"plain{part + 1}", text, None)
+                await self._once(f"{reply.kind} {part + 1} in plain text", text, None)
 
     async def withdraw(self) -> None:
         """See `Delivery`; what one person was shown goes with their session."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapters.slack_settings import SlackSettings
+from bot.platform import DeliveryFailed, Handle, Reply
 from tests.fakes.slack import ADA, BEN, GENERAL, FakeSlack
 from tests.fakes.slack_faults import Fault
-from tests.slack_stage import QUICK, Answers, Stage, stage
+from tests.slack_stage import QUICK, Answers, Stage, answer_of, passage, stage
 
 IMPATIENT: SlackSettings = replace(QUICK, call_timeout_s=0.6)
 PIECES = [f"Sentence number {n} of the answer. " for n in range(1, 9)]
@@ -304,3 +305,55 @@ async def test_each_question_ends_in_one_answer_whatever_fails(tmp_path: Path, s
             assert WHOLE in answer.shown
         assert list(fake.world.streams()) == []
         await asyncio.sleep(0)
+
+
+async def test_reply_that_was_judged_again_takes_the_place_of_what_was_begun(tmp_path: Path) -> None:
+    """X06."""
+    settings: SlackSettings = replace(QUICK, streaming="off")
+    async with FakeSlack() as fake, stage(tmp_path, fake, settings=settings, opened=False) as bot:
+        ts = fake.mention(ADA, GENERAL, "Tell me")
+        await fake.until(lambda: bot.answers.asked)
+        (entry,) = await bot.entries()
+        noted: list[Handle] = []
+
+        async def note(handle: Handle) -> None:
+            noted.append(handle)
+
+        delivery = bot.slack.delivery(entry.id, entry.asked, None, note)
+        text = " ".join(f"word{n}" for n in range(3_000))
+        long = Reply(entry.id, "answer", text, answer_of("q", text, passage(1)))
+        fake.fail("chat.postMessage", [None, 500])
+        with pytest.raises(DeliveryFailed):
+            await delivery.finish(long)
+        assert "word0" in fake.answers(GENERAL, ts)[0].shown
+        await delivery.finish(Reply(entry.id, "notice", "What may be read here has changed."))
+        (answer,) = fake.answers(GENERAL, ts)
+        assert "has changed" in answer.shown
+        assert "word0" not in answer.shown
+        assert set(noted[-1]) == {"in1", "ts1"}
+
+
+async def test_streamed_answer_is_what_would_have_been_posted(tmp_path: Path) -> None:
+    """R03."""
+    pieces = [
+        "# Leave\n\nOne *two* three. [1]\n\n",
+        "```python\nprint('a_b')\n",
+        "x = 1\n```\n\n",
+        "| a | b |\n|---|---|\n",
+        "| 1 | 2 |\n\n",
+        "- one\n- two",
+    ]
+    shown = []
+    for streaming in ("native", "edit", "off"):
+        settings: SlackSettings = replace(QUICK, streaming=streaming)  # type: ignore[arg-type]
+        answers = Answers(pieces=pieces, pause_s=0.06)
+        (tmp_path / streaming).mkdir()
+        async with (
+            FakeSlack() as fake,
+            stage(tmp_path / streaming, fake, answers=answers, settings=settings) as bot,
+        ):
+            ts = fake.mention(ADA, GENERAL, "Tell me")
+            await bot.outcome(GENERAL, ts)
+            (answer,) = fake.answers(GENERAL, ts)
+            shown.append(answer.shown)
+    assert shown[0] == shown[1] == shown[2]
