@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,12 +19,23 @@ if TYPE_CHECKING:
     from knowledge.source_sync import SourceReport
     from knowledge.sync import SyncReport
 
+READ_AHEAD_S = 120.0
+_KEPT_SHARE = 0.8
+_LOOK_S = 1.0
+_MOST_LOOKS = 30
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 
 @click.command()
 @click.argument("source", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Say what would be read and removed, change nothing.")
 @click.option("--rebuild", is_flag=True, help="Make the index anew, beside the old one.")
 @click.option("--allow-shrink", is_flag=True, help="Let a source lose most of its documents.")
+@click.option(
+    "--read-ahead",
+    is_flag=True,
+    help="Then let the model read passages ahead, the newest first, for two minutes at most.",
+)
 @as_json
 @with_project
 def sync(
@@ -30,6 +45,7 @@ def sync(
     dry_run: bool,
     rebuild: bool,
     allow_shrink: bool,
+    read_ahead: bool,
     json_: bool,
 ) -> None:
     """Bring the index up to date with the sources (all, or those named)."""
@@ -37,17 +53,86 @@ def sync(
 
     if dry_run and rebuild:
         raise WrongUse("--dry-run and --rebuild do not go together; a rebuild reads everything")
+    if read_ahead:
+        _check_read_ahead(project, dry_run=dry_run)
     check_names(project, "source", source)
     sources = project.sources()
     only = source or None
     run = project.sync(allow_shrink=allow_shrink, progress=_Progress() if not json_ else None)
     report = run.dry_run(sources, only=only) if dry_run else run.run(sources, only=only, rebuild=rebuild)
+    passages = asyncio.run(_read_ahead(project)) if read_ahead else None
     if json_:
-        write_json(_as_contract(report))
+        write_json(_as_contract(report) | ({} if passages is None else {"passages_read_ahead": passages}))
     else:
         _print(report, dry_run=dry_run)
+        if passages is not None:
+            click.echo(f"{passages} passages read ahead")
     if any(one.unavailable for one in report.sources):
         raise Failed("; ".join(one.held_back or "" for one in report.sources if one.unavailable))
+
+
+def _check_read_ahead(project: Project, *, dry_run: bool) -> None:
+    from bot.errors import ConfigError, WrongUse
+
+    if dry_run:
+        raise WrongUse("--dry-run and --read-ahead do not go together; nothing is indexed that could be read")
+    if project.config.model.kind != "gguf" or not project.config.model.passage_cache:
+        raise ConfigError(
+            'passages can be read ahead with [model] kind = "gguf" and passage_cache = true only'
+        )
+
+
+async def _read_ahead(project: Project) -> int:
+    """How many passages the model has read; a model that fails is told, and no reason for the sync to fail."""
+    from bot.configured import answer_settings
+    from bot.reading_ahead import read_ahead
+    from models.engine.process import LocalModel
+    from models.errors import ModelError
+
+    newest = sorted(
+        project.catalogue.documents(), key=lambda document: document.updated_at or _LONG_AGO, reverse=True
+    )
+    kept, most = project.data / "cache" / "passages", project.config.model.passage_disk_mb * 2**20
+    model = None
+    try:
+        model = project.generator()
+        if not isinstance(model, LocalModel):
+            return 0
+        passages = await read_ahead(
+            model,
+            project.store,
+            [document.id for document in newest],
+            answer_settings(project.config, parameters=model.parameters, loras=model.loras),
+            seconds=READ_AHEAD_S,
+            # What is read beyond what is kept would push out the newest.
+            enough=lambda: _bytes_in(kept) > _KEPT_SHARE * most,
+        )
+        await _written(kept)
+        return passages
+    except ModelError as error:
+        click.echo(f"Note: nothing was read ahead: {shown(str(error))}", err=True)
+        return 0
+    finally:
+        if model is not None:
+            await model.close()
+
+
+async def _written(folder: Path) -> None:
+    """Waits until `folder` grows no more, some seconds at most: the model's process writes behind what it
+    says, and what is unwritten when it ends is lost."""
+    for _ in range(_MOST_LOOKS):
+        before = _bytes_in(folder)
+        await asyncio.sleep(_LOOK_S)
+        if _bytes_in(folder) == before:
+            return
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*.kv*"):
+        with contextlib.suppress(OSError):  # others may clear it up meanwhile
+            total += path.stat().st_size
+    return total
 
 
 class _Progress:
