@@ -49,6 +49,9 @@ CLOSE_S = 4.0
 WARM_S = 20.0
 """How long platforms are not connected at most because the search is still being loaded, in seconds."""
 
+LOOK_S = 30.0
+"""How often the index is looked at for what others did, in seconds."""
+
 MakePlatform = Callable[[Project, Desk], Platform]
 
 
@@ -174,6 +177,7 @@ class Serving:
             asyncio.create_task(self._assistant.run(), name="assistant"),
             asyncio.create_task(self._reload.watch(), name="reload"),
             asyncio.create_task(self._schedule(), name="scheduler"),
+            asyncio.create_task(self._look_again(), name="index"),
         ]
         for task in tasks:
             task.add_done_callback(_told)
@@ -211,11 +215,19 @@ class Serving:
         with contextlib.suppress(ModelError):
             await asyncio.to_thread(self._project.embedder.load)
 
-    def _look(self) -> None:
-        """Finds out what there is to search now."""
+    async def _look_again(self) -> None:
+        """Hears of syncs that were begun by hand."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await asyncio.to_thread(self._look, only_new=True)
+
+    def _look(self, *, only_new: bool = False) -> None:
+        """Finds out what there is to search now; `only_new` looks no further where the index is as it was."""
+        before = self._search.version
         try:
+            if self._search.look() == before and only_new:
+                return
             self._library.look()
-            self._search.look()
             self._unready = None
         except IndexMissing:
             self._unready = "there is no index yet"

@@ -14,6 +14,7 @@ from bot.asked import Asked
 from bot.errors import ConfigError
 from bot.serving import Serving
 from bot.wiring import Project
+from tests.conftest import Groundling
 from tests.fakes.platform import ANNA, HALL, FakePlatform
 
 BASE = (
@@ -143,6 +144,27 @@ def test_administrator_syncs_and_sees_how_the_bot_is(home: Path) -> None:
             assert "fake connected" in status
             assert "Model: none" in status
             assert await serving.desk.sync(ANNA, "handbook") is None
+
+    asyncio.run(run())
+
+
+def test_index_that_is_made_anew_beside_it_is_what_the_next_answer_is_drawn_from(
+    home: Path, groundling: Groundling
+) -> None:
+    async def run() -> None:
+        platform = FakePlatform()
+        async with running(home, platform) as serving:
+            await until(lambda: serving.health().unready is None)
+            before = serving.health().index_version
+            home.joinpath("documents", "leave.md").write_text(
+                "# Annual leave\n\nEvery employee has 31 days of annual leave a year.\n"
+            )
+            done = await asyncio.to_thread(groundling, "sync", "--rebuild", cwd=home)
+            assert done.returncode == 0
+            id_ = await serving.desk.ask(asked("How many days of annual leave?", "m1"), keys=["m1"])
+            await until(lambda: reply_of(platform, id_))
+            assert "31 days" in reply_of(platform, id_)
+            assert serving.health().index_version != before
 
     asyncio.run(run())
 
