@@ -18,6 +18,8 @@ COMMANDS = {
     "ask": ("bot.cli.ask:ask", "Answer a question from the documents."),
     "chat": ("bot.cli.chat:chat", "Hold a conversation in the terminal."),
     "serve": ("bot.cli.serve:serve", "Answer in Slack and Discord, and keep the index up to date."),
+    "slack": ("bot.cli.slack:slack", "Print what Slack's page for new apps wants."),
+    "discord": ("bot.cli.discord:discord", "Print the address that lets the bot into a Discord server."),
     "sources": ("bot.cli.documents:sources", "List the sources and their state."),
     "documents": ("bot.cli.documents:documents", "List the documents and what could not be read."),
     "curated": ("bot.cli.curated:curated", "Keep reviewed answers, which go before all others."),
