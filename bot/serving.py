@@ -323,8 +323,6 @@ class Serving:
         config = self._project.config
         if not self._wanted:
             log.warning("no chat platform is enabled; add [slack] or [discord] with enabled = true")
-        if config.discord.enabled and not config.discord.guilds:
-            log.warning('[discord] answers in no server; name one: guilds = ["123456789012345678"]')
         self._warn_of_readers(config)
 
     def _warn_of_readers(self, config: Config) -> None:
