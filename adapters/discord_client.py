@@ -23,8 +23,6 @@ from bot.desk import Desk
 
 log = logging.getLogger(__name__)
 
-MARK_EVERY_S = 30.0
-
 SURE_S = 120.0
 """A connection that is dead without a sign is found out after about a minute; older than this was heard."""
 
@@ -47,6 +45,7 @@ class Ears:
         self._state = state
         self._settings = settings
         self._identifying = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._down: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._caught_up = False
@@ -91,8 +90,14 @@ class Ears:
     async def message(self, message: discord.Message) -> None:
         """A message was written."""
         found = heard(message, self.bot)
-        if found is not None and not self._ended:
+        if found is None or self._ended:
+            return
+        try:
             await self._hearing.message(found)
+        except Exception:
+            # It was not kept, and nobody was told that it was: it is read back like one that was missed.
+            log.exception("a message could not be taken; it is read again")
+            self._pause()
 
     async def edited(self, message: discord.Message) -> None:
         """A message was changed."""
@@ -128,9 +133,7 @@ class Ears:
         for guild in sorted(set(self._settings.guilds) - there):
             log.warning("the bot is not in the server %s; invite it: groundling discord invite", guild)
         log.info("connected to Discord, in %d servers", len(there))
-        task = asyncio.create_task(self._catch_up(), name="discord back reading")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._read()
 
     def left(self, shard: int) -> None:
         """A connection broke off."""
@@ -156,6 +159,18 @@ class Ears:
 
     def _pause(self) -> None:
         self._caught_up = self._hearing.marking = False
+
+    def _read(self) -> None:
+        task = asyncio.create_task(self._reading(), name="discord back reading")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reading(self) -> None:
+        async with self._turn:
+            try:
+                await self._catch_up()
+            except Exception:
+                log.exception("what was missed cannot be read yet")
 
     async def _catch_up(self) -> None:
         """Reads back what came while nobody listened."""
@@ -183,8 +198,12 @@ class Ears:
 
     async def _mark(self) -> None:
         while True:
-            await asyncio.sleep(MARK_EVERY_S)
-            if self._hearing.marking and self.connected:
+            await asyncio.sleep(self._settings.mark_every_s)
+            if not self.connected:
+                continue
+            if not self._caught_up and not self._tasks:
+                self._read()
+            elif self._hearing.marking:
                 await self._desk.mark_seen(LIVE, snowflake(time.time() - SURE_S))
 
 

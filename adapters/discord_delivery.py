@@ -89,7 +89,7 @@ class DiscordDelivery:
         self._shown: Post | None = None
         self._editing: asyncio.Task[None] | None = None
         self._moving: asyncio.Task[None] | None = None
-        self._ended = False
+        self._begun = self._ended = False
 
     # What the answering calls
 
@@ -103,6 +103,8 @@ class DiscordDelivery:
                 await self._stand_up(first)
             except Refused as error:
                 raise Undeliverable(f"Discord refused it: {error}") from None
+            finally:
+                self._begun = True  # from here on the editor tries, too
         if self._stands_as("original") and self._moving is None:
             self._moving = asyncio.create_task(self._move_in_time())
         self._edit()
@@ -130,9 +132,17 @@ class DiscordDelivery:
             try:
                 await self._finish(reply)
             except Refused as error:
-                if error.code == NO_DIRECT and self._asked.message:
-                    await self._tell("closed")
+                await self._say_so(error)
                 raise Undeliverable(f"Discord refused it: {error}") from None
+
+    async def _say_so(self, error: Refused) -> None:
+        """Leaves a word where Discord would not take the reply itself."""
+        with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
+            if error.code == NO_DIRECT and self._asked.message:
+                await self._tell("closed")
+            elif error.status == 400 and self._stand is not None:
+                log.error("question %s: Discord did not take the form of its reply: %s", self._id, error)
+                await self._put(Post(self._words.failed(self._id[:8])))
 
     async def withdraw(self) -> None:
         """Takes away what stands there; see `Delivery`."""
@@ -172,7 +182,7 @@ class DiscordDelivery:
 
     def _edit(self) -> None:
         waiting = self._wanted is not None and self._wanted != self._shown
-        if waiting and self._stand is not None and self._editing is None and not self._ended:
+        if waiting and self._begun and self._editing is None and not self._ended:
             self._editing = asyncio.create_task(self._edit_on())
 
     async def _edit_on(self) -> None:
@@ -184,7 +194,8 @@ class DiscordDelivery:
                     if self._ended:
                         break
                     post = self._wanted
-                    await self._put(post)
+                    if not await self._stand_up(post):
+                        await self._put(post)
                     self._shown = post
             except (Refused, Undeliverable) as error:
                 # The reply will meet the same and say so.
@@ -318,7 +329,10 @@ class DiscordDelivery:
             raise
 
     async def _move(self, post: Post) -> None:
-        """Goes on as a message of the bot's own, in the channel or, privately, with the asker alone."""
+        """Goes on without the command's token: in the message itself where others see it, else in one of the
+        bot's own below, or, privately, with the asker alone."""
+        if await self._keep_place(post):
+            return
         try:
             posted = await self._post(post, suffix="h")
         except Refused:
@@ -326,14 +340,26 @@ class DiscordDelivery:
                 raise
             self._private = True  # the bot may not write there: the asker gets it alone
             posted = await self._post(post, suffix="h")
-        stand = self._stand
-        assert stand is not None
         if not posted:
             await self._put(post)
-        here = stand.channel == self._asked.reply["channel"]
+        assert self._stand is not None
+        here = self._stand.channel == self._asked.reply["channel"]
         text = self._words.say("continued" if here else "continued_directly")
         with contextlib.suppress(Refused, DeliveryFailed):
             await self._rest.edit_original(self._asked.reply["token"], Post(f"*{text}*"))
+
+    async def _keep_place(self, post: Post) -> bool:
+        """Takes the first response over as the bot's own message, which it is for all who see it."""
+        old = self._stand
+        if self._private or old is None or not old.message:
+            return False
+        try:
+            await self._rest.edit(old.channel, old.message, post)
+        except Refused as error:
+            log.info("question %s goes on in another message: %s", self._id, error)
+            return False
+        await self._stands(Stand("message", old.channel, old.message))
+        return True
 
     async def _finish(self, reply: Reply) -> None:
         first, *rest = blocks.posts(reply, self._words, head=self._head())

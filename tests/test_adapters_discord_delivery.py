@@ -14,7 +14,13 @@ from bot.asked import Asked
 from bot.channels import ChannelSettings
 from tests.discord_bench import Bench, bench, settings
 from tests.fakes.discord import FakeDiscord
-from tests.fakes.discord_world import CREATE_PUBLIC_THREADS, SEND_MESSAGES, Message, User
+from tests.fakes.discord_world import (
+    CREATE_PUBLIC_THREADS,
+    READ_MESSAGE_HISTORY,
+    SEND_MESSAGES,
+    Message,
+    User,
+)
 from tests.test_bot_platform_contract import PlatformContract, Stage
 
 SEND = "POST /channels/{}/messages"
@@ -139,12 +145,14 @@ async def test_an_answer_outlives_its_command_s_token(tmp_path: Path, code: int)
             discord.fail(EDIT_ORIGINAL, [code] * 9)
         made.answers.gate.set()
         await made.done()
-        assert any("five days" in text for text in discord.answers(discord.general)[1:])
+        (text,) = discord.answers(discord.general)  # it is the bot's own message, too
+        assert "five days" in text
 
 
 async def test_an_answer_moves_before_its_command_s_token_ends(tmp_path: Path) -> None:
     """D02: the hand-over leaves a word behind, and a private answer goes on directly."""
     async with FakeDiscord() as discord:
+        discord.fail(EDIT, [50013])
         chosen = settings(discord, token_s=0.5)
         async with bench(tmp_path, discord, chosen=chosen) as made:
             made.answers.gate.clear()
@@ -162,7 +170,7 @@ async def test_an_answer_moves_before_its_command_s_token_ends(tmp_path: Path) -
 async def test_a_public_answer_that_may_not_go_on_in_the_channel_goes_on_directly(tmp_path: Path) -> None:
     """D02."""
     async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
-        discord.forbid(discord.general, SEND_MESSAGES)
+        discord.forbid(discord.general, SEND_MESSAGES | READ_MESSAGE_HISTORY)
         made.answers.gate.clear()
         used = discord.slash(discord.bob, discord.general, "ask", {"question": "Days?", "private": False})
         await made.shown(used)
@@ -478,3 +486,29 @@ async def test_somebody_whose_direct_messages_are_closed_is_told_how_to_open_the
             assert told[0] == "I answer you in a direct message."
             assert "privacy settings" in told[1]
             assert len(told) == 2
+
+
+async def test_a_first_sign_that_failed_comes_with_the_next(tmp_path: Path) -> None:
+    """D06."""
+    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
+        made.answers.gate.clear()
+        discord.fail(SEND, [503, 503])
+        message = discord.direct(discord.bob, "Days?")
+        await made.until(lambda: made.answers_to(message))
+        made.answers.gate.set()
+        await made.done()
+        assert len(made.answers_to(message)) == 1
+
+
+async def test_a_reply_that_discord_does_not_take_leaves_a_reference(tmp_path: Path) -> None:
+    """R09."""
+    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
+        made.answers.gate.clear()
+        message = discord.direct(discord.bob, "Days?")
+        await made.until(lambda: any("documents" in one.text for one in made.answers_to(message)))
+        discord.fail(EDIT, [50035])
+        made.answers.gate.set()
+        await made.done()
+        (answer,) = made.answers_to(message)
+        (entry,) = await made.entries()
+        assert entry.id[:8] in answer.text

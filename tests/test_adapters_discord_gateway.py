@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -339,3 +341,21 @@ async def test_threads_go_on_without_a_mention_where_the_intent_allows(tmp_path:
             await made.done(3)
             asked = [one.text for one in made.answers.asked]
             assert asked == ["Days?", "And for contractors?", "Since when?"]
+
+
+async def test_a_message_that_could_not_be_kept_is_read_again(tmp_path: Path) -> None:
+    """D04: nobody was told that it was."""
+    async with FakeDiscord() as discord:
+        chosen = settings(discord, mark_every_s=0.2)
+        async with bench(tmp_path, discord, chosen=chosen) as made:
+            await the_answer_to(made, "Before?")
+            await made.until(lambda: made.platform._hearing.marking)
+            with closing(sqlite3.connect(tmp_path / "groundling.sqlite")) as disk:
+                disk.execute(
+                    "CREATE TRIGGER full BEFORE INSERT ON questions BEGIN SELECT RAISE(ABORT, 'full'); END"
+                )
+                message = discord.direct(discord.bob, "Kept?")
+                await made.until(lambda: not made.platform._hearing.marking)
+                disk.execute("DROP TRIGGER full")
+            await made.done(2)
+            assert "On Kept?" in made.answers_to(message)[-1].text
