@@ -50,6 +50,8 @@ class SlackDelivery:
         self._undelivered = undelivered
         self._words = SlackWords(asked.text)
         self._signs = SlackSigns(surface, asked, self._words)
+        if posts.begun_elsewhere:
+            self._signs.left_by_another_process()
         self._thread = asked.thread or asked.message
         self._grows = surface.settings.streaming
         self._text = self._sent = self._looked_at = self._sign = self._signed = ""
@@ -117,7 +119,7 @@ class SlackDelivery:
                 log.warning("question %s: Slack does not take its blocks (%s)", reply.id, error)
                 await self._put_plain(plain_parts(reply, self._words))
         except Undeliverable as error:
-            await self._signs.clear()
+            await self._signs.clear_at_last()
             if self._undelivered is not None:
                 await self._undelivered(self._asked, reply, str(error))
             raise
@@ -140,7 +142,7 @@ class SlackDelivery:
                     log.warning("an answer to a deleted question could not be taken away: %s", error)
                     break
                 await asyncio.sleep(max(pause, error.after_s))
-        await self._signs.clear()
+        await self._signs.clear_at_last()
 
     async def interrupt(self) -> None:
         """See `Delivery`."""
@@ -156,7 +158,7 @@ class SlackDelivery:
                 text = f"{body}\n\n{line}" if body else line
                 await self.posts.put(1, text, [{"type": "markdown", "text": text}])
                 self._signs.message_came()
-        await self._signs.clear()
+        await self._signs.clear_at_last()
 
     def halt(self) -> None:
         """Lets the answer grow no more; only `finish` and `withdraw` go on."""

@@ -68,6 +68,11 @@ class SlackPosts:
         """Whether something stands there already. Raises `DeliveryFailed`, `Undeliverable`."""
         return "ts1" in self.handle or await self._found(1) is not None
 
+    @property
+    def begun_elsewhere(self) -> bool:
+        """Whether an earlier process may have begun to answer."""
+        return self._doubtful or bool(self.handle)
+
     def stands(self, ts: str) -> bool:
         """Whether `ts` is a message of these."""
         return any(value == ts for name, value in self.handle.items() if name.startswith("ts"))

@@ -25,6 +25,8 @@ NEVER_HERE = frozenset(
 )
 """Refusals that hold for the whole workspace, for as long as the process lives."""
 
+MOST_FAILURES = 5
+
 _LATER_S = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
@@ -68,6 +70,11 @@ class SlackSigns:
         self._words = words
         self._status_up = False
         self._session_up = False
+        self._failed = 0
+
+    def left_by_another_process(self) -> None:
+        """An earlier process may have died before it took its signs away."""
+        self._status_up = self._session_up = bool(self._thread)
 
     async def show(self, line: str) -> bool:
         """Shows `line` below the thread; False where Slack has no status here."""
@@ -116,22 +123,32 @@ class SlackSigns:
         self._status_up, self._session_up = earlier._status_up, earlier._session_up
 
     async def clear(self) -> None:
-        """Takes the status away and ends the session, now or a little later. Raises nothing."""
-        if self._status_up or self._session_up:
-            try:
-                await self._clear()
-            except DeliveryFailed:
-                self._surface.later(self._clear_later())
+        """Takes the status away and ends the session. Raises `DeliveryFailed` a few times, for the caller to
+        come back; then does it later, beside everything else."""
+        if not (self._status_up or self._session_up):
+            return
+        try:
+            await self._clear()
+        except DeliveryFailed:
+            self._failed += 1
+            if self._failed <= MOST_FAILURES:
+                raise
+            self._surface.later(self._clear_later())
+
+    async def clear_at_last(self) -> None:
+        """The same for a caller who does not come back. Raises nothing."""
+        self._failed = MOST_FAILURES
+        await self.clear()
 
     async def _clear(self) -> None:
-        if self._status_up:
+        if self._status_up and self._surface.status:
             with contextlib.suppress(SlackRefused):
                 await self._set_status("", None)
-            self._status_up = False
-        if self._session_up:
+        self._status_up = False
+        if self._session_up and self._surface.sessions:
             with contextlib.suppress(SlackRefused):
                 await self._set_session("active")
-            self._session_up = False
+        self._session_up = False
 
     async def _clear_later(self) -> None:
         for pause in _LATER_S:

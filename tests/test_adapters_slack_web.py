@@ -357,3 +357,30 @@ async def test_streamed_answer_is_what_would_have_been_posted(tmp_path: Path) ->
             (answer,) = fake.answers(GENERAL, ts)
             shown.append(answer.shown)
     assert shown[0] == shown[1] == shown[2]
+
+
+async def test_signs_that_a_dead_process_left_are_taken_away(tmp_path: Path) -> None:
+    """S26."""
+    async with FakeSlack() as fake, stage(tmp_path, fake, opened=False) as bot:
+        bot.answers.shows = False
+        ts = fake.mention(ADA, GENERAL, "Tell me")
+        await fake.until(lambda: bot.answers.asked)
+        (entry,) = await bot.entries()
+
+        async def note(handle: Handle) -> None:
+            pass
+
+        reply = Reply(entry.id, "notice", "Calm words.")
+        await bot.slack.delivery(entry.id, entry.asked, None, note).finish(reply)
+        (posted,) = fake.answers(GENERAL, ts)
+        for session in ("agents.sessions.setStatus", "assistant.threads.setStatus"):
+            fake.fail(session, [500])
+        handle = {"in1": "1", "ts1": posted.ts}
+        late = bot.slack.delivery(entry.id, entry.asked, handle, note)
+        for _ in range(2):
+            with pytest.raises(DeliveryFailed):
+                await late.finish(reply)
+        await late.finish(reply)
+        assert fake.status(GENERAL, ts) == ""
+        assert fake.session(GENERAL, ts) == "active"
+        assert len(fake.answers(GENERAL, ts)) == 1
