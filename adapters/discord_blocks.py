@@ -120,11 +120,6 @@ def quoted(text: str, *, most: int = 200) -> str:
     return f"> {plain(short if len(short) <= most else short[: most - 1] + '…')}"
 
 
-def inline(text: str) -> str:
-    """Any text, such as a person's name, on one line."""
-    return plain(text)
-
-
 def passage(title: str, location: str, text: str) -> Post:
     """A passage of a document, whole as far as it fits."""
     where = " › ".join(part for part in (title, location) if part)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from adapters import discord_blocks as blocks
 from adapters.discord_blocks import Post, Pressed
 from adapters.discord_events import Used
+from adapters.discord_markup import plain
 from adapters.discord_people import People
 from adapters.discord_rest import Refused, Rest
 from adapters.discord_words import Words
@@ -87,7 +88,7 @@ class Controls:
     async def _post_shared(self, used: Used, entry: Entry) -> bool:
         assert entry.reply is not None
         words = Words(entry.asked.text)
-        head = f"{words.say('shared', name=blocks.inline(used.name))}\n{blocks.quoted(entry.asked.text)}"
+        head = f"{words.say('shared', name=plain(used.name))}\n{blocks.quoted(entry.asked.text)}"
         here = used.where.channel
         try:
             there = await self._rest.messages(here, after=snowflake(entry.asked.at))

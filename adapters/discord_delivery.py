@@ -129,6 +129,7 @@ class DiscordDelivery:
         """Makes it the reply; see `Delivery`."""
         self.stop()
         async with self._line:
+            self.stop(sure=True)
             try:
                 await self._finish(reply)
             except Refused as error:
@@ -165,12 +166,15 @@ class DiscordDelivery:
                 if self._stand is not None:
                     await self._put(blocks.sign(self._id, self._words.interrupted(), self._words))
 
-    def stop(self) -> None:
-        """Ends what this delivery does beside its calls; nothing is shown any more that was not yet."""
+    def stop(self, *, sure: bool = False) -> None:
+        """Ends what this delivery does beside its calls; nothing is shown any more that was not yet.
+
+        What is on its way is let through: broken off, it could arrive after the last word. `sure` says that
+        nothing is.
+        """
         self._ended = True
         for task in (self._editing, self._moving):
-            # What is on its way is let through: broken off, it could arrive after the last word.
-            if task is not None and not self._line.locked():
+            if task is not None and (sure or not self._line.locked()):
                 task.cancel()
 
     # Growing

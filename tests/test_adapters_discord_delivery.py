@@ -512,3 +512,22 @@ async def test_a_reply_that_discord_does_not_take_leaves_a_reference(tmp_path: P
         (answer,) = made.answers_to(message)
         (entry,) = await made.entries()
         assert entry.id[:8] in answer.text
+
+
+async def test_many_questions_at_once_keep_to_the_rate_limits(tmp_path: Path) -> None:
+    """D05: as few calls are refused as can be, every answer is whole, and nothing is left running."""
+    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
+        for route in (SEND, EDIT, EDIT_ORIGINAL):
+            discord.limit(route, 5, 0.5)
+        people = [discord.add_user(f"person {number}", guild=discord.guild) for number in range(8)]
+        made.answers.pieces = tuple(f"word{number} " for number in range(30))
+        asked = [discord.mention(one, discord.general, f"From {one.id}?") for one in people]
+        used = [discord.slash(one, discord.general, "ask", {"question": f"And {one.id}?"}) for one in people]
+        await made.done(16, 60)
+        for one, message, command in zip(people, asked, used, strict=True):
+            (answer,) = made.answers_to(message)
+            assert f"On From {one.id}?" in answer.text
+            assert f"On And {one.id}?" in (await made.shown(command)).text
+        assert [call for call in discord.calls if call.status == 429] == []
+        left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+        assert not {name for name in left if name.startswith("DiscordDelivery")}
