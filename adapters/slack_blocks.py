@@ -6,6 +6,7 @@ Rule: blocks are plain values and need no library; words of models and documents
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ NOTIFICATION_CHARACTERS = 2_900
 MOST_SOURCES = 10
 QUOTE_CHARACTERS = 300
 _SECTION_CHARACTERS = 3_000
+_ESCAPE = re.compile(r"\\([^\w\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def plain_parts(reply: Reply, words: SlackWords) -> list[str]:
 
 def notification(body: str) -> str:
     """The one line that a notification shows of a message."""
-    line = slack_markup.plain(" ".join(body.split()))
+    line = slack_markup.plain(_ESCAPE.sub(r"\1", " ".join(body.split())))
     parts = splitting.parts(line, NOTIFICATION_CHARACTERS)
     return parts[0] if parts else "…"
 

@@ -208,8 +208,10 @@ class SlackCalls:
         try:
             if reading:
                 answer = await client.api_call(method, http_verb="GET", params=arguments)
-            else:
+            elif arguments:
                 answer = await client.api_call(method, json=arguments)
+            else:
+                answer = await client.api_call(method)
         except SlackApiError as error:
             raise self._failure(method, place, error) from None
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:

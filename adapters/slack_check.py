@@ -45,7 +45,7 @@ async def checked(calls: SlackCalls, bot_token: str, app_token: str, *, settings
 
 
 async def _answer(ask: Callable[[], Awaitable[T]], settings: SlackSettings, variable: str, where: str) -> T:
-    began, pause = time.monotonic(), 0.5
+    began, pause = time.monotonic(), 0.25
     while True:
         try:
             return await asyncio.wait_for(ask(), settings.connect_timeout_s)

@@ -193,6 +193,7 @@ class SlackDeeds:
             reply={"response_url": str(facts.get("response_url") or "")},
         )
         await self._desk.ask(asked, keys=[f"slack:view:{view['id']}"])
+        self._hearing.asks(asked.conversation, asked.user)
 
     async def view(self, body: Json) -> None:
         """Does what a dialog is for that is no question. Raises `DeliveryFailed`."""

@@ -45,6 +45,7 @@ class SlackHearing:
         self._clock = clock
         self._asked: dict[str, dict[str, float]] = {}
         self._marked: dict[str, float] = {}
+        self._speakers: dict[str, str] = {}
 
     async def message(
         self, event: Json, *, keys: Sequence[str] = (), channel: str | None = None
@@ -57,6 +58,7 @@ class SlackHearing:
         if said is None or said.user == self._identity.user:
             return None
         way = await self._way(said)
+        self._spoke(said, asks=way is not None)
         if way is None:
             return said
         if self._too_many(said):
@@ -108,9 +110,29 @@ class SlackHearing:
             return None
         if not said.thread and not self._desk.channel(f"slack:channel:{said.channel}").mention:
             return "mention"
-        if said.thread and self._settings.follow_ups and await self._desk.engaged(said.conversation):
+        if said.thread and self._settings.follow_ups and await self._goes_on(said):
             return "thread"
         return None
+
+    async def _goes_on(self, said: Heard) -> bool:
+        """Whether a message in a thread goes on with what the bot was asked there: anybody's where the thread
+        began with a question to it, else only its last asker's, as long as nobody spoke between."""
+        if not await self._desk.engaged(said.conversation):
+            return False
+        root = await self._desk.known(f"slack:{said.team}:{said.channel}:{said.root}")
+        return root is not None or self._speakers.get(said.conversation) == said.user
+
+    def _spoke(self, said: Heard, *, asks: bool) -> None:
+        if asks:
+            self.asks(said.conversation, said.user)
+        elif said.conversation in self._speakers:
+            self._speakers[said.conversation] = ""
+
+    def asks(self, conversation: str, user: str) -> None:
+        """Notes who asked last in a conversation."""
+        if len(self._speakers) > _MOST_CONVERSATIONS:
+            self._speakers.clear()
+        self._speakers[conversation] = user
 
     def _too_many(self, said: Heard) -> bool:
         """Whether the conversation has had its questions of this minute; else counts this message, once."""

@@ -96,7 +96,7 @@ def ask_view(text: str, facts: Mapping[str, str], words: SlackWords) -> View:
             "type": "input",
             "block_id": "private",
             "optional": True,
-            "label": plain_text(" "),
+            "label": plain_text(words.say("who_sees")),
             "element": choice,
         },
     ]

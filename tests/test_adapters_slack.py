@@ -165,6 +165,22 @@ async def test_people_talk_among_themselves(tmp_path: Path) -> None:
         assert len(bot.answers.asked) == 2
 
 
+async def test_bot_that_was_fetched_into_a_talk_leaves_it_alone(tmp_path: Path) -> None:
+    async with FakeSlack() as fake, stage(tmp_path, fake) as bot:
+        root = fake.post(BEN, GENERAL, "What do we know about notice?")
+        ts = fake.mention(ADA, GENERAL, "How much notice?", root)
+        await bot.outcome(GENERAL, ts)
+        follow = fake.post(ADA, GENERAL, "And for managers?", root)
+        await bot.outcome(GENERAL, follow)
+        fake.post(BEN, GENERAL, "I thought so", root)
+        await fake.until(lambda: all(one.acked_after is not None for one in fake.deliveries))
+        fake.post(ADA, GENERAL, "Me too", root)
+        last = fake.mention(BEN, GENERAL, "And for guests?", root)
+        await bot.outcome(GENERAL, last)
+        asked = [question.text for question in bot.answers.asked]
+        assert asked == ["How much notice?", "And for managers?", "And for guests?"]
+
+
 async def test_follow_ups_can_be_switched_off(tmp_path: Path) -> None:
     async with (
         FakeSlack() as fake,
