@@ -74,7 +74,10 @@ async def test_event_is_acknowledged_while_the_model_takes_its_time(tmp_path: Pa
         assert all(len(one.sendings) == 1 for one in fake.deliveries)
 
 
-async def test_nothing_is_acknowledged_that_is_not_on_disk(tmp_path: Path) -> None:
+async def test_nothing_is_acknowledged_that_is_not_on_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S03, O03."""
     async with FakeSlack() as fake, stage(tmp_path, fake) as bot:
         fake.sockets.retry_after_s = (0.2, 0.2, 0.2, 5.0)
         disk = sqlite3.connect(tmp_path / "groundling.sqlite")
@@ -91,6 +94,8 @@ async def test_nothing_is_acknowledged_that_is_not_on_disk(tmp_path: Path) -> No
         assert (await bot.outcome(GENERAL, ts)).outcome == "answered"
         await fake.until(lambda: all(one.acked_after is not None for one in fake.deliveries))
         assert len(fake.answers(GENERAL, ts)) == 1
+    assert "no room on the disk" in caplog.text
+    assert "How much notice" not in caplog.text
 
 
 async def test_event_that_comes_again_is_answered_once(tmp_path: Path) -> None:
