@@ -153,8 +153,11 @@ class Answering:
             await asyncio.wait(unfinished, timeout=5.0)
 
     async def _in_turn(self, work: UnderWay, line: str) -> None:
-        """Questions of one conversation are answered one after the other."""
-        async with self._lines.setdefault(line, asyncio.Lock()):
+        """Questions of one conversation are answered one after the other; those that wait show that they were heard."""
+        turn = self._lines.setdefault(line, asyncio.Lock())
+        if turn.locked() and (entry := await self._inbox.entry(work.id)) is not None:
+            await _begin(self._delivery(entry))
+        async with turn:
             while await self._question(work):
                 work.why = None
 
@@ -172,9 +175,7 @@ class Answering:
         entry = await self._inbox.entry(work.id)
         if entry is None or entry.outcome is not None:
             return False
-        delivery = self._platforms[entry.asked.platform].delivery(
-            entry.id, entry.asked, entry.handle, functools.partial(self._inbox.note_handle, entry.id)
-        )
+        delivery = self._delivery(entry)
         try:
             if entry.reply is not None:
                 await self._deliver(delivery, entry, entry.reply, judged_at=None)
@@ -201,6 +202,10 @@ class Answering:
                     await asyncio.wait_for(delivery.interrupt(), 3.0)
             raise
         return False
+
+    def _delivery(self, entry: Entry) -> Delivery:
+        note = functools.partial(self._inbox.note_handle, entry.id)
+        return self._platforms[entry.asked.platform].delivery(entry.id, entry.asked, entry.handle, note)
 
     async def _reply(self, entry: Entry, delivery: Delivery, work: UnderWay) -> Reply:
         """What the asker is to see; an unexpected error becomes an explicit failure."""

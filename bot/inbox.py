@@ -307,6 +307,7 @@ class Inbox:
         now = self._clock()
         with self._database.transaction() as connection:
             connection.execute(delete(_keys).where(_keys.c.known_at < now - KEYS_KEPT_S))
+            connection.execute(delete(_seen).where(_seen.c.seen_at < now - max(keep_s, KEYS_KEPT_S)))
             connection.execute(
                 delete(_questions).where(_questions.c.finished_at < now - max(keep_s, KEYS_KEPT_S))
             )

@@ -280,24 +280,17 @@ def run(
     asked, done_kills = 0, 0
     by_step: collections.Counter[str] = collections.Counter()
     began = time.monotonic()
-    while done_kills < kills or asked < questions:
+    while done_kills < kills:
         program.start()
         step = chance.choice((*STEPS, "random", "random"))
-        ends = time.monotonic() + 30
-        share = max(1, round((questions - asked) / max(1, kills - done_kills)))
-        burst = min(
-            questions - asked,
-            max(0, round(chance.gauss(share, share / 2))) if done_kills < kills else questions,
-        )
-        for _ in range(burst):
+        share = max(1, round((questions - asked) / (kills - done_kills)))
+        for _ in range(min(questions - asked, max(0, round(chance.gauss(share, share / 2))))):
             town.ask(asked, chance)
             asked += 1
             time.sleep(chance.random() * 0.05)
-        if done_kills >= kills:
-            break
         if step == "random":
             time.sleep(chance.random() * 9)
-        elif not program.await_step(step, max(0.1, ends - time.monotonic())):
+        elif not program.await_step(step, 20):
             step = "late"
         assert program.process is not None
         assert program.process.poll() is None, "the program ended by itself; see serve.log"
@@ -305,11 +298,15 @@ def run(
         by_step[step] += 1
         done_kills += 1
         if done_kills % 10 == 0:
+            minutes = (time.monotonic() - began) / 60
             print(
-                f"{done_kills} kills, {asked} questions, {time.monotonic() - began:.0f} s, {dict(program.states())}",
+                f"{done_kills} kills, {asked} questions, {minutes:.1f} min, {dict(program.states())}",
                 file=sys.stderr,
                 flush=True,
             )
+    program.start()
+    for number in range(asked, questions):
+        town.ask(number, chance)
     town.calm()
     report = _await(lambda: _report(town, program, questions), quiet_s)
     status = program.stop()
