@@ -19,7 +19,7 @@ from bot.errors import Failed
 
 log = logging.getLogger(__name__)
 
-NICE = 10
+NICE = 5
 _END_S = 5.0
 _ROOT = Path(__file__).resolve().parent.parent
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from bot.__main__ import main; main()"
