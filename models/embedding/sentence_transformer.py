@@ -260,7 +260,7 @@ def _load(folder: Path) -> SentenceTransformer:
     try:
         import transformers
 
-        with _without_scikit_learn():
+        with _lean_import():
             from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise EmbedderUnavailable(f"sentence-transformers cannot be imported: {_line(error)}") from error
@@ -272,23 +272,24 @@ def _load(folder: Path) -> SentenceTransformer:
 
 
 @contextmanager
-def _without_scikit_learn() -> Iterator[None]:
+def _lean_import() -> Iterator[None]:
     """Keeps the import of sentence-transformers from importing scikit-learn, a fifth of the time it takes,
-    for one function of distances that nothing here calls."""
+    for one function of distances that nothing here calls; and peft, where it is installed, for nothing."""
 
     def pairwise_distances(*_: object, **__: object) -> None:
         raise NotImplementedError("scikit-learn was left out of the import of sentence-transformers")
 
-    if "sklearn.metrics" in sys.modules:
-        yield
-        return
     empty = ModuleType("sklearn.metrics")
     empty.pairwise_distances = pairwise_distances  # type: ignore[attr-defined]
-    sys.modules["sklearn.metrics"] = empty
+    # None is how Python is told that a module cannot be imported.
+    absent = {"sklearn.metrics": empty, "peft": None}
+    absent = {name: module for name, module in absent.items() if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules["sklearn.metrics"]
+        for name in absent:
+            del sys.modules[name]
 
 
 def _shape(folder: Path) -> tuple[int, int]:
