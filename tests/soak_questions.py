@@ -174,9 +174,11 @@ class DiscordTown:
         found: dict[int, list[str]] = {number: [] for number in self.asked}
         by_id = {message.id: number for number, message in self.asked.items()}  # type: ignore[attr-defined]
         for message in self.discord.run_on_loop(lambda: list(self.discord.world.messages.values())):
-            target = message.reference
-            if message.author.id == self.discord.bot.id and not message.deleted and target in by_id:
-                found[by_id[target]].append(message.content or json.dumps(message.components))
+            # A mention is answered in the thread at its message, which has the message's id.
+            target = message.reference if message.reference in by_id else message.channel.id
+            mine = message.author.id == self.discord.bot.id and not message.deleted
+            if mine and target in by_id and message.text:
+                found[by_id[target]].append(message.text)
         return found
 
     def calm(self) -> None:
@@ -290,7 +292,7 @@ def run(
             time.sleep(chance.random() * 0.05)
         if step == "random":
             time.sleep(chance.random() * 9)
-        elif not program.await_step(step, 20):
+        elif not program.await_step(step, 40):
             step = "late"
         assert program.process is not None
         assert program.process.poll() is None, "the program ended by itself; see serve.log"
