@@ -181,7 +181,7 @@ async def test_what_a_person_asked_can_be_forgotten(tmp_path: Path) -> None:
         ben = await inbox.known("ben")
         assert ben
         assert ben.reply is not None
-        assert not any(b"canary" in file.read_bytes() for file in tmp_path.iterdir())
+        assert not any(b"canary" in file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
 
 
 async def test_a_question_that_cannot_be_written_is_not_accepted(tmp_path: Path) -> None:
