@@ -264,7 +264,7 @@ def _load(folder: Path) -> SentenceTransformer:
             from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise EmbedderUnavailable(f"sentence-transformers cannot be imported: {_line(error)}") from error
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()
     try:
         return SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # any of a dozen kinds, by the file that is broken
