@@ -89,6 +89,7 @@ async def test_many_at_once_are_accepted_once_each(tmp_path: Path) -> None:
 
 
 async def test_a_question_is_known_for_seven_days(tmp_path: Path) -> None:
+    """O02."""
     clock = Clock()
     async with opened(tmp_path, clock) as inbox:
         first = await inbox.add(ASKED, ["k"])
