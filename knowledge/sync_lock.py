@@ -1,34 +1,22 @@
 """Sees to it that one process at a time changes a data folder.
 
-Rule: the lock is the operating system's, so it ends with its process, however that ends.
+Rule: whoever comes second is told at once, and waits for nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from knowledge.errors import Busy
+from knowledge.process_lock import one_process
 
 LOCK = "sync.lock"
 
 
-@contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path) -> AbstractContextManager[None]:
     """Holds the data folder's lock. Raises `Busy` with the other's process id when it is taken."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise Busy(f"another sync is running (process {other}); wait for it to end") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+    return one_process(
+        folder / LOCK,
+        lambda other: Busy(f"another sync is running (process {other}); wait for it to end"),
+    )

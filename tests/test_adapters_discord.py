@@ -300,6 +300,7 @@ async def test_a_channel_that_the_bot_cannot_see_is_answered_privately_only(tmp_
         options = {"question": "Days?", "private": False}
         used = discord.slash(discord.bob, discord.general, "ask", options)
         await made.shown(used, "no documents that I may use")
+        assert len(made.answers.asked) == 1, "the open question was not looked for"
 
 
 async def test_more_sources_than_fit_as_buttons_are_listed_all_the_same(tmp_path: Path) -> None:

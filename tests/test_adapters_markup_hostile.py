@@ -229,19 +229,22 @@ def _seen_by(name: str, source: str, chance: random.Random) -> Iterator[str]:
     yield steady
 
 
-def _judge(name: str, words: list[str], seed: int, count: int) -> None:
+def _alive(name: str, words: list[str], seed: int, count: int) -> list[tuple[str, str]]:
+    """What came alive or hides something, as it stands, with its source."""
     live = DIALECTS[name][1]
     chance = random.Random(seed)
-    for source in hostile(count, seed, words):
-        for text in _seen_by(name, source, chance):
-            assert live(text) == [], (source, text)
-            assert not UNSEEN.search(text), (source, text)
+    return [
+        (source, text)
+        for source in hostile(count, seed, words)
+        for text in _seen_by(name, source, chance)
+        if live(text) != [] or UNSEEN.search(text)
+    ]
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_no_hostile_answer_comes_alive(name: str) -> None:
     """R04, R05."""
-    _judge(name, PIECES, seed=1, count=OUTPUTS)
+    assert _alive(name, PIECES, seed=1, count=OUTPUTS) == []
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -250,7 +253,7 @@ def test_no_answer_of_collected_injections_comes_alive(name: str) -> None:
     words = sorted({word for path in INJECTION.rglob("*") if path.is_file() for word in _strings(path)})
     if not words:
         pytest.skip(f"no injection data in {INJECTION}")
-    _judge(name, words, seed=2, count=OUTPUTS // 3)
+    assert _alive(name, words, seed=2, count=OUTPUTS // 3) == []
 
 
 def _strings(path: Path) -> Iterator[str]:

@@ -70,8 +70,9 @@ async def test_phases_are_told_as_they_are(tmp_path: Path) -> None:
                 for call in fake.called("assistant.threads.setStatus")
             )
         )
+        assert "one week" not in "".join(one.shown for one in fake.answers(GENERAL, ts))
         bot.answers.gate.set()
-        await bot.outcome(GENERAL, ts)
+        assert (await bot.outcome(GENERAL, ts)).outcome == "answered"
 
 
 async def test_feedback_is_noted_and_thanked_for(tmp_path: Path) -> None:
@@ -109,6 +110,7 @@ async def test_passage_is_shown_word_for_word_to_whoever_may_read_it(tmp_path: P
         bot.access.rules = AccessRules(readers={"main": {f"slack:user:{ADA}"}})
         fake.click(BEN, GENERAL, answer.ts, "passage:1")
         await fake.until(lambda: any("may not read" in str(view.body) for view in fake.open_views(BEN)))
+        assert "1 weeks" not in str(fake.open_views(BEN)[-1].body)
 
 
 async def test_forged_buttons_say_nothing(tmp_path: Path) -> None:
@@ -244,6 +246,7 @@ async def test_share_says_when_the_bot_is_not_in_the_channel(tmp_path: Path) -> 
         await fake.until(lambda: "one week" in str([one.shown for one in fake.ephemerals(away, ADA)]))
         fake.click(ADA, away, fake.ephemerals(away, ADA)[-1].ts, "share")
         await fake.until(lambda: "Invite me" in fake.ephemerals(away, ADA)[-1].shown)
+        assert fake.answers(away) == []
 
 
 async def test_private_channel_setting_keeps_every_answer_private(tmp_path: Path) -> None:

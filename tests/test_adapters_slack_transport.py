@@ -204,7 +204,7 @@ async def test_refused_tickets_are_replaced(tmp_path: Path) -> None:
             fake.disconnect("refresh_requested", closes_after=0.05)
             await fake.until(lambda: fake.sockets.refusals == 0 and fake.sockets.open(), 20)
             ts = fake.mention(ADA, GENERAL, "How much notice?")
-            await bot.outcome(GENERAL, ts)
+            assert (await bot.outcome(GENERAL, ts)).outcome == "answered"
 
 
 async def test_readiness_follows_the_connection(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_readiness_follows_the_connection(tmp_path: Path) -> None:
         await fake.until(lambda: not bot.slack.connected)
         await fake.until(lambda: bot.slack.connected, 30)
         ts = fake.mention(ADA, GENERAL, "How much notice?")
-        await bot.outcome(GENERAL, ts)
+        assert (await bot.outcome(GENERAL, ts)).outcome == "answered"
 
 
 async def test_start_waits_until_slack_can_be_reached(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ async def test_start_waits_until_slack_can_be_reached(tmp_path: Path) -> None:
         fake.fail("apps.connections.open", ["drop_before"])
         async with stage(tmp_path, fake) as bot:
             ts = fake.mention(ADA, GENERAL, "How much notice?")
-            await bot.outcome(GENERAL, ts)
+            assert (await bot.outcome(GENERAL, ts)).outcome == "answered"
 
 
 async def test_half_open_connections_are_replaced(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ async def test_half_open_connections_are_replaced(tmp_path: Path) -> None:
         await fake.until(lambda: fake.sockets.opened >= 4, 30)
         fake.sockets.thaw()
         ts = fake.mention(ADA, GENERAL, "How much notice?")
-        await bot.outcome(GENERAL, ts)
+        assert (await bot.outcome(GENERAL, ts)).outcome == "answered"
 
 
 async def test_lost_connection_in_the_middle_of_an_answer_costs_nothing(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ async def test_edits_wait_when_slack_is_busy(tmp_path: Path, method: str) -> Non
         fake.fail(method, [(429, "0.2"), "ratelimited"])
         ts = fake.mention(ADA, GENERAL, "Tell me")
         await whole(bot, GENERAL, ts)
+        assert len(fake.answers(GENERAL, ts)) == 1
 
 
 @pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
@@ -81,6 +82,7 @@ async def test_unsure_streams_end_in_one_whole_answer(tmp_path: Path, method: st
     async with FakeSlack() as fake, stage(tmp_path, fake, answers=slowly(), settings=IMPATIENT) as bot:
         fake.fail(method, UNSURE)
         await each_whole(bot, len(UNSURE))
+        assert len(fake.answers(GENERAL)) == len(UNSURE)
 
 
 async def test_unsure_posts_are_looked_for_before_anything_is_posted_again(tmp_path: Path) -> None:
@@ -139,6 +141,7 @@ async def test_answer_that_outlives_its_stream_is_complete(tmp_path: Path) -> No
         fake.advance(301)
         bot.answers.gate.set()
         await whole(bot, GENERAL, ts)
+        assert len(fake.answers(GENERAL, ts)) == 1
 
 
 async def test_stop_button_ends_the_work_and_keeps_the_text(tmp_path: Path) -> None:
@@ -195,6 +198,7 @@ async def test_status_goes_whatever_the_end(tmp_path: Path, end: str) -> None:
         await bot.outcome(GENERAL, ts)
         await fake.until(lambda: fake.status(GENERAL, root) == "")
         await fake.until(lambda: fake.session(GENERAL, root) == "active")
+        assert fake.status(GENERAL, root) == ""
 
 
 @pytest.mark.parametrize(

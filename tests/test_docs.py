@@ -77,6 +77,7 @@ def check_call(words: list[str]) -> None:
 
 @pytest.mark.parametrize("shown", blocks("python"), ids=str)
 def test_python_in_the_docs_runs(shown: Shown) -> None:
+    assert "assert" in shown.body, "an example says what comes out of it"
     code = compile("\n" * (shown.line - 1) + shown.body, str(shown.page), "exec")
     exec(code, {"__name__": "__main__"})
 
@@ -89,7 +90,7 @@ def test_commands_in_the_docs_exist_with_their_options(shown: Shown) -> None:
 
 @pytest.mark.parametrize("shown", blocks("toml"), ids=str)
 def test_configurations_in_the_docs_load(shown: Shown) -> None:
-    parse(shown.body, str(shown))
+    assert parse(shown.body, str(shown)).model_fields_set, "it sets something"
 
 
 def test_call_that_does_not_exist_would_be_found() -> None:

@@ -78,7 +78,8 @@ def test_bolt_for_javascript_comes_back_after_a_disconnect(tmp_path: Path) -> No
         slack.disconnect("refresh_requested", closes_after=0.5)
         slack.wait_for(lambda: slack.sockets.opened >= 2)
         slack.command(ADA, GENERAL, "/ask", "again")
-        slack.wait_for(lambda: [one.shown for one in slack.ephemerals(GENERAL, ADA)] == ["you asked again"])
+        slack.wait_for(lambda: slack.ephemerals(GENERAL, ADA))
+        assert [one.shown for one in slack.ephemerals(GENERAL, ADA)] == ["you asked again"]
 
 
 def test_discord_js_answers_commands_buttons_forms_and_mentions(tmp_path: Path) -> None:
@@ -105,3 +106,4 @@ def test_discord_js_resumes_after_its_gateway_closes(tmp_path: Path) -> None:
             discord.wait_for(lambda: discord.resumes == 1, 30)
             discord.mention(discord.ada, discord.general, "hello")
             discord.wait_for(lambda: discord.answers(discord.general) == ["edited"])
+            assert discord.identifies == 1

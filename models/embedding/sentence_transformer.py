@@ -277,7 +277,7 @@ def _lean_import() -> Iterator[None]:
     for one function of distances that nothing here calls; and peft, where it is installed, for nothing."""
 
     def pairwise_distances(*_: object, **__: object) -> None:
-        raise NotImplementedError("scikit-learn was left out of the import of sentence-transformers")
+        raise ImportError("scikit-learn was left out of the import of sentence-transformers")
 
     empty = ModuleType("sklearn.metrics")
     empty.pairwise_distances = pairwise_distances  # type: ignore[attr-defined]

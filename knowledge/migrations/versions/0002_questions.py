@@ -14,6 +14,12 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Makes the tables."""
+    _questions()
+    _what_people_did()
+    _what_was_set()
+
+
+def _questions() -> None:
     op.create_table(
         "questions",
         sa.Column("id", sa.Text, primary_key=True),
@@ -42,6 +48,9 @@ def upgrade() -> None:
         sa.Column("mark", sa.Text, nullable=False),
         sa.Column("seen_at", sa.Float, nullable=False),
     )
+
+
+def _what_people_did() -> None:
     op.create_table(
         "votes",
         sa.Column("question", sa.Text, primary_key=True),
@@ -58,6 +67,9 @@ def upgrade() -> None:
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
     )
+
+
+def _what_was_set() -> None:
     op.create_table(
         "channel_settings",
         sa.Column("channel", sa.Text, primary_key=True),
