@@ -11,7 +11,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from adapters import discord_blocks as blocks
@@ -27,8 +26,8 @@ from adapters.discord_rest import (
     Rest,
 )
 from adapters.discord_settings import DiscordSettings
+from adapters.discord_stand import Stand, answer_in, part_after
 from adapters.discord_words import Words
-from adapters.snowflakes import snowflake
 from adapters.splitting import utf16
 from bot.asked import Asked
 from bot.platform import DeliveryFailed, Handle, NoteHandle, Phase, Reply, Undeliverable, Waiting
@@ -36,20 +35,10 @@ from bot.platform import DeliveryFailed, Handle, NoteHandle, Phase, Reply, Undel
 log = logging.getLogger(__name__)
 
 _TOKEN_GONE = (BAD_TOKEN, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION)
-_PAGES = 5
 
 Opened = Callable[[str], Awaitable[str | None]]
 """The id of the message that answered an interaction of this process, "" where nobody told; None where
 it was not answered in time, or by another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """Where the answer stands: as the first response to a command, or as a message of the bot's own."""
-
-    kind: Literal["original", "message"]
-    channel: str
-    message: str
 
 
 class DiscordDelivery:
@@ -81,7 +70,7 @@ class DiscordDelivery:
         self._private = private
         self._looking = looking
         self._words = Words(asked.text)
-        self._stand = _stand_of(handle)
+        self._stand = Stand.of(handle)
         self._told = bool(handle and handle.get("told"))
         self._parts = (handle or {}).get("parts", "").split()
         self._line = asyncio.Lock()
@@ -246,7 +235,7 @@ class DiscordDelivery:
         """Posts a message of the bot's own, if none stands there yet."""
         channel, reply_to = await self._place()
         post = Post(_headed(self._head(), post.content), post.components)
-        found = await self._found(channel) if self._looking else None
+        found = await answer_in(channel, self._id, self._asked.at, self._rest) if self._looking else None
         if found is None:
             self._looking = True  # from here on it may stand there, whatever this process hears of it
             found = await self._rest.send(channel, post, nonce=self._id + suffix, reply_to=reply_to)
@@ -282,21 +271,6 @@ class DiscordDelivery:
             nonce = f"{self._id}{sentence[:2]}"
             await self._rest.send(here, text, nonce=nonce, reply_to=self._asked.message)
         return True
-
-    async def _found(self, channel: str) -> str | None:
-        """The bot's message for this question, if it stands in `channel`."""
-        after = snowflake(self._asked.at - 60.0)
-        for _ in range(_PAGES):
-            messages = await self._rest.messages(channel, after=after)
-            for one in messages:
-                mine = any(self._id in name for name in one.custom_ids)
-                known = one.nonce in (self._id, f"{self._id}h")
-                if one.author == self._rest.bot and (mine or known):
-                    return one.id
-            if len(messages) < 100:
-                return None
-            after = messages[-1].id
-        return None
 
     async def _stands(self, stand: Stand) -> None:
         self._stand = stand
@@ -382,21 +356,13 @@ class DiscordDelivery:
         for number, post in enumerate(rest, 1):
             if number > len(self._parts):
                 nonce = f"{self._id}.{number}"
-                found = await self._part(stand.channel, nonce, post) if self._looking else None
+                found = await part_after(stand, nonce, post, self._rest) if self._looking else None
                 self._looking = True
                 self._parts.append(found or await self._rest.send(stand.channel, post, nonce=nonce))
                 await self._keep()
 
     def _stands_as(self, kind: Literal["original", "message"]) -> bool:
         return self._stand is not None and self._stand.kind == kind
-
-    async def _part(self, channel: str, nonce: str, post: Post) -> str | None:
-        """A later part that stands there already."""
-        assert self._stand is not None
-        for one in await self._rest.messages(channel, after=self._stand.message):
-            if one.author == self._rest.bot and (one.nonce == nonce or one.content == post.content.strip()):
-                return one.id
-        return None
 
     def _head(self) -> str:
         """The question, for a place where it does not stand."""
@@ -407,10 +373,3 @@ class DiscordDelivery:
 def _headed(head: str, text: str) -> str:
     whole = f"{head}\n\n{text}"
     return whole if head and not text.startswith(head) and utf16(whole) <= blocks.MOST else text
-
-
-def _stand_of(handle: Handle | None) -> Stand | None:
-    if not handle or "message" not in handle:
-        return None
-    kind: Literal["original", "message"] = "original" if handle.get("kind") == "original" else "message"
-    return Stand(kind, handle["channel"], handle["message"])

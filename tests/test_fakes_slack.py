@@ -616,6 +616,7 @@ async def test_unacknowledged_event_comes_again_with_its_attempt_and_the_same_ev
             await slack.until(lambda: len(retries) == 3)
             assert retries == [(["0"], [""]), (["1"], ["timeout"]), (["2"], ["timeout"])]
             assert delivery.acked_after is None
+            slack.sockets.retry_after_s = ()
             slack.post(ADA, GENERAL, "x")
             said = slack.deliveries[-1]
             await slack.until(lambda: said.acked_after is not None)
