@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from knowledge.chunking import Chunker
     from knowledge.database import Database
     from knowledge.lancedb import LanceStore
-    from knowledge.retrieval import Retriever
+    from knowledge.retrieval import Reranker, Retriever
     from knowledge.sources.source import Source
     from knowledge.sync import Sync
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from models.engine.process import LocalModel
     from models.engine.server import ServerModel
     from models.engine.settings import EngineSettings, Lora
+    from models.judge.judge import Judge
     from models.weights import ModelFolder, Weights
 
 
@@ -217,13 +218,25 @@ class Project:
         from knowledge.retrieval import RetrievalSettings, Retriever
 
         section = self.config.retrieval
-        reranker = None
+        reranker: Reranker | None = self.judge
         if section.reranker is not None:
             from models.embedding.cross_encoder import LocalCrossEncoder
 
             reranker = LocalCrossEncoder(self.path(section.reranker))
         settings = RetrievalSettings(per_document=section.per_document)
         return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
+
+    @functools.cached_property
+    def judge(self) -> Judge | None:
+        """The judge of passages; None where the configuration wants none, or none is shipped."""
+        from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+        from models.judge.judge import Judge, shipped
+
+        wanted = self.config.retrieval.judge
+        if wanted is False or (wanted is True and not shipped().is_file()):
+            return None
+        file = self.path(wanted) if isinstance(wanted, str) else shipped()
+        return Judge(SentenceTransformerEmbedder.from_package().folder, file)
 
     def sources(self) -> list[Source]:
         """The configured sources, in the order of the configuration."""
@@ -373,6 +386,7 @@ class Project:
             settings=settings,
             index_version=(lambda: self.store.version) if search is None else (lambda: 0),
             without_model=without_model,
+            judge=self.judge,
         )
 
 

@@ -24,6 +24,7 @@ from knowledge.fusion import (
 from knowledge.query_words import content_words
 from knowledge.store import Hit, Readable, Store
 from models.embedding.embedder import Embedder, Vectors
+from models.judge.pairs import shown
 
 Mode = Literal["hybrid", "vector", "keyword"]
 
@@ -110,7 +111,7 @@ class Retriever:
         if self._reranker is None or not found:
             return found
         head, tail = found[: self._settings.reranked], found[self._settings.reranked :]
-        scores = self._reranker.scores(query, [one.item.chunk.text for one in head])
+        scores = self._reranker.scores(query, [_shown(one) for one in head])
         first = [replace(one, score=score) for one, score in zip(head, scores, strict=True)]
         below = min(scores) / tail[0].score if tail else 0.0
         return sorted(first, key=lambda one: -one.score) + [
@@ -136,6 +137,10 @@ def cleaned(query: str) -> str:
     text = query.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
     text = " ".join(text.split())
     return text if any(sign.isalnum() for sign in text) else ""
+
+
+def _shown(one: Found) -> str:
+    return shown(one.item.title, one.item.chunk.location, one.item.chunk.text)
 
 
 def _passage(one: Found) -> Passage:

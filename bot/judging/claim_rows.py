@@ -63,9 +63,7 @@ def claim_rows(
             if name not in cited:
                 continue
             title, text = str(documents[name]["title"]), str(documents[name]["text"])
-            chunks = [
-                one.text for one in chunks_of(name, title, [Section((), (Block(text),))], chunker)
-            ]
+            chunks = [one.text for one in chunks_of(name, title, [Section((), (Block(text),))], chunker)]
             evidence = claim["evidence"].get(name)
             if evidence is None:
                 yield row(ask, title, choice.choice(chunks), "unrelated claim", answers=0, supports=0)

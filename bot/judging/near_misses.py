@@ -57,7 +57,8 @@ def _other_word(question: str, _passage: str, _names: Sequence[str], choice: ran
     if not found:
         return None
     match = choice.choice(found)
-    return question[: match.start()] + choice.choice(_OTHER[match[0].lower()]) + question[match.end() :]
+    other = choice.choice(_OTHER[match[0].lower()])
+    return f"{question[: match.start()]}{other}{question[match.end() :]}"
 
 
 def _other_number(question: str, passage: str, _names: Sequence[str], choice: random.Random) -> str | None:
@@ -66,7 +67,8 @@ def _other_number(question: str, passage: str, _names: Sequence[str], choice: ra
         return None
     match = choice.choice(found)
     digits = match[0]
-    there = [number for number in _NUMBER.findall(passage) if len(number) == len(digits) and number != digits]
+    numbers: list[str] = _NUMBER.findall(passage)
+    there = [number for number in numbers if len(number) == len(digits) and number != digits]
     if there and choice.random() < 0.5:
         other = choice.choice(there)
     else:

@@ -41,7 +41,7 @@ class Row:
 
 
 def side_of(title: str) -> Side:
-    """"test" for a fifth of all titles, "calibrate" for a twelfth of the others, else "learn"."""
+    """ "test" for a fifth of all titles, "calibrate" for a twelfth of the others, else "learn"."""
     number = int(hashlib.sha256(title.encode()).hexdigest(), 16)
     if number % TEST_FIFTH == 0:
         return "test"
@@ -87,8 +87,9 @@ def write(file: Path, rows: Iterable[Row]) -> int:
     """Writes a JSON line a row; gives how many."""
     count = 0
     with file.open("w", encoding="utf-8") as out:
-        for count, one in enumerate(rows, 1):
+        for one in rows:
             out.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+            count += 1
     return count
 
 

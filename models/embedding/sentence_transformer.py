@@ -213,7 +213,7 @@ def _encoded_side_by_side(
 def _encoded(model: SentenceTransformer, texts: list[str], threads: int, precision: Precision) -> Vectors:
     import torch
 
-    faster = precision == "bfloat16" or (precision == "auto" and _has_bfloat16())
+    faster = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -225,7 +225,7 @@ def _encoded(model: SentenceTransformer, texts: list[str], threads: int, precisi
 
 
 @functools.cache
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it would be slower."""
     import torch
 

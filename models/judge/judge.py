@@ -87,8 +87,7 @@ def _read(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[
     """Batches of rows of about the same length, so that little is padding."""
     import torch
 
-    from models.judge.network import SHAPE, read
-    from models.judge.training import tensors
+    from models.judge.network import SHAPE, read, tensors
 
     order = sorted(range(len(pairs)), key=lambda place: len(pairs[place].ids))
     logits = [0.0] * len(pairs)

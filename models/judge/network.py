@@ -5,12 +5,14 @@ Rule: plain torch on tensors with the names of the embedding model's file; no pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
+
+from models.judge.pairs import Pair
 
 HEADS = ("answers", "supports")
 """What the first token is asked: does the passage answer the question, does it carry the sentence."""
@@ -41,6 +43,16 @@ class Reading:
     span: Tensor
 
 
+def tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor]:
+    """Token numbers, kinds and which are there, padded to the longest."""
+    longest = max(len(pair.ids) for pair in pairs)
+    ids = torch.tensor([[*pair.ids, *[0] * (longest - len(pair.ids))] for pair in pairs])
+    places = torch.arange(longest)[None]
+    kinds = (places >= torch.tensor([[pair.passage_from] for pair in pairs])).long()
+    there = (places < torch.tensor([[len(pair.ids)] for pair in pairs])).long()
+    return ids, kinds * there, there
+
+
 def read(weights: Mapping[str, Tensor], shape: Shape, ids: Tensor, kinds: Tensor, there: Tensor) -> Reading:
     """Reads `ids` (rows x tokens); `kinds` is 1 in the passage, `there` is 0 where a row has ended."""
     hidden = _embedded(weights, ids, kinds)
@@ -49,16 +61,18 @@ def read(weights: Mapping[str, Tensor], shape: Shape, ids: Tensor, kinds: Tensor
         mask = torch.zeros(there.shape, dtype=hidden.dtype).masked_fill(there == 0, -1e4)[:, None, None, :]
     for layer in range(shape.layers):
         hidden = _layer(weights, f"encoder.layer.{layer}.", hidden, mask, shape.attention_heads)
-    first = torch.tanh(F.linear(hidden[:, 0], weights["head.dense.weight"], weights["head.dense.bias"]))
-    rows = F.linear(first, weights["head.rows.weight"], weights["head.rows.bias"])
-    span = F.linear(hidden, weights["head.span.weight"], weights["head.span.bias"])
+    first = torch.tanh(
+        functional.linear(hidden[:, 0], weights["head.dense.weight"], weights["head.dense.bias"])
+    )
+    rows = functional.linear(first, weights["head.rows.weight"], weights["head.rows.bias"])
+    span = functional.linear(hidden, weights["head.span.weight"], weights["head.span.bias"])
     return Reading(rows.float(), span.float().masked_fill(there[:, :, None] == 0, -1e4))
 
 
 def _embedded(weights: Mapping[str, Tensor], ids: Tensor, kinds: Tensor) -> Tensor:
-    tokens = F.embedding(ids, weights["embeddings.word_embeddings.weight"])
+    tokens = functional.embedding(ids, weights["embeddings.word_embeddings.weight"])
     places = weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
-    types = F.embedding(kinds, weights["embeddings.token_type_embeddings.weight"])
+    types = functional.embedding(kinds, weights["embeddings.token_type_embeddings.weight"])
     return _normed(weights, "embeddings.LayerNorm", tokens + places + types)
 
 
@@ -76,7 +90,7 @@ def _layer(
     seen = seen.transpose(1, 2).reshape(rows, tokens, width)
     seen = _linear(weights, f"{name}attention.output.dense", seen)
     hidden = _normed(weights, f"{name}attention.output.LayerNorm", hidden + seen)
-    wide = F.gelu(_linear(weights, f"{name}intermediate.dense", hidden))
+    wide = functional.gelu(_linear(weights, f"{name}intermediate.dense", hidden))
     return _normed(weights, f"{name}output.LayerNorm", hidden + _linear(weights, f"{name}output.dense", wide))
 
 
@@ -84,15 +98,15 @@ def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) ->
     """Attention. While learning it is spelled out: on a processor the way back through torch's fused one
     takes as long as all the rest of a step."""
     if not query.requires_grad:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    return F.softmax(scores if mask is None else scores + mask, dim=-1) @ value
+    return functional.softmax(scores if mask is None else scores + mask, dim=-1) @ value
 
 
 def _linear(weights: Mapping[str, Tensor], name: str, hidden: Tensor) -> Tensor:
-    return F.linear(hidden, weights[f"{name}.weight"], weights[f"{name}.bias"])
+    return functional.linear(hidden, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
 def _normed(weights: Mapping[str, Tensor], name: str, hidden: Tensor) -> Tensor:
     weight = weights[f"{name}.weight"]
-    return F.layer_norm(hidden, weight.shape, weight, weights[f"{name}.bias"], _EPSILON)
+    return functional.layer_norm(hidden, weight.shape, weight, weights[f"{name}.bias"], _EPSILON)

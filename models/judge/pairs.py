@@ -50,8 +50,8 @@ class PairTokens:
 
     def pairs(self, questions: Sequence[str], passages: Sequence[str]) -> list[Pair]:
         """A pair for each question with the passage at its place."""
-        asked: dict[str, Encoding] = {text: one for text, one in self._encoded(dict.fromkeys(questions))}
-        read: dict[str, Encoding] = {text: one for text, one in self._encoded(dict.fromkeys(passages))}
+        asked: dict[str, Encoding] = dict(self._encoded(dict.fromkeys(questions)))
+        read: dict[str, Encoding] = dict(self._encoded(dict.fromkeys(passages)))
         return [
             self._pair(asked[question], read[passage])
             for question, passage in zip(questions, passages, strict=True)

@@ -10,16 +10,16 @@ import random
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.judge.file import Base, base_of, save_weights
-from models.judge.network import HEADS, SHAPE, read
+from models.judge.network import HEADS, SHAPE, read, tensors
 from models.judge.pairs import Pair, PairTokens
 
 IGNORED = -100
@@ -49,13 +49,14 @@ class Recipe:
     seed: int = 7
     threads: int = 1
     checkpoint_minutes: float = 3.0
+    report_steps: int = 50
 
     @classmethod
     def from_file(cls, file: Path) -> Recipe:
         """The recipe in a TOML file; raises `ValueError` in one line when a key is unknown or missing."""
         table = tomllib.loads(file.read_text(encoding="utf-8"))
         try:
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+            return cls(**table)
         except TypeError as error:
             raise ValueError(f"{file}: {error}") from None
 
@@ -81,7 +82,12 @@ class _State:
     seconds: float = 0.0
 
 
-def train(recipe: Recipe) -> Path:
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
     """Trains as `recipe` says, from its last checkpoint where there is one; gives the file of the weights.
 
     Raises `ValueError` when there is nothing to learn from, `ArithmeticError` when the loss is no number.
@@ -96,7 +102,7 @@ def train(recipe: Recipe) -> Path:
     state = _state(recipe, base, out / "checkpoint.pt")
     whole = sum(len(example.pair.ids) for example in examples) * recipe.epochs
     total = max(1, round(whole / recipe.batch_tokens))
-    _say(f"{len(examples)} rows, about {total} steps, step {state.step} to begin with")
+    say(f"{len(examples)} rows, about {total} steps, step {state.step} to begin with")
     saved = began = time.monotonic()
     before, losses = state.seconds, _Mean()
     for batch in _batches(examples, recipe, skip=state.batches):
@@ -106,13 +112,13 @@ def train(recipe: Recipe) -> Path:
         losses.add(_step(state, base, batch, recipe, _rate(share, recipe)))
         state.step, state.batches = state.step + 1, state.batches + 1
         state.seconds = before + time.monotonic() - began
-        if state.step % 50 == 0:
-            _say(f"step {state.step} of {total}, {state.seconds / 60:.1f} min, loss {losses.take():.4f}")
+        if state.step % recipe.report_steps == 0:
+            say(f"step {state.step} of {total}, {state.seconds / 60:.1f} min, loss {losses.take():.4f}")
         if time.monotonic() - saved > recipe.checkpoint_minutes * 60:
             _save(state, out)
             saved = time.monotonic()
     _save(state, out)
-    _say(f"done: {state.step} steps in {state.seconds / 60:.1f} min")
+    say(f"done: {state.step} steps in {state.seconds / 60:.1f} min")
     return out / "judge.safetensors"
 
 
@@ -127,7 +133,9 @@ def _example(row: Mapping[str, object], pair: Pair) -> Example:
     labels = tuple(IGNORED if row.get(head) is None else int(str(row[head])) for head in HEADS)
     first, last = int(str(row.get("begin", -1))), int(str(row.get("end", -1)))
     inside = [
-        place for place, (low, high) in enumerate(pair.offsets, pair.passage_from) if low < last and high > first
+        place
+        for place, (low, high) in enumerate(pair.offsets, pair.passage_from)
+        if low < last and high > first
     ]
     if labels[0] == 0:
         return Example(pair, labels, 0, 0)
@@ -136,20 +144,10 @@ def _example(row: Mapping[str, object], pair: Pair) -> Example:
     return Example(pair, labels, inside[0], inside[-1])
 
 
-def tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor]:
-    """Token numbers, kinds and which are there, padded to the longest."""
-    longest = max(len(pair.ids) for pair in pairs)
-    ids = torch.tensor([[*pair.ids, *[0] * (longest - len(pair.ids))] for pair in pairs])
-    places = torch.arange(longest)[None]
-    kinds = (places >= torch.tensor([[pair.passage_from] for pair in pairs])).long()
-    there = (places < torch.tensor([[len(pair.ids)] for pair in pairs])).long()
-    return ids, kinds * there, there
-
-
 def _batches(examples: Sequence[Example], recipe: Recipe, *, skip: int) -> Iterator[list[Example]]:
     """Endless batches of about the same number of tokens and rows of about the same length, the same for
     the same seed."""
-    choice = random.Random(recipe.seed)
+    choice = random.Random(recipe.seed)  # noqa: S311 (an order, not a secret)
     while True:
         order = choice.sample(range(len(examples)), len(examples))
         rows = max(1, recipe.batch_tokens * _POOL_BATCHES // 100)
@@ -204,16 +202,18 @@ def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, r
 def _loss(rows: Tensor, span: Tensor, batch: Sequence[Example], share: float) -> Tensor:
     labels = torch.tensor([example.rows for example in batch])
     asked = labels != IGNORED
-    judged = F.binary_cross_entropy_with_logits(rows[asked], labels[asked].float())
+    judged = functional.binary_cross_entropy_with_logits(rows[asked], labels[asked].float())
     places = torch.tensor([(example.begin, example.end) for example in batch])
     if not bool((places != IGNORED).any()):
         return judged
-    found = F.cross_entropy(span.transpose(1, 2).reshape(-1, span.shape[1]), places.reshape(-1))
+    found = functional.cross_entropy(span.transpose(1, 2).reshape(-1, span.shape[1]), places.reshape(-1))
     return judged + share * found
 
 
 def _rate(share: float, recipe: Recipe) -> float:
-    return recipe.rate * min(share / recipe.warm_up if recipe.warm_up else 1.0, (1 - share) / (1 - recipe.warm_up))
+    return recipe.rate * min(
+        share / recipe.warm_up if recipe.warm_up else 1.0, (1 - share) / (1 - recipe.warm_up)
+    )
 
 
 def _state(recipe: Recipe, base: Base, checkpoint: Path) -> _State:
@@ -266,11 +266,6 @@ class _Mean:
         mean = self._sum / max(1, self._count)
         self._sum, self._count = 0.0, 0
         return mean
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
