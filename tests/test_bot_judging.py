@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from bot.errors import WrongUse
 from bot.judging.claim_rows import claim_rows, policy_rows
+from bot.judging.mixture import mixed
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.page_rows import page_rows
+from bot.judging.report import report
 from bot.judging.rows import Row, read, row, side_of, write
 from bot.judging.squad_rows import squad_rows
 from knowledge.chunking import Chunker
@@ -193,3 +195,33 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"question": "q"}\n')
     with pytest.raises(WrongUse, match="line 1"):
         list(read(tmp_path / "rows.jsonl"))
+
+
+class _ByLength:
+    """A judge that takes long passages for answers."""
+
+    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
+        return [float(len(passage)) for passage in passages]
+
+
+def test_a_report_counts_every_kind_of_near_miss_apart() -> None:
+    def some(kind: str, answers: int, lengths: Sequence[int]) -> list[Row]:
+        return [Row("q", "p" * length, kind, "d", answers=answers) for length in lengths]
+
+    rows = some("answer", 1, [5, 6, 7, 8]) + some("near miss", 0, [4, 6, 9, 9]) + some("cut", 0, [1, 1])
+    found = report([*rows, Row("q", "p", "told", "d", supports=1)], _ByLength())
+    assert found.rows == 10
+    assert found.kinds == {"near miss": (6.5 / 16, 4), "cut": (1.0, 2)}
+    assert found.near_misses == 6.5 / 16
+    assert found.auc == (6.5 + 8) / 24
+    assert found.false_refusals == 1.0
+
+
+def test_rough_rows_are_thinned_and_near_misses_told_twice() -> None:
+    rows = [Row(f"q{n}", "p", "heading", str(n), answers=1) for n in range(400)]
+    rows += [Row(f"n{n}", "p", "near miss", str(n), answers=0) for n in range(50)]
+    kinds = [one.kind for one in mixed(rows)]
+    assert 130 < kinds.count("heading") < 210
+    assert kinds.count("near miss") == 100
+    assert 0 < kinds.count("elsewhere") <= 9
+    assert mixed(rows) == mixed(rows)
