@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib.resources
 import math
+import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH_TOKENS = 2048
+SMALLEST_BATCH = 256
+MOST_WORKERS = 2
 _ANSWERS, _SUPPORTS = 0, 1
 
 
@@ -84,33 +88,50 @@ def shipped() -> Path:
 
 
 def _read(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[float]:
-    """Batches of rows of about the same length, so that little is padding."""
+    """Batches of rows of about the same length, so that little is padding, each by one thread, side by side:
+    threads that share a small batch wait for each other after every layer."""
+    order = sorted(range(len(pairs)), key=lambda place: len(pairs[place].ids))
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    most = max(SMALLEST_BATCH, min(BATCH_TOKENS, sum(len(pair.ids) for pair in pairs) // workers + 1))
+    batches = [[order[place] for place in run] for run in _batches([len(pairs[p].ids) for p in order], most)]
+    logits = [0.0] * len(pairs)
+
+    def judged(places: list[int]) -> None:
+        for place, logit in zip(
+            places, _logits(weights, [pairs[place] for place in places], head), strict=True
+        ):
+            logits[place] = logit
+
+    if workers == 1 or len(batches) == 1:
+        for places in batches:
+            judged(places)
+    else:
+        with ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
+            list(pool.map(judged, batches))
+    return logits
+
+
+def _logits(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[float]:
     import torch
 
     from models.judge.network import SHAPE, read, tensors
 
-    order = sorted(range(len(pairs)), key=lambda place: len(pairs[place].ids))
-    logits = [0.0] * len(pairs)
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            for places in _batches([len(pairs[place].ids) for place in order]):
-                some = [order[place] for place in places]
-                ids, kinds, there = tensors([pairs[place] for place in some])
-                rows = read(weights, SHAPE, ids, kinds, there).rows[:, head]
-                for place, logit in zip(some, rows.tolist(), strict=True):
-                    logits[place] = float(logit)
+            ids, kinds, there = tensors(pairs)
+            rows = read(weights, SHAPE, ids, kinds, there).rows[:, head]
+            return [float(logit) for logit in rows.tolist()]
     finally:
-        torch.set_num_threads(threads)
-    return logits
+        torch.set_num_threads(before)
 
 
-def _batches(lengths: Sequence[int]) -> list[range]:
-    """Runs of ascending `lengths` of at most `BATCH_TOKENS`, padding counted."""
+def _batches(lengths: Sequence[int], most: int) -> list[range]:
+    """Runs of ascending `lengths` of at most `most` tokens, padding counted."""
     found, start = [], 0
     for stop in range(1, len(lengths) + 1):
-        if stop == len(lengths) or lengths[stop] * (stop + 1 - start) > BATCH_TOKENS:
+        if stop == len(lengths) or lengths[stop] * (stop + 1 - start) > most:
             found.append(range(start, stop))
             start = stop
     return found
