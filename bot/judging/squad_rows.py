@@ -15,6 +15,7 @@ from typing import Any
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.rows import Row, Side, chunks_of, row, side_of
+from bot.words import content_words
 from knowledge.chunking import Chunker
 from knowledge.documents import Block, Section
 from models.embedding.embedder import Embedder
@@ -99,9 +100,9 @@ def _near_miss(one: _Paragraph, question: dict[str, Any]) -> Iterator[Row]:
     ask = str(question["question"])
     if len(one.text) <= WHOLE_CHARACTERS:
         yield row(ask, one.title, one.text, "near miss", answers=0)
-    plausible = question.get("plausible_answers") or [{"text": "", "answer_start": 0}]
-    part = one.holding(str(plausible[0]["text"]), int(plausible[0]["answer_start"]))
-    if part != one.text or len(one.text) > WHOLE_CHARACTERS:
+    if len(one.chunks) > 1:
+        wanted = set(content_words(ask, "en"))
+        part = max(one.chunks, key=lambda chunk: len(wanted & set(content_words(chunk, "en"))))
         yield row(ask, one.title, part, "near miss part", answers=0)
 
 
