@@ -107,6 +107,10 @@ SMALL_MODEL = 1_000_000_000
 """Parameters below which a model reads three passages and writes two sentences, which the documents' own words follow."""
 
 
+JUDGE_SHARE = 0.5
+"""What the judge has to say about the order of passages, against the search; docs/decisions/013 has the data."""
+
+
 class Project:
     """A configuration with its data folder, and the parts that they describe. Use it in a `with` statement."""
 
@@ -219,11 +223,12 @@ class Project:
 
         section = self.config.retrieval
         reranker: Reranker | None = self.judge
+        settings = RetrievalSettings(per_document=section.per_document, reranker_share=JUDGE_SHARE)
         if section.reranker is not None:
             from models.embedding.cross_encoder import LocalCrossEncoder
 
             reranker = LocalCrossEncoder(self.path(section.reranker))
-        settings = RetrievalSettings(per_document=section.per_document)
+            settings = replace(settings, reranker_share=1.0)
         return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
 
     @functools.cached_property

@@ -39,7 +39,8 @@ class RetrievalSettings:
 
     `candidates` is how deep each half looks, `rank_constant` and the weights belong to the fusion,
     `neighbour_share` to what neighbours add to each other. At most `per_document` passages of one
-    document come before other documents get their turn. A reranker reads the first `reranked`.
+    document come before other documents get their turn. A reranker reads the first `reranked`; its score
+    has the share `reranker_share` in theirs, what the fusion says the rest.
     """
 
     candidates: int = 50
@@ -50,6 +51,7 @@ class RetrievalSettings:
     per_document: int = 5
     joining: Joining | None = NEIGHBOURS
     reranked: int = 20
+    reranker_share: float = 1.0
 
 
 class Reranker(Protocol):
@@ -111,7 +113,11 @@ class Retriever:
         if self._reranker is None or not found:
             return found
         head, tail = found[: self._settings.reranked], found[self._settings.reranked :]
-        scores = self._reranker.scores(query, [_shown(one) for one in head])
+        judged = self._reranker.scores(query, [_shown(one) for one in head])
+        share, best = self._settings.reranker_share, max(one.score for one in head)
+        scores = [
+            share * score + (1 - share) * one.score / best for one, score in zip(head, judged, strict=True)
+        ]
         first = [replace(one, score=score) for one, score in zip(head, scores, strict=True)]
         below = min(scores) / tail[0].score if tail else 0.0
         return sorted(first, key=lambda one: -one.score) + [

@@ -17,7 +17,7 @@ from bot.question import Question
 from bot.wiring import Project
 from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
-from knowledge.retrieval import Retriever
+from knowledge.retrieval import RetrievalSettings, Retriever
 from knowledge.store import IndexedChunk
 from models.embedding.word_vectors import WordVectors
 
@@ -39,7 +39,7 @@ class Reading:
         return [float(one > 0) for one in self.answers([query] * len(texts), texts)]
 
 
-def _retriever(texts: Sequence[str], judge: Reading | None = None) -> Retriever:
+def _retriever(texts: Sequence[str], judge: Reading | None = None, *, share: float = 1.0) -> Retriever:
     embedder = WordVectors()
     store = MemoryStore(embedder.dimensions)
     items = [
@@ -56,7 +56,7 @@ def _retriever(texts: Sequence[str], judge: Reading | None = None) -> Retriever:
     ]
     ids = [item.chunk.document_id for item in items]
     store.replace("h", ids, [(items, embedder.embed_documents(list(texts)))])
-    return Retriever(store, embedder, reranker=judge)
+    return Retriever(store, embedder, settings=RetrievalSettings(reranker_share=share), reranker=judge)
 
 
 def _status(judge: Reading | None) -> str:
@@ -103,3 +103,9 @@ def test_the_configuration_says_whether_there_is_a_judge(tmp_path: Path, written
     config = load(tmp_path / "groundling.toml")
     with Project(config, root=tmp_path, data=tmp_path / "data") as project:
         assert (project.judge is not None) == there
+
+
+def test_a_judge_with_half_the_say_does_not_bury_what_the_search_is_sure_of() -> None:
+    texts = ["The barrier closes at nine, the barrier of the car park.", "Nothing of it 26."]
+    retriever = _retriever(texts, Reading("26"), share=0.3)
+    assert "barrier" in retriever.search("When does the barrier of the car park close?")[0].chunk.text
