@@ -7,43 +7,52 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from bot.evidence import Evidence
 from knowledge.documents import Passage
+from models.judge.calibration import Calibration
 from models.judge.pairs import shown
 
 
 class Judge(Protocol):
     """Reads a question and a passage together; `models.judge.judge.Judge` is one."""
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What its log-odds are worth beside the evidence; None where nobody has measured it."""
+        ...
+
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The log-odds that each passage answers the question at its place."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The logistic curve over the score of the best evidence and the judge's log-odds of the best passage."""
-
-    evidence: float
-    judge: float
-    offset: float
-
-
-CURVE = Curve(evidence=5.0, judge=0.5, offset=-4.0)
-"""docs/decisions/013-the-judge.md has the data."""
-
-
 def likelihood(
     question: str, passages: Sequence[Passage], evidence: Sequence[Evidence], judge: Judge | None
 ) -> float:
-    """How likely `passages`, whose best `evidence` comes first, answer `question`; 0 without evidence."""
+    """How likely `passages`, whose best `evidence` comes first, answer `question`; 0 without evidence.
+
+    With a calibrated `judge` that passage counts in which evidence and judge together find most; without
+    one the best evidence alone.
+    """
     if not evidence:
         return 0.0
-    if judge is None:
+    calibration = judge.calibration if judge is not None else None
+    if judge is None or calibration is None:
         return evidence[0].likelihood
-    texts = [shown(passage.title, passage.chunk.location, passage.chunk.text) for passage in passages]
-    best = max(judge.answers([question] * len(texts), texts))
-    return 1 / (1 + math.exp(-(CURVE.evidence * evidence[0].score + CURVE.judge * best + CURVE.offset)))
+    both = weighed(question, passages, evidence, judge)
+    most = max(score + calibration.weight * logit for score, logit in both)
+    return 1 / (1 + math.exp(-(calibration.slope * most + calibration.offset)))
+
+
+def weighed(
+    question: str, passages: Sequence[Passage], evidence: Sequence[Evidence], judge: Judge
+) -> list[tuple[float, float]]:
+    """For each passage with evidence the score of its best and the judge's log-odds."""
+    best: dict[int, float] = {}
+    for row in evidence:
+        best.setdefault(row.unit.passage, row.score)
+    read = [passages[number - 1] for number in best]
+    texts = [shown(passage.title, passage.chunk.location, passage.chunk.text) for passage in read]
+    return list(zip(best.values(), judge.answers([question] * len(texts), texts), strict=True))

@@ -200,6 +200,8 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
 class _ByLength:
     """A judge that takes long passages for answers."""
 
+    calibration = None
+
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
         return [float(len(passage)) for passage in passages]
 
@@ -221,7 +223,7 @@ def test_rough_rows_are_thinned_and_near_misses_told_twice() -> None:
     rows = [Row(f"q{n}", "p", "heading", str(n), answers=1) for n in range(400)]
     rows += [Row(f"n{n}", "p", "near miss", str(n), answers=0) for n in range(50)]
     kinds = [one.kind for one in mixed(rows)]
-    assert 130 < kinds.count("heading") < 210
+    assert 50 < kinds.count("heading") < 110
     assert kinds.count("near miss") == 100
     assert 0 < kinds.count("elsewhere") <= 9
     assert mixed(rows) == mixed(rows)

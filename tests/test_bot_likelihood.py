@@ -12,6 +12,7 @@ import pytest
 from bot.assistant import Assistant
 from bot.config import load
 from bot.evidence import find_evidence
+from bot.judging.calibrating import Weighed, calibrated
 from bot.likelihood import likelihood
 from bot.question import Question
 from bot.wiring import Project
@@ -20,6 +21,7 @@ from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import RetrievalSettings, Retriever
 from knowledge.store import IndexedChunk
 from models.embedding.word_vectors import WordVectors
+from models.judge.calibration import Calibration, read_calibration
 
 LEAVE = "Full-time staff have 26 days of annual leave."
 
@@ -27,8 +29,9 @@ LEAVE = "Full-time staff have 26 days of annual leave."
 class Reading:
     """A judge that finds an answer wherever `wanted` stands, and remembers what it was shown."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, *, calibrated: bool = True) -> None:
         self.wanted = wanted
+        self.calibration = Calibration(weight=0.25, slope=3.0, offset=-1.5) if calibrated else None
         self.shown: list[str] = []
 
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
@@ -81,6 +84,8 @@ def test_without_a_judge_the_evidence_alone_decides() -> None:
     evidence = find_evidence("annual leave", passages, WordVectors(), "en")
     assert likelihood("annual leave", passages, evidence, None) == evidence[0].likelihood
     assert likelihood("annual leave", [], [], Reading("26")) == 0.0
+    unmeasured = Reading("40", calibrated=False)
+    assert likelihood("annual leave", passages, evidence, unmeasured) == evidence[0].likelihood
 
 
 def test_a_sure_judge_raises_the_likelihood_and_an_unsure_one_lowers_it() -> None:
@@ -109,3 +114,20 @@ def test_a_judge_with_half_the_say_does_not_bury_what_the_search_is_sure_of() ->
     texts = ["The barrier closes at nine, the barrier of the car park.", "Nothing of it 26."]
     retriever = _retriever(texts, Reading("26"), share=0.3)
     assert "barrier" in retriever.search("When does the barrier of the car park close?")[0].chunk.text
+
+
+def test_a_calibration_comes_back_as_it_was_written() -> None:
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5)
+    assert read_calibration(one.written()) == one
+    assert [read_calibration(text) for text in (None, "", "[]", '{"weight": 1}', "1")] == [None] * 5
+
+
+def test_calibrating_trusts_a_judge_that_knows_and_not_one_that_guesses() -> None:
+    knows = [Weighed(answerable=True, passages=((0.4, 3.0), (0.5, -3.0)))] * 5
+    knows += [Weighed(answerable=False, passages=((0.6, -3.0), (0.5, -3.0)))] * 5
+    found = calibrated(knows)
+    assert found.weight > 0
+    assert found.slope > 0
+    guesses = [Weighed(answerable=True, passages=((0.6, -3.0),))] * 5
+    guesses += [Weighed(answerable=False, passages=((0.4, 3.0),))] * 5
+    assert calibrated(guesses).weight == 0

@@ -10,7 +10,16 @@ import torch
 
 from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 from models.errors import EmbedderUnavailable
-from models.judge.file import BASE_KEY, base_of, load_weights, save_weights, weights_sha256
+from models.judge.calibration import Calibration
+from models.judge.file import (
+    BASE_KEY,
+    CALIBRATION_KEY,
+    base_of,
+    load_weights,
+    note_down,
+    save_weights,
+    weights_sha256,
+)
 from models.judge.judge import Judge
 from models.judge.network import SHAPE, read, tensors
 from models.judge.pairs import MAX_TOKENS, QUESTION_TOKENS, PairTokens, shown
@@ -170,3 +179,14 @@ def _after_saving(checkpoint: Path):  # type: ignore[no-untyped-def]
             raise _Killed
 
     return say
+
+
+def test_a_calibration_lies_in_the_judges_own_file(base: Path, file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "judge.safetensors"
+    path.write_bytes(file.read_bytes())
+    assert Judge(base, path).calibration is None
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5)
+    note_down(path, {CALIBRATION_KEY: one.written()})
+    judge = Judge(base, path)
+    assert judge.calibration == one
+    assert judge.scores("q", ["p"]) == Judge(base, file).scores("q", ["p"])

@@ -1,4 +1,4 @@
-"""Makes the judge's rows, and measures a judge on them: `python -m bot.judging rows|report`.
+"""Makes the judge's rows, measures and calibrates a judge: `python -m bot.judging rows|report|calibrate`.
 
 Rule: what it writes is reproducible from the data folder and the seed alone.
 """
@@ -13,10 +13,14 @@ from typing import get_args
 
 import click
 
+from bot.evaluation.golden import load_golden
+from bot.judging.calibrating import calibrated, weigh
 from bot.judging.mixture import mixed, public_rows
 from bot.judging.report import report
 from bot.judging.rows import Side, read, write
+from bot.wiring import Project
 from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+from models.judge.file import CALIBRATION_KEY, note_down
 from models.judge.judge import Judge
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -54,6 +58,26 @@ def measure(judge: Path, file: Path, every: int) -> None:
     base = SentenceTransformerEmbedder.from_package().folder
     found = report(list(read(file))[::every], Judge(base, judge))
     click.echo(json.dumps(asdict(found), indent=1))
+
+
+@main.command()
+@click.argument("judge", type=_FILE)
+@click.argument("config", type=_FILE)
+@click.argument("questions", type=_FILE)
+def calibrate(judge: Path, config: Path, questions: Path) -> None:
+    """Ask QUESTIONS of the synced index of CONFIG, and note in JUDGE what its log-odds are worth."""
+    with Project.open(config, None) as project:
+        reader = Judge(SentenceTransformerEmbedder.from_package().folder, judge)
+        rows = weigh(
+            load_golden(questions),
+            project.retriever,
+            project.embedder,
+            reader,
+            passages=project.config.retrieval.passages,
+        )
+    found = calibrated(rows)
+    note_down(judge, {CALIBRATION_KEY: found.written()})
+    click.echo(found.written())
 
 
 if __name__ == "__main__":

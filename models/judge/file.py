@@ -19,6 +19,7 @@ from models.errors import EmbedderUnavailable
 from models.judge.network import HEADS, SHAPE
 
 BASE_KEY = "base_sha256"
+CALIBRATION_KEY = "calibration"
 WEIGHTS = "model.safetensors"
 _FROZEN = "embeddings."
 
@@ -51,15 +52,28 @@ def save_weights(file: Path, weights: Mapping[str, Tensor], *, note: Mapping[str
     fresh.replace(file)
 
 
+def note_of(file: Path) -> dict[str, str]:
+    """What is kept beside the weights of `file`; raises `EmbedderUnavailable` in one line."""
+    try:
+        with safe_open(file, framework="pt") as kept:
+            return dict(kept.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None
+
+
+def note_down(file: Path, note: Mapping[str, str]) -> None:
+    """Adds `note` to what is kept beside the weights of `file`."""
+    save_weights(file, load_file(file), note={**note_of(file), **note})
+
+
 def load_weights(file: Path, base: Path, dtype: torch.dtype) -> dict[str, Tensor]:
     """The whole network's weights: those of `file` over the embeddings of the model in `base`.
 
     Raises `EmbedderUnavailable` in one line when a file is missing or broken, or `file` was trained from
     another model.
     """
+    note = note_of(file)
     try:
-        with safe_open(file, framework="pt") as kept:
-            note = kept.metadata() or {}
         trained = load_file(file)
     except (OSError, SafetensorError) as error:
         raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import EmbedderUnavailable
+from models.judge.calibration import Calibration, read_calibration
 from models.judge.pairs import Pair, PairTokens
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Judge:
         self._file = file or shipped()
         self._weights: dict[str, Tensor] | None = None
         self._tokens: PairTokens | None = None
+        self._calibration: Calibration | None = None
+        self._noted = False
         self._lock = threading.Lock()
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
@@ -52,6 +55,16 @@ class Judge:
     def supports(self, sentences: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The log-odds that each passage carries the sentence at its place."""
         return self._judged(sentences, passages, _SUPPORTS)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What its log-odds are worth beside the evidence, as its file says."""
+        if not self._noted:
+            from models.judge.file import CALIBRATION_KEY, note_of
+
+            self._calibration = read_calibration(note_of(self._file).get(CALIBRATION_KEY))
+            self._noted = True
+        return self._calibration
 
     def load(self) -> None:
         """Loads the weights now instead of with the first call."""

@@ -43,9 +43,9 @@ class Reading:
     span: Tensor
 
 
-def tensors(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor, Tensor]:
-    """Token numbers, kinds and which are there, padded to the longest."""
-    longest = max(len(pair.ids) for pair in pairs)
+def tensors(pairs: Sequence[Pair], *, multiple: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """Token numbers, kinds and which are there, padded to the longest and to a `multiple`."""
+    longest = -(-max(len(pair.ids) for pair in pairs) // multiple) * multiple
     ids = torch.tensor([[*pair.ids, *[0] * (longest - len(pair.ids))] for pair in pairs])
     places = torch.arange(longest)[None]
     kinds = (places >= torch.tensor([[pair.passage_from] for pair in pairs])).long()

@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.judge.file import Base, base_of, save_weights
+from models.judge.file import BASE_KEY, Base, base_of, save_weights, weights_sha256
 from models.judge.network import HEADS, SHAPE, read, tensors
 from models.judge.pairs import Pair, PairTokens
 
 IGNORED = -100
-_POOL_BATCHES = 50
+STEP_TOKENS = 16
+LONGEST_STEP_S = 60.0
+"""What counts of a step that took longer: a machine that slept, or a process that was halted, worked nothing."""
 _HEAD_RATE = 5.0
 
 
@@ -77,6 +79,7 @@ class _State:
 
     weights: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
+    base_sha256: str
     step: int = 0
     batches: int = 0
     seconds: float = 0.0
@@ -103,15 +106,16 @@ def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
     whole = sum(len(example.pair.ids) for example in examples) * recipe.epochs
     total = max(1, round(whole / recipe.batch_tokens))
     say(f"{len(examples)} rows, about {total} steps, step {state.step} to begin with")
-    saved = began = time.monotonic()
-    before, losses = state.seconds, _Mean()
+    saved = time.monotonic()
+    losses = _Mean()
     for batch in _batches(examples, recipe, skip=state.batches):
         share = max(state.step / total, state.seconds / 60 / recipe.minutes)
         if share >= 1:
             break
+        began = time.monotonic()
         losses.add(_step(state, base, batch, recipe, _rate(share, recipe)))
         state.step, state.batches = state.step + 1, state.batches + 1
-        state.seconds = before + time.monotonic() - began
+        state.seconds += min(time.monotonic() - began, LONGEST_STEP_S)
         if state.step % recipe.report_steps == 0:
             say(f"step {state.step} of {total}, {state.seconds / 60:.1f} min, loss {losses.take():.4f}")
         if time.monotonic() - saved > recipe.checkpoint_minutes * 60:
@@ -145,37 +149,23 @@ def _example(row: Mapping[str, object], pair: Pair) -> Example:
 
 
 def _batches(examples: Sequence[Example], recipe: Recipe, *, skip: int) -> Iterator[list[Example]]:
-    """Endless batches of about the same number of tokens and rows of about the same length, the same for
-    the same seed."""
+    """Endless batches of rows of about the same length, the same for the same seed.
+
+    A length is rounded up to a whole number of `STEP_TOKENS`, and all batches of a length have as many rows:
+    what the processor prepares for a shape takes longer than the step, and there are few shapes this way.
+    """
     choice = random.Random(recipe.seed)  # noqa: S311 (an order, not a secret)
+    waiting: dict[int, list[Example]] = {}
     while True:
-        order = choice.sample(range(len(examples)), len(examples))
-        rows = max(1, recipe.batch_tokens * _POOL_BATCHES // 100)
-        batches: list[list[Example]] = []
-        for start in range(0, len(order), rows):
-            pool = sorted((examples[place] for place in order[start : start + rows]), key=_length)
-            cut = list(_cut(pool, recipe.batch_tokens))
-            choice.shuffle(cut)
-            batches.extend(cut)
-        for batch in batches:
-            skip -= 1
-            if skip < 0:
-                yield batch
-
-
-def _cut(pool: Sequence[Example], most: int) -> Iterator[list[Example]]:
-    batch: list[Example] = []
-    for example in pool:
-        if batch and _length(example) * (len(batch) + 1) > most:
-            yield batch
-            batch = []
-        batch.append(example)
-    if batch:
-        yield batch
-
-
-def _length(example: Example) -> int:
-    return len(example.pair.ids)
+        for place in choice.sample(range(len(examples)), len(examples)):
+            length = -(-len(examples[place].pair.ids) // STEP_TOKENS) * STEP_TOKENS
+            batch = waiting.setdefault(length, [])
+            batch.append(examples[place])
+            if len(batch) * length + length > recipe.batch_tokens:
+                del waiting[length]
+                skip -= 1
+                if skip < 0:
+                    yield batch
 
 
 def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, rate: float) -> float:
@@ -183,7 +173,7 @@ def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, r
     live = {
         name: weight.detach().to(torch.bfloat16).requires_grad_() for name, weight in state.weights.items()
     }
-    ids, kinds, there = tensors([example.pair for example in batch])
+    ids, kinds, there = tensors([example.pair for example in batch], multiple=STEP_TOKENS)
     reading = read({**base.frozen, **live}, SHAPE, ids, kinds, there)
     loss = _loss(reading.rows, reading.span, batch, recipe.span_share)
     if not bool(torch.isfinite(loss)):
@@ -227,7 +217,7 @@ def _state(recipe: Recipe, base: Base, checkpoint: Path) -> _State:
         weight_decay=recipe.decay,
         fused=True,
     )
-    state = _State(weights, optimizer)
+    state = _State(weights, optimizer, weights_sha256(Path(recipe.base)))
     if checkpoint.is_file():
         kept = torch.load(checkpoint, weights_only=True)
         with torch.no_grad():
@@ -250,7 +240,7 @@ def _save(state: _State, out: Path) -> None:
     fresh = out / "checkpoint.pt.new"
     torch.save(kept, fresh)
     fresh.replace(out / "checkpoint.pt")
-    save_weights(out / "judge.safetensors", weights)
+    save_weights(out / "judge.safetensors", weights, note={BASE_KEY: state.base_sha256})
 
 
 class _Mean:
