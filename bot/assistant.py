@@ -20,6 +20,7 @@ from bot.drafting import Draft, Drafting, tells
 from bot.evidence import Evidence, Unit, find_evidence
 from bot.followup import standalone
 from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
+from bot.likelihood import Judge, likelihood
 from bot.prompt import compose
 from bot.question import Question
 from bot.quoting import choose, quoted
@@ -88,6 +89,7 @@ class _Request:
     waiting: Wait | None
     persona: str
     max_tokens: int
+    likelihood: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class _Written:
 class Assistant:
     """Answers questions from what `retriever` finds, in the words of `generator` where they hold.
 
-    Without a generator, or when it fails, the answer is made of quotes and says so.
+    Without a generator, or when it fails, the answer is made of quotes and says so. A `judge` reads the
+    passages found before the model does; what it says counts for whether the question is refused.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Assistant:
         settings: AnswerSettings = AnswerSettings(),
         index_version: Callable[[], int] = lambda: 0,
         without_model: str | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._retriever = retriever
         self._embedder = embedder
@@ -124,6 +128,7 @@ class Assistant:
         self._settings = settings
         self._index_version = index_version
         self._without_model = without_model
+        self._judge = judge
 
     async def answer(
         self, question: Question, *, show: Show | None = None, waiting: Wait | None = None
@@ -142,6 +147,7 @@ class Assistant:
         evidence = await asyncio.to_thread(
             find_evidence, query, passages, self._embedder, language, latest=latest
         )
+        likely = await asyncio.to_thread(likelihood, query, passages, evidence, self._judge)
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,
@@ -153,7 +159,7 @@ class Assistant:
             model=self._identity(self._lora(question, passages)),
             index_version=self._index_version(),
         )
-        if not evidence or evidence[0].likelihood < self._bound(passages):
+        if not evidence or likely < self._bound(passages):
             answer = _refusal(blank)
         else:
             asking = Asking(question.asker, _audience(question), self._lora(question, passages))
@@ -166,6 +172,7 @@ class Assistant:
                 waiting,
                 persona=settings.persona if question.persona is None else question.persona,
                 max_tokens=question.max_answer_tokens or settings.max_answer_tokens,
+                likelihood=likely,
             )
             answer, timings = await self._written(blank, request, evidence, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
@@ -210,7 +217,7 @@ class Assistant:
             completion_tokens=written.last.completion_tokens,
         )
         draft, chosen = written.draft, choose(evidence, blank.passages)
-        doubtful = not self._settings.always_quote or evidence[0].likelihood < SURE
+        doubtful = not self._settings.always_quote or request.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
         told = tells(draft, evidence[0].unit, request.query, blank.language)

@@ -120,6 +120,11 @@ class RetrievalSection(Section):
         description="Folder of a cross-encoder that puts the passages in order; none without it.",
         examples=["/srv/models/reranker"],
     )
+    judge: bool | str = Field(
+        default=True,
+        description="The small model that tells whether a passage answers a question: the one that is shipped, or a file.",
+        examples=["/srv/models/judge.safetensors"],
+    )
     refuse_below: float | None = Field(
         default=None,
         ge=0,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from knowledge.chunking import Chunker
     from knowledge.database import Database
     from knowledge.lancedb import LanceStore
-    from knowledge.retrieval import Retriever
+    from knowledge.retrieval import Reranker, Retriever
     from knowledge.sources.source import Source
     from knowledge.sync import Sync
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from models.engine.process import LocalModel
     from models.engine.server import ServerModel
     from models.engine.settings import EngineSettings, Lora
+    from models.judge.judge import Judge
     from models.weights import ModelFolder, Weights
 
 
@@ -155,6 +156,10 @@ PLATFORMS: dict[str, Callable[[Project, Desk], Platform]] = {
 """How each chat platform is made whose section says `enabled`; a new one is a file in adapters/ and a line here."""
 
 
+JUDGE_SHARE = 0.5
+"""What the judge has to say about the order of passages, against the search; docs/decisions/013 has the data."""
+
+
 class Project:
     """A configuration with its data folder, and the parts that they describe. Use it in a `with` statement."""
 
@@ -267,13 +272,26 @@ class Project:
         from knowledge.retrieval import RetrievalSettings, Retriever
 
         section = self.config.retrieval
-        reranker = None
+        reranker: Reranker | None = self.judge
+        settings = RetrievalSettings(per_document=section.per_document, reranker_share=JUDGE_SHARE)
         if section.reranker is not None:
             from models.embedding.cross_encoder import LocalCrossEncoder
 
             reranker = LocalCrossEncoder(self.path(section.reranker))
-        settings = RetrievalSettings(per_document=section.per_document)
+            settings = replace(settings, reranker_share=1.0)
         return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
+
+    @functools.cached_property
+    def judge(self) -> Judge | None:
+        """The judge of passages; None where the configuration wants none, or none is shipped."""
+        from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+        from models.judge.judge import Judge, shipped
+
+        wanted = self.config.retrieval.judge
+        if wanted is False or (wanted is True and not shipped().is_file()):
+            return None
+        file = self.path(wanted) if isinstance(wanted, str) else shipped()
+        return Judge(SentenceTransformerEmbedder.from_package().folder, file)
 
     def sources(self) -> list[Source]:
         """The configured sources, in the order of the configuration."""
@@ -394,4 +412,5 @@ class Project:
             settings=settings,
             index_version=index_version or ((lambda: self.store.version) if search is None else (lambda: 0)),
             without_model=without_model,
+            judge=self.judge,
         )

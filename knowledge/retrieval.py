@@ -24,6 +24,7 @@ from knowledge.fusion import (
 from knowledge.query_words import content_words
 from knowledge.store import Hit, Readable, Store
 from models.embedding.embedder import Embedder, Vectors
+from models.judge.pairs import shown
 
 Mode = Literal["hybrid", "vector", "keyword"]
 
@@ -38,7 +39,8 @@ class RetrievalSettings:
 
     `candidates` is how deep each half looks, `rank_constant` and the weights belong to the fusion,
     `neighbour_share` to what neighbours add to each other. At most `per_document` passages of one
-    document come before other documents get their turn. A reranker reads the first `reranked`.
+    document come before other documents get their turn. A reranker reads the first `reranked`; its score
+    has the share `reranker_share` in theirs, what the fusion says the rest.
     """
 
     candidates: int = 50
@@ -49,6 +51,7 @@ class RetrievalSettings:
     per_document: int = 5
     joining: Joining | None = NEIGHBOURS
     reranked: int = 20
+    reranker_share: float = 1.0
 
 
 class Reranker(Protocol):
@@ -110,7 +113,11 @@ class Retriever:
         if self._reranker is None or not found:
             return found
         head, tail = found[: self._settings.reranked], found[self._settings.reranked :]
-        scores = self._reranker.scores(query, [one.item.chunk.text for one in head])
+        judged = self._reranker.scores(query, [_shown(one) for one in head])
+        share, best = self._settings.reranker_share, max(one.score for one in head)
+        scores = [
+            share * score + (1 - share) * one.score / best for one, score in zip(head, judged, strict=True)
+        ]
         first = [replace(one, score=score) for one, score in zip(head, scores, strict=True)]
         below = min(scores) / tail[0].score if tail else 0.0
         return sorted(first, key=lambda one: -one.score) + [
@@ -136,6 +143,10 @@ def cleaned(query: str) -> str:
     text = query.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
     text = " ".join(text.split())
     return text if any(sign.isalnum() for sign in text) else ""
+
+
+def _shown(one: Found) -> str:
+    return shown(one.item.title, one.item.chunk.location, one.item.chunk.text)
 
 
 def _passage(one: Found) -> Passage:

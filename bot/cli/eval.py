@@ -157,8 +157,14 @@ def refusals(project: Project, file: Path, *, json_: bool) -> None:
     from bot.evaluation.golden import load_golden
     from bot.evaluation.refusals import judge, report
 
-    passages = project.config.retrieval.passages
-    found = report(judge(load_golden(file), project.retriever, project.embedder, passages=passages))
+    rows = judge(
+        load_golden(file),
+        project.retriever,
+        project.embedder,
+        passages=project.config.retrieval.passages,
+        reader=project.judge,
+    )
+    found = report(rows)
     if json_:
         write_json(found)
         return

@@ -14,6 +14,7 @@ from bot.assistant import PassageSearch
 from bot.evaluation.golden import GoldenQuestion
 from bot.evidence import find_evidence
 from bot.languages import language_of
+from bot.likelihood import Judge, likelihood
 from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 
@@ -54,15 +55,22 @@ class RefusalReport:
 
 
 def judge(
-    questions: Sequence[GoldenQuestion], search: PassageSearch, embedder: Embedder, *, passages: int
+    questions: Sequence[GoldenQuestion],
+    search: PassageSearch,
+    embedder: Embedder,
+    *,
+    passages: int,
+    reader: Judge | None = None,
 ) -> list[Judged]:
-    """The best evidence for each question; one for which nothing is found scores -1."""
+    """The best evidence for each question, and its likelihood as `reader` sees it; a question for which
+    nothing is found scores -1."""
     rows = []
     for question in questions:
         found = search.search(question.ask, limit=passages, readable=EVERYTHING)
         evidence = find_evidence(question.ask, found, embedder, language_of(question.ask))
         best = evidence[0] if evidence else None
-        rows.append(Judged(question, best.score if best else _NOTHING, best.likelihood if best else 0.0))
+        likely = likelihood(question.ask, found, evidence, reader)
+        rows.append(Judged(question, best.score if best else _NOTHING, likely))
     return rows
 
 

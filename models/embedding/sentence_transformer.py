@@ -223,7 +223,7 @@ def _encoded(
 ) -> Vectors:
     import torch
 
-    faster = precision == "bfloat16" or (precision == "auto" and _has_bfloat16())
+    faster = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
     # Beyond its longest text a model has no positions.
     padded = padded and (model.max_seq_length or 1) % PADDED_TO == 0
     padding: dict[str, object] = {"pad_to_multiple_of": PADDED_TO} if padded else {}
@@ -244,7 +244,7 @@ def _encoded(
 
 
 @functools.cache
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it would be slower."""
     import torch
 

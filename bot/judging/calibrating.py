@@ -1,0 +1,66 @@
+"""Finds what a judge's log-odds are worth beside the evidence.
+
+Rule: questions with known answers decide, about documents that the judge never learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.assistant import PassageSearch
+from bot.evaluation.golden import GoldenQuestion
+from bot.evaluation.refusals import fitted
+from bot.evidence import find_evidence
+from bot.judging.report import auc
+from bot.languages import language_of
+from bot.likelihood import Judge, weighed
+from knowledge.retrieval import EVERYTHING
+from models.embedding.embedder import Embedder
+from models.judge.calibration import Calibration
+
+WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Whether a question has an answer, and score and log-odds of every passage found for it."""
+
+    answerable: bool
+    passages: tuple[tuple[float, float], ...]
+
+    def most(self, weight: float) -> float:
+        """The best passage's sum, the judge counting `weight`."""
+        return max(score + weight * logit for score, logit in self.passages)
+
+
+def weigh(
+    questions: Sequence[GoldenQuestion],
+    search: PassageSearch,
+    embedder: Embedder,
+    judge: Judge,
+    *,
+    passages: int,
+) -> list[Weighed]:
+    """What evidence and judge say of each question; without those for which nothing is found."""
+    rows = []
+    for question in questions:
+        found = search.search(question.ask, limit=passages, readable=EVERYTHING)
+        evidence = find_evidence(question.ask, found, embedder, language_of(question.ask))
+        if evidence:
+            both = weighed(question.ask, found, evidence, judge)
+            rows.append(Weighed(question.answerable, tuple(both)))
+    return rows
+
+
+def calibrated(rows: Sequence[Weighed]) -> Calibration:
+    """The weight that tells the two kinds of `rows` apart best, and the curve that fits them with it."""
+    known = [row for row in rows if row.answerable]
+    unknown = [row for row in rows if not row.answerable]
+
+    def apart(weight: float) -> float:
+        return auc([row.most(weight) for row in known], [row.most(weight) for row in unknown])
+
+    weight = max(WEIGHTS, key=apart)
+    slope, offset = fitted([row.most(weight) for row in known], [row.most(weight) for row in unknown])
+    return Calibration(weight, slope, offset)

@@ -1,0 +1,66 @@
+"""All rows of one side out of the public data sets, in the shares that the judge learns from.
+
+Rule: the same data and the same seed give the same rows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bot.judging.claim_rows import claim_rows, policy_rows
+from bot.judging.page_rows import page_rows
+from bot.judging.rows import Row, Side
+from bot.judging.squad_rows import squad_rows
+from knowledge.chunking import Chunker
+from models.embedding.embedder import Embedder
+
+PAGES = ("sourcegraph_handbook", "discord_docs", "pydis_faq")
+LESS = {
+    "policy": 0.4,
+    "other practice": 0.4,
+    "heading": 0.2,
+    "other heading": 0.2,
+    "item": 0.3,
+    "item away": 0.3,
+    "found": 0.7,
+    "beside": 0.7,
+}
+"""Of rows that are easy, or whose labels are guessed, only this share is learned from."""
+
+STRAY = 0.01
+
+
+def public_rows(
+    data: Path, side: Side, embedder: Embedder, *, but: frozenset[str], seed: int = 7
+) -> Iterator[Row]:
+    """Every row of `side`: SQuAD, PolicyQA, SciFact, and pages of three handbooks but those that `but` names."""
+    choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
+    chunker = Chunker(embedder.count_tokens, embedder.max_tokens)
+    for file in sorted((data / "qa/squad").glob("*.json")):
+        yield from squad_rows(file, {side}, chunker, embedder, choice)
+    yield from policy_rows(data / "qa/policyqa/dev.json", {side}, embedder, choice)
+    scifact = data / "retrieval/scifact"
+    claims, corpus = scifact / "claims_train_with_evidence.jsonl", scifact / "corpus.jsonl"
+    yield from claim_rows(claims, corpus, {side}, chunker, choice)
+    for name in PAGES:
+        files = sorted(file for file in (data / "corpora" / name).rglob("*.md*") if file.name != "SOURCE.md")
+        yield from page_rows(files, {side}, chunker, choice, but=but)
+
+
+def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:
+    """What is learned from: fewer of the easy and the rough rows, near misses twice, and a few passages of elsewhere."""
+    choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
+    found: list[Row] = []
+    for one in rows:
+        if choice.random() > LESS.get(one.kind, 1.0):
+            continue
+        found += [one, one] if one.kind.startswith("near miss") else [one]
+    for _ in range(round(STRAY * len(rows))):
+        asked, other = choice.choice(rows), choice.choice(rows)
+        if asked.document != other.document and asked.supports is None:
+            stray = replace(asked, passage=other.passage, kind="elsewhere", answers=0, begin=-1, end=-1)
+            found.append(stray)
+    return found

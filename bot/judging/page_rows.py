@@ -1,0 +1,119 @@
+"""Rows out of Markdown pages: tables, lists and short sections, as handbooks have them.
+
+Rule: the pages name their own questions (a cell by its row and column, a term by its item, a section by its
+heading); no page that a calibration question is about is ever read here.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from bot.evidence import cells
+from bot.judging.rows import Row, Side, chunks_of, row, side_of
+from knowledge.chunking import Chunker
+from knowledge.documents import Chunk
+from knowledge.readers import md
+
+_ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])?\s*([A-Z][^:\n]{3,60}?)\s*[:–—]\s+(\S[^\n]{20,})$", re.MULTILINE)
+_CELL = re.compile(r"[\w$€£%].{0,59}")
+_CELL_QUESTIONS = (
+    "What is the {column} for {key}?",
+    "{key}: what {column}?",
+    "{column} of {key}",
+    "Which {column} does {key} have?",
+    "What {column} is given for {key}?",
+    "I need the {column} for {key}.",
+)
+_TERM_QUESTIONS = (
+    "What is {term}?",
+    "What does {term} mean?",
+    "{term}",
+    "Tell me about {term}",
+    "What about {term}?",
+)
+_HEADING_QUESTIONS = ("{heading}", "{heading}?", "What about {heading}?", "How about {heading} at {title}?")
+_PLAIN = re.compile(
+    r"overview|introduction|background|summary|notes?|links?|resources?|faqs?|table of contents", re.I
+)
+
+
+def page_rows(
+    files: Iterable[Path], sides: set[Side], chunker: Chunker, choice: random.Random, *, but: frozenset[str]
+) -> Iterator[Row]:
+    """The rows of the pages whose titles are of `sides`, without those whose paths end as one of `but`."""
+    for file in files:
+        if any(file.as_posix().endswith(end) for end in but):
+            continue
+        reading = md.read(file.read_bytes())
+        title = reading.title or file.stem
+        if side_of(title) not in sides:
+            continue
+        chunks = chunks_of(file.name, title, reading.sections, chunker)
+        for place, chunk in enumerate(chunks):
+            if chunk.kind == "table":
+                yield from _of_table(title, chunk, choice)
+            else:
+                yield from _of_list(title, chunk, choice)
+            if choice.random() < 0.35:
+                yield from _of_heading(title, chunks, place, choice)
+
+
+def _of_table(title: str, chunk: Chunk, choice: random.Random) -> Iterator[Row]:
+    lines = [line for line in chunk.text.split("\n") if line.strip()]
+    if len(lines) < 4:
+        return
+    header, body = cells(lines[0]), [cells(line) for line in lines[2:]]
+    body = [line for line in body if len(line) == len(header) and _CELL.fullmatch(line[0])]
+    columns = [place for place in range(1, len(header)) if 2 < len(header[place]) < 40]
+    if len(body) < 2 or not columns:
+        return
+    for line in choice.sample(body, min(3, len(body))):
+        column = choice.choice(columns)
+        ask = choice.choice(_CELL_QUESTIONS).format(column=header[column].lower(), key=line[0])
+        if line[column].strip(" -–") and len(line[column]) < 120:
+            yield row(ask, title, chunk, "cell", answers=1, answer=line[column])
+        rest = "\n".join(one for one in lines if cells(one)[:1] != line[:1])
+        yield row(ask, title, _with(chunk, rest), "row away", answers=0)
+        if len(header) > 2:
+            without = "\n".join(_without_cell(one, column) for one in lines)
+            yield row(ask, title, _with(chunk, without), "column away", answers=0)
+
+
+def _without_cell(line: str, column: int) -> str:
+    kept = cells(line)
+    return "| " + " | ".join(kept[:column] + kept[column + 1 :]) + " |"
+
+
+def _of_list(title: str, chunk: Chunk, choice: random.Random) -> Iterator[Row]:
+    found = list(_ITEM.finditer(chunk.text))
+    if not found:
+        return
+    for match in choice.sample(found, min(2, len(found))):
+        ask = choice.choice(_TERM_QUESTIONS).format(term=match[1].strip("*_ "))
+        yield row(ask, title, chunk, "item", answers=1, answer=match[2].strip())
+        rest = chunk.text[: match.start()] + chunk.text[match.end() :]
+        if len(rest.strip()) > 80 and match[1] not in rest:
+            yield row(ask, title, _with(chunk, rest.strip()), "item away", answers=0)
+
+
+def _of_heading(title: str, chunks: Sequence[Chunk], place: int, choice: random.Random) -> Iterator[Row]:
+    """The section's heading is asked for and not shown, neither above its own text nor above another's."""
+    chunk = chunks[place]
+    if not chunk.headings or _PLAIN.fullmatch(chunk.headings[-1]) or len(chunk.text) < 100:
+        return
+    heading = chunk.headings[-1]
+    form = "{heading}" if heading.endswith("?") else choice.choice(_HEADING_QUESTIONS)
+    ask = form.format(heading=heading, title=title)
+    near = [one for one in chunks[max(0, place - 4) : place + 5] if one.headings != chunk.headings]
+    near = [one for one in near if len(one.text) >= 60 and heading not in one.headings]
+    if not near:
+        return
+    yield row(ask, title, chunk.text, "heading", answers=1)
+    yield row(ask, title, choice.choice(near).text, "other heading", answers=0)
+
+
+def _with(chunk: Chunk, text: str) -> Chunk:
+    return Chunk(chunk.document_id, chunk.ordinal, chunk.headings, chunk.page, text, chunk.kind)

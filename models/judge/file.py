@@ -1,0 +1,105 @@
+"""The judge on disk: what differs from the embedding model, in float16, and which model that was.
+
+Rule: a file is held against the base it was trained from before a number of it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models.errors import EmbedderUnavailable
+from models.judge.network import HEADS, SHAPE
+
+BASE_KEY = "base_sha256"
+CALIBRATION_KEY = "calibration"
+WEIGHTS = "model.safetensors"
+_FROZEN = "embeddings."
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The embedding model's weights: `frozen` in bfloat16 as they stay, `trained` in float32 with fresh heads."""
+
+    frozen: dict[str, Tensor]
+    trained: dict[str, Tensor]
+
+
+def base_of(folder: Path, *, seed: int = 7) -> Base:
+    """What training starts from; raises `EmbedderUnavailable` when `folder` is not of the judge's shape."""
+    weights = _weights_of(folder)
+    trained = {name: weight.float() for name, weight in weights.items() if name.startswith("encoder.")}
+    generator = torch.Generator().manual_seed(seed)
+    for name, rows in (("dense", SHAPE.width), ("rows", len(HEADS)), ("span", 2)):
+        trained[f"head.{name}.weight"] = torch.randn(rows, SHAPE.width, generator=generator) * 0.02
+        trained[f"head.{name}.bias"] = torch.zeros(rows)
+    frozen = {name: weight.bfloat16() for name, weight in weights.items() if name.startswith(_FROZEN)}
+    return Base(frozen, trained)
+
+
+def save_weights(file: Path, weights: Mapping[str, Tensor], *, note: Mapping[str, str] | None = None) -> None:
+    """Writes `weights` in float16, all or nothing; `note` is kept beside them."""
+    halves = {name: weight.half().contiguous() for name, weight in weights.items()}
+    fresh = file.with_name(f"{file.name}.new")
+    save_file(halves, fresh, metadata=dict(note or {}))
+    fresh.replace(file)
+
+
+def note_of(file: Path) -> dict[str, str]:
+    """What is kept beside the weights of `file`; raises `EmbedderUnavailable` in one line."""
+    try:
+        with safe_open(file, framework="pt") as kept:
+            return dict(kept.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None
+
+
+def note_down(file: Path, note: Mapping[str, str]) -> None:
+    """Adds `note` to what is kept beside the weights of `file`."""
+    save_weights(file, load_file(file), note={**note_of(file), **note})
+
+
+def load_weights(file: Path, base: Path, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The whole network's weights: those of `file` over the embeddings of the model in `base`.
+
+    Raises `EmbedderUnavailable` in one line when a file is missing or broken, or `file` was trained from
+    another model.
+    """
+    note = note_of(file)
+    try:
+        trained = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None
+    wanted = note.get(BASE_KEY)
+    if wanted is not None and wanted != weights_sha256(base):
+        raise EmbedderUnavailable(f"{file} was made for another embedding model than the one in {base}")
+    frozen = {name: one for name, one in _weights_of(base).items() if name.startswith(_FROZEN)}
+    missing = {f"encoder.layer.{SHAPE.layers - 1}.output.dense.weight", "head.rows.weight"} - trained.keys()
+    if missing:
+        raise EmbedderUnavailable(f"{file} holds no judge: {min(missing)} is missing")
+    return {name: weight.to(dtype) for name, weight in {**frozen, **trained}.items()}
+
+
+def weights_sha256(folder: Path) -> str:
+    """The sha256 of the embedding model's weights."""
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _weights_of(folder: Path) -> dict[str, Tensor]:
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        line = " ".join(str(error).split())[:160]
+        raise EmbedderUnavailable(f"{folder} holds no embedding model for the judge: {line}") from None
+    words = weights.get("embeddings.word_embeddings.weight")
+    if words is None or words.shape[1] != SHAPE.width or f"encoder.layer.{SHAPE.layers}" in "".join(weights):
+        raise EmbedderUnavailable(f"the model in {folder} is not of the shape that a judge is made from")
+    return weights

@@ -1,0 +1,154 @@
+"""Scores whether a passage answers a question, and whether it carries a sentence.
+
+Rule: loaded with the first call, never from the network; one thread and bfloat16 where the processor has it.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import math
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import EmbedderUnavailable
+from models.judge.calibration import Calibration, read_calibration
+from models.judge.pairs import Pair, PairTokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BATCH_TOKENS = 2048
+SMALLEST_BATCH = 256
+MOST_WORKERS = 2
+_ANSWERS, _SUPPORTS = 0, 1
+
+
+class Judge:
+    """A small reader of question and passage together, made from the embedding model in `base` and what
+    `file` says differs from it; without `file` the one that ships with the program.
+
+    Raises `EmbedderUnavailable` with the first call when either cannot be used.
+    """
+
+    def __init__(self, base: Path, file: Path | None = None) -> None:
+        self._base = base
+        self._file = file or shipped()
+        self._weights: dict[str, Tensor] | None = None
+        self._tokens: PairTokens | None = None
+        self._calibration: Calibration | None = None
+        self._noted = False
+        self._lock = threading.Lock()
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        """How surely each of `texts` answers `query`, 0 to 1, in their order; what a Reranker does."""
+        return [_likelihood(logit) for logit in self.answers([query] * len(texts), texts)]
+
+    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
+        """The log-odds that each passage answers the question at its place. A passage reads as
+        `models.judge.pairs.shown` puts it."""
+        return self._judged(questions, passages, _ANSWERS)
+
+    def supports(self, sentences: Sequence[str], passages: Sequence[str]) -> list[float]:
+        """The log-odds that each passage carries the sentence at its place."""
+        return self._judged(sentences, passages, _SUPPORTS)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What its log-odds are worth beside the evidence, as its file says."""
+        if not self._noted:
+            from models.judge.file import CALIBRATION_KEY, note_of
+
+            self._calibration = read_calibration(note_of(self._file).get(CALIBRATION_KEY))
+            self._noted = True
+        return self._calibration
+
+    def load(self) -> None:
+        """Loads the weights now instead of with the first call."""
+        with self._lock:
+            self._loaded()
+
+    def _judged(self, questions: Sequence[str], passages: Sequence[str], head: int) -> list[float]:
+        if not questions:
+            return []
+        with self._lock:
+            weights, tokens = self._loaded()
+            pairs = tokens.pairs(questions, passages)
+            try:
+                return _read(weights, pairs, head)
+            except RuntimeError as error:
+                raise EmbedderUnavailable(f"the judge {self._file} failed: {error}") from error
+
+    def _loaded(self) -> tuple[dict[str, Tensor], PairTokens]:
+        if self._weights is None or self._tokens is None:
+            import torch
+
+            from models.embedding.sentence_transformer import has_bfloat16
+            from models.judge.file import load_weights
+
+            self._tokens = PairTokens(self._base)
+            dtype = torch.bfloat16 if has_bfloat16() else torch.float32
+            self._weights = load_weights(self._file, self._base, dtype)
+        return self._weights, self._tokens
+
+
+def shipped() -> Path:
+    """The file of the judge that ships with the program; it may not be there."""
+    return Path(str(importlib.resources.files("models.judge"))) / "judge.safetensors"
+
+
+def _read(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[float]:
+    """Batches of rows of about the same length, so that little is padding, each by one thread, side by side:
+    threads that share a small batch wait for each other after every layer."""
+    order = sorted(range(len(pairs)), key=lambda place: len(pairs[place].ids))
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    most = max(SMALLEST_BATCH, min(BATCH_TOKENS, sum(len(pair.ids) for pair in pairs) // workers + 1))
+    batches = [[order[place] for place in run] for run in _batches([len(pairs[p].ids) for p in order], most)]
+    logits = [0.0] * len(pairs)
+
+    def judged(places: list[int]) -> None:
+        for place, logit in zip(
+            places, _logits(weights, [pairs[place] for place in places], head), strict=True
+        ):
+            logits[place] = logit
+
+    if workers == 1 or len(batches) == 1:
+        for places in batches:
+            judged(places)
+    else:
+        with ThreadPoolExecutor(workers, thread_name_prefix="judge") as pool:
+            list(pool.map(judged, batches))
+    return logits
+
+
+def _logits(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[float]:
+    import torch
+
+    from models.judge.network import SHAPE, read, tensors
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            ids, kinds, there = tensors(pairs)
+            rows = read(weights, SHAPE, ids, kinds, there).rows[:, head]
+            return [float(logit) for logit in rows.tolist()]
+    finally:
+        torch.set_num_threads(before)
+
+
+def _batches(lengths: Sequence[int], most: int) -> list[range]:
+    """Runs of ascending `lengths` of at most `most` tokens, padding counted."""
+    found, start = [], 0
+    for stop in range(1, len(lengths) + 1):
+        if stop == len(lengths) or lengths[stop] * (stop + 1 - start) > most:
+            found.append(range(start, stop))
+            start = stop
+    return found
+
+
+def _likelihood(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit)) if logit >= 0 else 1 - 1 / (1 + math.exp(logit))

@@ -1,0 +1,262 @@
+"""Trains a judge from the embedding model's weights; run apart: `python -m models.judge.training RECIPE`.
+
+Rule: killed at any point it goes on from its last checkpoint, and it ends when its time is over.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.judge.file import BASE_KEY, Base, base_of, save_weights, weights_sha256
+from models.judge.network import HEADS, SHAPE, read, tensors
+from models.judge.pairs import Pair, PairTokens
+
+IGNORED = -100
+STEP_TOKENS = 16
+LONGEST_STEP_S = 60.0
+"""What counts of a step that took longer: a machine that slept, or a process that was halted, worked nothing."""
+_HEAD_RATE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is trained from what. Paths are as the file writes them; `rows` holds a JSON object a line with
+    `question`, `passage`, `answers`, `supports` (0, 1 or null), `begin`, `end` (characters or -1).
+
+    Training ends after `epochs` or `minutes` of work, whichever comes first; the rate rises over the first
+    `warm_up` and falls to nothing at the end, as time goes. A step reads about `batch_tokens`.
+    """
+
+    base: str
+    rows: str
+    out: str
+    epochs: float = 2.0
+    minutes: float = 60.0
+    batch_tokens: int = 4096
+    rate: float = 1.5e-4
+    warm_up: float = 0.04
+    decay: float = 0.01
+    span_share: float = 0.5
+    seed: int = 7
+    threads: int = 1
+    checkpoint_minutes: float = 3.0
+    report_steps: int = 50
+
+    @classmethod
+    def from_file(cls, file: Path) -> Recipe:
+        """The recipe in a TOML file; raises `ValueError` in one line when a key is unknown or missing."""
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        try:
+            return cls(**table)
+        except TypeError as error:
+            raise ValueError(f"{file}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A pair with its labels; `begin` and `end` are tokens, 0 where the passage has no answer."""
+
+    pair: Pair
+    rows: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class _State:
+    """Where training stands: what a checkpoint keeps."""
+
+    weights: dict[str, Tensor]
+    optimizer: torch.optim.Optimizer
+    base_sha256: str
+    step: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
+    """Trains as `recipe` says, from its last checkpoint where there is one; gives the file of the weights.
+
+    Raises `ValueError` when there is nothing to learn from, `ArithmeticError` when the loss is no number.
+    """
+    torch.set_num_threads(recipe.threads)
+    out = Path(recipe.out)
+    out.mkdir(parents=True, exist_ok=True)
+    base = base_of(Path(recipe.base))
+    examples = load_examples(Path(recipe.rows), PairTokens(Path(recipe.base)))
+    if not examples:
+        raise ValueError(f"{recipe.rows} holds no rows to learn from")
+    state = _state(recipe, base, out / "checkpoint.pt")
+    whole = sum(len(example.pair.ids) for example in examples) * recipe.epochs
+    total = max(1, round(whole / recipe.batch_tokens))
+    say(f"{len(examples)} rows, about {total} steps, step {state.step} to begin with")
+    saved = time.monotonic()
+    losses = _Mean()
+    for batch in _batches(examples, recipe, skip=state.batches):
+        share = max(state.step / total, state.seconds / 60 / recipe.minutes)
+        if share >= 1:
+            break
+        began = time.monotonic()
+        losses.add(_step(state, base, batch, recipe, _rate(share, recipe)))
+        state.step, state.batches = state.step + 1, state.batches + 1
+        state.seconds += min(time.monotonic() - began, LONGEST_STEP_S)
+        if state.step % recipe.report_steps == 0:
+            say(f"step {state.step} of {total}, {state.seconds / 60:.1f} min, loss {losses.take():.4f}")
+        if time.monotonic() - saved > recipe.checkpoint_minutes * 60:
+            _save(state, out)
+            saved = time.monotonic()
+    _save(state, out)
+    say(f"done: {state.step} steps in {state.seconds / 60:.1f} min")
+    return out / "judge.safetensors"
+
+
+def load_examples(file: Path, tokens: PairTokens) -> list[Example]:
+    """The rows of `file` as numbers."""
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    pairs = tokens.pairs([row["question"] for row in rows], [row["passage"] for row in rows])
+    return [_example(row, pair) for row, pair in zip(rows, pairs, strict=True)]
+
+
+def _example(row: Mapping[str, object], pair: Pair) -> Example:
+    labels = tuple(IGNORED if row.get(head) is None else int(str(row[head])) for head in HEADS)
+    first, last = int(str(row.get("begin", -1))), int(str(row.get("end", -1)))
+    inside = [
+        place
+        for place, (low, high) in enumerate(pair.offsets, pair.passage_from)
+        if low < last and high > first
+    ]
+    if labels[0] == 0:
+        return Example(pair, labels, 0, 0)
+    if labels[0] != 1 or first < 0 or not inside:
+        return Example(pair, labels, IGNORED, IGNORED)
+    return Example(pair, labels, inside[0], inside[-1])
+
+
+def _batches(examples: Sequence[Example], recipe: Recipe, *, skip: int) -> Iterator[list[Example]]:
+    """Endless batches of rows of about the same length, the same for the same seed.
+
+    A length is rounded up to a whole number of `STEP_TOKENS`, and all batches of a length have as many rows:
+    what the processor prepares for a shape takes longer than the step, and there are few shapes this way.
+    """
+    choice = random.Random(recipe.seed)  # noqa: S311 (an order, not a secret)
+    waiting: dict[int, list[Example]] = {}
+    while True:
+        for place in choice.sample(range(len(examples)), len(examples)):
+            length = -(-len(examples[place].pair.ids) // STEP_TOKENS) * STEP_TOKENS
+            batch = waiting.setdefault(length, [])
+            batch.append(examples[place])
+            if len(batch) * length + length > recipe.batch_tokens:
+                del waiting[length]
+                skip -= 1
+                if skip < 0:
+                    yield batch
+
+
+def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, rate: float) -> float:
+    """One step in bfloat16, the weights themselves kept and moved in float32."""
+    live = {
+        name: weight.detach().to(torch.bfloat16).requires_grad_() for name, weight in state.weights.items()
+    }
+    ids, kinds, there = tensors([example.pair for example in batch], multiple=STEP_TOKENS)
+    reading = read({**base.frozen, **live}, SHAPE, ids, kinds, there)
+    loss = _loss(reading.rows, reading.span, batch, recipe.span_share)
+    if not bool(torch.isfinite(loss)):
+        raise ArithmeticError(f"the loss is {loss.item()} at step {state.step}: lower `rate`")
+    loss.backward()  # type: ignore[no-untyped-call]
+    for name, weight in state.weights.items():
+        grad = live[name].grad
+        weight.grad = None if grad is None else grad.float()
+    torch.nn.utils.clip_grad_norm_(list(state.weights.values()), 1.0)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate * group["share"]
+    state.optimizer.step()
+    return float(loss.detach())
+
+
+def _loss(rows: Tensor, span: Tensor, batch: Sequence[Example], share: float) -> Tensor:
+    labels = torch.tensor([example.rows for example in batch])
+    asked = labels != IGNORED
+    judged = functional.binary_cross_entropy_with_logits(rows[asked], labels[asked].float())
+    places = torch.tensor([(example.begin, example.end) for example in batch])
+    if not bool((places != IGNORED).any()):
+        return judged
+    found = functional.cross_entropy(span.transpose(1, 2).reshape(-1, span.shape[1]), places.reshape(-1))
+    return judged + share * found
+
+
+def _rate(share: float, recipe: Recipe) -> float:
+    return recipe.rate * min(
+        share / recipe.warm_up if recipe.warm_up else 1.0, (1 - share) / (1 - recipe.warm_up)
+    )
+
+
+def _state(recipe: Recipe, base: Base, checkpoint: Path) -> _State:
+    torch.manual_seed(recipe.seed)
+    weights = {name: weight.clone().requires_grad_() for name, weight in base.trained.items()}
+    heads = [weight for name, weight in weights.items() if name.startswith("head.")]
+    others = [weight for name, weight in weights.items() if not name.startswith("head.")]
+    optimizer = torch.optim.AdamW(
+        [{"params": others, "share": 1.0}, {"params": heads, "share": _HEAD_RATE}],
+        lr=recipe.rate,
+        weight_decay=recipe.decay,
+        fused=True,
+    )
+    state = _State(weights, optimizer, weights_sha256(Path(recipe.base)))
+    if checkpoint.is_file():
+        kept = torch.load(checkpoint, weights_only=True)
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(kept["weights"][name])
+        optimizer.load_state_dict(kept["optimizer"])
+        state.step, state.batches, state.seconds = kept["step"], kept["batches"], kept["seconds"]
+    return state
+
+
+def _save(state: _State, out: Path) -> None:
+    weights = {name: weight.detach() for name, weight in state.weights.items()}
+    kept = {
+        "weights": weights,
+        "optimizer": state.optimizer.state_dict(),
+        "step": state.step,
+        "batches": state.batches,
+        "seconds": state.seconds,
+    }
+    fresh = out / "checkpoint.pt.new"
+    torch.save(kept, fresh)
+    fresh.replace(out / "checkpoint.pt")
+    save_weights(out / "judge.safetensors", weights, note={BASE_KEY: state.base_sha256})
+
+
+class _Mean:
+    """The mean since it was last taken."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        self._sum, self._count = self._sum + value, self._count + 1
+
+    def take(self) -> float:
+        mean = self._sum / max(1, self._count)
+        self._sum, self._count = 0.0, 0
+        return mean
+
+
+if __name__ == "__main__":
+    train(Recipe.from_file(Path(sys.argv[1])))

@@ -1,0 +1,229 @@
+"""The rows that a judge learns from: what is an answer, what comes close, and whose side a document is on."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.errors import WrongUse
+from bot.judging.claim_rows import claim_rows, policy_rows
+from bot.judging.mixture import mixed
+from bot.judging.near_misses import changed, names, without_answer
+from bot.judging.nearest import nearest
+from bot.judging.page_rows import page_rows
+from bot.judging.report import report
+from bot.judging.rows import Row, read, row, side_of, write
+from bot.judging.squad_rows import squad_rows
+from knowledge.chunking import Chunker
+from knowledge.documents import Chunk
+from models.embedding.word_vectors import WordVectors
+
+EMBEDDER = WordVectors()
+CHUNKER = Chunker(EMBEDDER.count_tokens, EMBEDDER.max_tokens)
+EVERY = {"learn", "calibrate", "test"}
+ESSAY = (
+    "The Harbour Museum opened in 1987. It was designed by Ada Berg after the great fire. "
+    "Its oldest ship is the Heron, built in 1641 near Oslo. Visitors come by the northern ferry. "
+    "The roof was paid by the Lund Trust. In 1999 the hall was closed for two years."
+)
+
+
+def _squad(folder: Path, titles: Iterable[str]) -> Path:
+    known = [
+        ("When did the Harbour Museum open?", "1987"),
+        ("What is the oldest ship of the Harbour Museum?", "the Heron"),
+        ("Which trust paid for the roof?", "the Lund Trust"),
+    ]
+    asked = [
+        {"id": str(number), "question": ask, "answers": [{"text": text, "answer_start": ESSAY.index(text)}]}
+        for number, (ask, text) in enumerate(known)
+    ]
+    near = {"id": "n", "question": "When did the Harbour Museum close for ever?", "answers": []}
+    paragraphs = [
+        {"context": ESSAY, "qas": [*asked, {**near, "is_impossible": True}]},
+        {"context": ESSAY.replace("1987", "a year") + " The cafe is new.", "qas": []},
+    ]
+    file = folder / "squad.json"
+    file.write_text(json.dumps({"data": [{"title": title, "paragraphs": paragraphs} for title in titles]}))
+    return file
+
+
+def test_a_document_is_on_one_side_by_its_title_alone() -> None:
+    sides = [side_of(f"title {number}") for number in range(3000)]
+    assert sides == [side_of(f"title {number}") for number in range(3000)]
+    assert 0.17 < sides.count("test") / 3000 < 0.23
+    assert 0.04 < sides.count("calibrate") / 3000 < 0.1
+
+
+def test_squad_rows_hold_answers_and_what_only_comes_close(tmp_path: Path) -> None:
+    rows = list(squad_rows(_squad(tmp_path, ["Museum"]), EVERY, CHUNKER, EMBEDDER, random.Random(1)))
+    kinds = {one.kind for one in rows}
+    assert {"answer", "near miss"} <= kinds
+    for one in rows:
+        if one.kind == "answer":
+            assert one.answers == 1
+            assert one.passage[one.begin : one.end] in {"1987", "the Heron", "the Lund Trust"}
+        if one.kind.startswith("near miss"):
+            assert one.answers == 0
+            assert one.begin == -1
+
+
+def test_articles_of_another_side_give_no_rows(tmp_path: Path) -> None:
+    titles = [f"Museum {number}" for number in range(40)]
+    file = _squad(tmp_path, titles)
+    rows = list(squad_rows(file, {"learn"}, CHUNKER, EMBEDDER, random.Random(1)))
+    assert {one.document for one in rows} == {title for title in titles if side_of(title) == "learn"}
+
+
+def test_a_changed_question_differs_in_one_place_and_keeps_its_topic() -> None:
+    choice = random.Random(4)
+    found = {
+        changed("Who designed the Harbour Museum in 1987?", ESSAY, names(ESSAY), choice) for _ in range(30)
+    }
+    assert None not in found
+    assert "Who designed the Harbour Museum in 1987?" not in found
+    assert all(one is not None and one.startswith("Who designed the ") for one in found)
+    assert changed("Which is the largest?", "", [], choice) == "Which is the smallest?"
+
+
+def test_a_question_with_nothing_to_change_stays_out() -> None:
+    assert all(changed("why so", "", [], random.Random(seed)) is None for seed in range(20))
+
+
+def test_the_sentence_that_answers_can_be_taken_away() -> None:
+    begin = ESSAY.index("1641")
+    cut = without_answer(ESSAY, begin, begin + 4)
+    assert cut is not None
+    assert "1641" not in cut
+    assert "The roof was paid" in cut
+    assert without_answer("It opened in 1987.", 13, 17) is None
+
+
+def test_table_cells_are_asked_for_with_their_rows_and_without(tmp_path: Path) -> None:
+    page = tmp_path / "rates.md"
+    page.write_text(
+        "# Rates\n\n| City | Per night | Breakfast |\n|---|---|---|\n| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n"
+        "| Rome | 90 | 8 |\n"
+    )
+    rows = list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset()))
+    right = [one for one in rows if one.kind == "cell"]
+    assert right
+    for one in right:
+        assert one.passage[one.begin : one.end] in {"120", "140", "90", "11", "12", "8"}
+    for one in rows:
+        if one.kind == "row away":
+            city = next(name for name in ("Oslo", "Paris", "Rome") if name in one.question)
+            assert city not in one.passage
+        if one.kind == "column away":
+            column = "per night" if "per night" in one.question else "breakfast"
+            assert column not in one.passage.lower()
+
+
+def test_list_items_are_asked_for_by_their_terms(tmp_path: Path) -> None:
+    page = tmp_path / "words.md"
+    page.write_text(
+        "# Words\n\n- Sabbatical: a long leave after ten years of work\n"
+        "- Secondment: working for another company for a while\n- Flexitime: hours that one may choose freely\n"
+    )
+    rows = list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset()))
+    assert {one.answers for one in rows if one.kind == "item"} == {1}
+    for one in rows:
+        if one.kind == "item away":
+            term = next(name for name in ("Sabbatical", "Secondment", "Flexitime") if name in one.question)
+            assert term not in one.passage
+
+
+def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:
+    page = tmp_path / "words.md"
+    page.write_text("# Words\n\n- Sabbatical: a long leave after ten years of work\n")
+    assert not list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset({"words.md"})))
+
+
+def test_policy_questions_meet_a_passage_about_another_practice(tmp_path: Path) -> None:
+    def part(practice: str, ask: str, text: str) -> dict[str, object]:
+        answer = {"text": text[:10], "answer_start": 0}
+        return {"context": text, "qas": [{"question": ask, "type": practice, "answers": [answer]}]}
+
+    parts = [
+        part("Collection|||a", "Which data do you collect?", "We collect your name and address."),
+        part("Retention|||b", "How long do you keep data?", "We keep data for two years."),
+    ]
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"data": [{"title": "shop.example", "paragraphs": parts}]}))
+    rows = list(policy_rows(file, EVERY, EMBEDDER, random.Random(1)))
+    assert [(one.kind, one.answers) for one in rows] == [("policy", 1), ("other practice", 0)] * 2
+    assert "two years" in rows[1].passage
+
+
+def test_claims_are_carried_or_not_by_their_rationales(tmp_path: Path) -> None:
+    corpus, claims = tmp_path / "corpus.jsonl", tmp_path / "claims.jsonl"
+    text = "Salt was given to mice. Salt raised the pressure. Nothing else changed."
+    documents = [{"_id": str(n), "title": f"Study {n}", "text": text} for n in range(3)]
+    corpus.write_text("\n".join(map(json.dumps, documents)))
+    rationale = {"label": "CONTRADICT", "rationales": [[1]]}
+    asked = [
+        {"claim": "Salt lowers pressure.", "cited_doc_ids": [0], "evidence": {"0": rationale}},
+        {"claim": "Pepper helps.", "cited_doc_ids": [1], "evidence": {}},
+    ]
+    claims.write_text("\n".join(map(json.dumps, asked)))
+    rows = list(claim_rows(claims, corpus, EVERY, CHUNKER, random.Random(1)))
+    by_kind = {one.kind: one for one in rows}
+    assert (by_kind["rationale"].answers, by_kind["rationale"].supports) == (1, 0)
+    assert (by_kind["unrelated claim"].answers, by_kind["unrelated claim"].supports) == (0, 0)
+
+
+def test_the_nearest_texts_share_the_rare_words() -> None:
+    texts = ["The barrier closes at nine.", "Annual leave is 26 days.", "The barrier is red."]
+    assert nearest(["When does the barrier close?"], texts, EMBEDDER, most=2)[0][0] == 0
+
+
+def test_rows_come_back_from_their_file(tmp_path: Path) -> None:
+    chunk = Chunk("d", 0, ("Leave", "Sick"), None, "Call before nine. Call again.")
+    one = row("When  to call?", "Handbook", chunk, "answer", answers=1, answer="Call")
+    assert one.passage[one.begin : one.end] == "Call"
+    assert one.passage.startswith("Handbook › Leave › Sick\n")
+    rows = [one, Row("q", "p", "k", "d", supports=0)]
+    assert write(tmp_path / "rows.jsonl", rows) == 2
+    assert list(read(tmp_path / "rows.jsonl")) == rows
+
+
+def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"question": "q"}\n')
+    with pytest.raises(WrongUse, match="line 1"):
+        list(read(tmp_path / "rows.jsonl"))
+
+
+class _ByLength:
+    """A judge that takes long passages for answers."""
+
+    calibration = None
+
+    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
+        return [float(len(passage)) for passage in passages]
+
+
+def test_a_report_counts_every_kind_of_near_miss_apart() -> None:
+    def some(kind: str, answers: int, lengths: Sequence[int]) -> list[Row]:
+        return [Row("q", "p" * length, kind, "d", answers=answers) for length in lengths]
+
+    rows = some("answer", 1, [5, 6, 7, 8]) + some("near miss", 0, [4, 6, 9, 9]) + some("cut", 0, [1, 1])
+    found = report([*rows, Row("q", "p", "told", "d", supports=1)], _ByLength())
+    assert found.rows == 10
+    assert found.kinds == {"near miss": (6.5 / 16, 4), "cut": (1.0, 2)}
+    assert found.near_misses == 6.5 / 16
+    assert found.auc == (6.5 + 8) / 24
+    assert found.false_refusals == 1.0
+
+
+def test_rough_rows_are_thinned_and_near_misses_told_twice() -> None:
+    rows = [Row(f"q{n}", "p", "heading", str(n), answers=1) for n in range(400)]
+    rows += [Row(f"n{n}", "p", "near miss", str(n), answers=0) for n in range(50)]
+    kinds = [one.kind for one in mixed(rows)]
+    assert 50 < kinds.count("heading") < 110
+    assert kinds.count("near miss") == 100
+    assert 0 < kinds.count("elsewhere") <= 9
+    assert mixed(rows) == mixed(rows)

@@ -1,0 +1,133 @@
+"""Whether the judge counts: for the refusal, for the order of passages, and in the configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bot.assistant import Assistant
+from bot.config import load
+from bot.evidence import find_evidence
+from bot.judging.calibrating import Weighed, calibrated
+from bot.likelihood import likelihood
+from bot.question import Question
+from bot.wiring import Project
+from knowledge.documents import Chunk
+from knowledge.memory_store import MemoryStore
+from knowledge.retrieval import RetrievalSettings, Retriever
+from knowledge.store import IndexedChunk
+from models.embedding.word_vectors import WordVectors
+from models.judge.calibration import Calibration, read_calibration
+
+LEAVE = "Full-time staff have 26 days of annual leave."
+
+
+class Reading:
+    """A judge that finds an answer wherever `wanted` stands, and remembers what it was shown."""
+
+    def __init__(self, wanted: str, *, calibrated: bool = True) -> None:
+        self.wanted = wanted
+        self.calibration = Calibration(weight=0.25, slope=3.0, offset=-1.5) if calibrated else None
+        self.shown: list[str] = []
+
+    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
+        self.shown += passages
+        return [8.0 if self.wanted in passage else -8.0 for passage in passages]
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        return [float(one > 0) for one in self.answers([query] * len(texts), texts)]
+
+
+def _retriever(texts: Sequence[str], judge: Reading | None = None, *, share: float = 1.0) -> Retriever:
+    embedder = WordVectors()
+    store = MemoryStore(embedder.dimensions)
+    items = [
+        IndexedChunk(
+            chunk=Chunk(f"h:{number}", 0, ("Rules", f"Part {number}"), None, text),
+            title="Handbook",
+            url=None,
+            updated_at=None,
+            source="h",
+            collection="main",
+            text_hash=hashlib.sha256(text.encode()).hexdigest(),
+        )
+        for number, text in enumerate(texts)
+    ]
+    ids = [item.chunk.document_id for item in items]
+    store.replace("h", ids, [(items, embedder.embed_documents(list(texts)))])
+    return Retriever(store, embedder, settings=RetrievalSettings(reranker_share=share), reranker=judge)
+
+
+def _status(judge: Reading | None) -> str:
+    assistant = Assistant(_retriever([LEAVE]), WordVectors(), None, judge=judge)
+    return asyncio.run(assistant.answer(Question("How many days of annual leave do staff have?"))).status
+
+
+def test_a_question_is_refused_when_the_judge_finds_no_answer() -> None:
+    assert _status(None) == "answered"
+    assert _status(Reading("26 days")) == "answered"
+    assert _status(Reading("40 days")) == "refused"
+
+
+def test_the_judge_is_shown_where_a_passage_stands() -> None:
+    judge = Reading("26")
+    _status(judge)
+    assert judge.shown == [f"Handbook › Rules › Part 0\n{LEAVE}"]
+
+
+def test_without_a_judge_the_evidence_alone_decides() -> None:
+    passages = _retriever([LEAVE]).search("annual leave")
+    evidence = find_evidence("annual leave", passages, WordVectors(), "en")
+    assert likelihood("annual leave", passages, evidence, None) == evidence[0].likelihood
+    assert likelihood("annual leave", [], [], Reading("26")) == 0.0
+    unmeasured = Reading("40", calibrated=False)
+    assert likelihood("annual leave", passages, evidence, unmeasured) == evidence[0].likelihood
+
+
+def test_a_sure_judge_raises_the_likelihood_and_an_unsure_one_lowers_it() -> None:
+    passages = _retriever([LEAVE]).search("annual leave")
+    evidence = find_evidence("annual leave", passages, WordVectors(), "en")
+    sure = likelihood("annual leave", passages, evidence, Reading("26"))
+    unsure = likelihood("annual leave", passages, evidence, Reading("40"))
+    assert 0 < unsure < sure < 1
+
+
+def test_the_judge_puts_the_passage_that_answers_before_the_likely_one() -> None:
+    texts = ["Annual leave is asked for. Annual leave is granted.", LEAVE]
+    assert "asked for" in _retriever(texts).search("annual leave")[0].chunk.text
+    assert "26" in _retriever(texts, Reading("26")).search("annual leave")[0].chunk.text
+
+
+@pytest.mark.parametrize(("written", "there"), [("false", False), ('"my.safetensors"', True)])
+def test_the_configuration_says_whether_there_is_a_judge(tmp_path: Path, written: str, there: bool) -> None:
+    (tmp_path / "groundling.toml").write_text(f"[retrieval]\njudge = {written}\n")
+    config = load(tmp_path / "groundling.toml")
+    with Project(config, root=tmp_path, data=tmp_path / "data") as project:
+        assert (project.judge is not None) == there
+
+
+def test_a_judge_with_half_the_say_does_not_bury_what_the_search_is_sure_of() -> None:
+    texts = ["The barrier closes at nine, the barrier of the car park.", "Nothing of it 26."]
+    retriever = _retriever(texts, Reading("26"), share=0.3)
+    assert "barrier" in retriever.search("When does the barrier of the car park close?")[0].chunk.text
+
+
+def test_a_calibration_comes_back_as_it_was_written() -> None:
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5)
+    assert read_calibration(one.written()) == one
+    assert [read_calibration(text) for text in (None, "", "[]", '{"weight": 1}', "1")] == [None] * 5
+
+
+def test_calibrating_trusts_a_judge_that_knows_and_not_one_that_guesses() -> None:
+    knows = [Weighed(answerable=True, passages=((0.4, 3.0), (0.5, -3.0)))] * 5
+    knows += [Weighed(answerable=False, passages=((0.6, -3.0), (0.5, -3.0)))] * 5
+    found = calibrated(knows)
+    assert found.weight > 0
+    assert found.slope > 0
+    guesses = [Weighed(answerable=True, passages=((0.6, -3.0),))] * 5
+    guesses += [Weighed(answerable=False, passages=((0.4, 3.0),))] * 5
+    assert calibrated(guesses).weight == 0

@@ -1,0 +1,192 @@
+"""The judge: what it reads, how it learns, and what it refuses to be made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+from models.errors import EmbedderUnavailable
+from models.judge.calibration import Calibration
+from models.judge.file import (
+    BASE_KEY,
+    CALIBRATION_KEY,
+    base_of,
+    load_weights,
+    note_down,
+    save_weights,
+    weights_sha256,
+)
+from models.judge.judge import Judge
+from models.judge.network import SHAPE, read, tensors
+from models.judge.pairs import MAX_TOKENS, QUESTION_TOKENS, PairTokens, shown
+from models.judge.training import IGNORED, Recipe, load_examples, train
+
+ROWS = [
+    ("How many days of leave?", "Leave\nFull-time staff have 26 days.", 1, "26 days"),
+    ("How many days of leave do contractors have?", "Leave\nFull-time staff have 26 days.", 0, ""),
+    ("When does the barrier close?", "Parking\nThe barrier closes at 21:30.", 1, "21:30"),
+    ("Who opens the barrier?", "Parking\nThe barrier closes at 21:30.", 0, ""),
+]
+
+
+@pytest.fixture(scope="module")
+def base() -> Path:
+    return SentenceTransformerEmbedder.from_package().folder
+
+
+@pytest.fixture(scope="module")
+def file(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge that has learned nothing yet."""
+    path = tmp_path_factory.mktemp("judge") / "judge.safetensors"
+    save_weights(path, base_of(base).trained, note={BASE_KEY: weights_sha256(base)})
+    return path
+
+
+def _recipe(base: Path, folder: Path, **others: float) -> Recipe:
+    rows = folder / "rows.jsonl"
+    with rows.open("w", encoding="utf-8") as out:
+        for question, passage, answers, answer in ROWS:
+            begin = passage.index(answer) if answer else -1
+            end = begin + len(answer) if answer else -1
+            row = {"question": question, "passage": passage, "answers": answers, "supports": None}
+            out.write(json.dumps({**row, "begin": begin, "end": end}) + "\n")
+    settings = {"epochs": 3, "batch_tokens": 40, "warm_up": 0.0, "report_steps": 1, "minutes": 1e6, **others}
+    return Recipe(str(base), str(rows), str(folder / "out"), **settings)  # type: ignore[arg-type]
+
+
+def test_a_passage_is_shown_with_the_place_where_it_stands() -> None:
+    assert shown("Travel", "Hotels › Rates", "120 a night") == "Travel › Hotels › Rates\n120 a night"
+    assert shown("", "", "120 a night") == "120 a night"
+
+
+def test_a_pair_is_cut_at_the_end_of_its_passage(base: Path) -> None:
+    pair = PairTokens(base).pairs(["why " * 500], ["because " * 900])[0]
+    assert len(pair.ids) == MAX_TOKENS
+    assert pair.passage_from == QUESTION_TOKENS + 2
+    assert pair.ids[0] != pair.ids[-1]
+
+
+def test_any_string_can_be_judged(base: Path, file: Path) -> None:
+    judge = Judge(base, file)
+    texts = ["", "\ud800", "\0", "a" * 9000, "🙂 休暇は26日です。"]
+    assert len(judge.scores("\ud800?", texts)) == len(texts)
+    assert all(0 <= score <= 1 for score in judge.scores("", texts))
+    assert judge.scores("anything", []) == []
+
+
+def test_a_passage_is_judged_the_same_alone_and_among_others(base: Path, file: Path) -> None:
+    judge = Judge(base, file)
+    texts = [passage + " And so on." * (place * 9) for place, (_, passage, _, _) in enumerate(ROWS)]
+    together = judge.answers([ROWS[0][0]] * len(texts), texts)
+    alone = [judge.answers([ROWS[0][0]], [text])[0] for text in texts]
+    assert together == pytest.approx(alone, abs=0.02)
+
+
+def test_attention_spelled_out_for_learning_is_the_one_that_judges(base: Path) -> None:
+    weights = {name: weight.float() for name, weight in base_of(base).frozen.items()} | base_of(base).trained
+    ids, kinds, there = tensors(PairTokens(base).pairs([ROWS[0][0], "Why?"], [ROWS[0][1], ROWS[2][1] * 3]))
+    learning = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    spelled = read(learning, SHAPE, ids, kinds, there)
+    fused = read(weights, SHAPE, ids, kinds, there)
+    assert torch.allclose(spelled.rows, fused.rows, atol=1e-4)
+    assert torch.allclose(spelled.span, fused.span, atol=1e-3)
+
+
+def test_the_answer_is_marked_at_its_tokens_and_its_absence_at_the_first(base: Path, tmp_path: Path) -> None:
+    examples = load_examples(Path(_recipe(base, tmp_path).rows), PairTokens(base))
+    pair, begin, end = examples[2].pair, examples[2].begin, examples[2].end
+    low, high = pair.offsets[begin - pair.passage_from][0], pair.offsets[end - pair.passage_from][1]
+    assert ROWS[2][1][low:high] == "21:30"
+    assert (examples[1].begin, examples[1].end) == (0, 0)
+    assert examples[0].rows == (1, IGNORED)
+
+
+def test_what_is_learned_is_kept(base: Path, tmp_path: Path) -> None:
+    judge = Judge(base, train(_recipe(base, tmp_path, epochs=40, rate=3e-4)))
+    right = judge.answers([ROWS[0][0], ROWS[2][0]], [ROWS[0][1], ROWS[2][1]])
+    wrong = judge.answers([ROWS[1][0], ROWS[3][0]], [ROWS[1][1], ROWS[3][1]])
+    assert min(right) > max(wrong)
+
+
+def test_training_that_was_killed_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = torch.load(train(_recipe(base, tmp_path / "whole")).with_name("checkpoint.pt"), weights_only=True)
+    recipe = _recipe(base, tmp_path / "parts", checkpoint_minutes=0.0)
+    with pytest.raises(_Killed):
+        train(recipe, say=_after_saving(tmp_path / "parts/out/checkpoint.pt"))
+    train(recipe)
+    parts = torch.load(tmp_path / "parts/out/checkpoint.pt", weights_only=True)
+    assert parts["step"] == whole["step"]
+    assert all(torch.equal(parts["weights"][name], weight) for name, weight in whole["weights"].items())
+
+
+def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('base = "b"\nrows = "r"\nout = "o"\nepoch = 3\n')
+    with pytest.raises(ValueError, match=r"recipe\.toml.*epoch"):
+        Recipe.from_file(tmp_path / "recipe.toml")
+
+
+def test_nothing_to_learn_from_is_refused(base: Path, tmp_path: Path) -> None:
+    recipe = _recipe(base, tmp_path)
+    Path(recipe.rows).write_text("")
+    with pytest.raises(ValueError, match="no rows"):
+        train(recipe)
+
+
+def test_a_rate_that_breaks_the_weights_ends_the_training(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArithmeticError, match="rate"):
+        train(_recipe(base, tmp_path, rate=1e30, epochs=20))
+    assert not (tmp_path / "out/judge.safetensors").exists()
+
+
+def test_a_judge_of_another_base_is_refused(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "judge.safetensors"
+    save_weights(path, base_of(base).trained, note={BASE_KEY: "0" * 64})
+    with pytest.raises(EmbedderUnavailable, match="another embedding model"):
+        Judge(base, path).scores("q", ["p"])
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\xff" * 4000])
+def test_a_broken_file_is_one_line(base: Path, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "judge.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(EmbedderUnavailable, match="holds no judge") as caught:
+        Judge(base, path).scores("q", ["p"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_other_tensors_is_refused(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "judge.safetensors"
+    save_weights(path, {"other": torch.zeros(3)})
+    with pytest.raises(EmbedderUnavailable, match="missing"):
+        load_weights(path, base, torch.float32)
+    with pytest.raises(EmbedderUnavailable, match="no judge"):
+        Judge(base, tmp_path / "absent").scores("q", ["p"])
+
+
+class _Killed(Exception):
+    pass
+
+
+def _after_saving(checkpoint: Path):  # type: ignore[no-untyped-def]
+    def say(line: str) -> None:
+        if checkpoint.exists() and "step 3 " in line:
+            raise _Killed
+
+    return say
+
+
+def test_a_calibration_lies_in_the_judges_own_file(base: Path, file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "judge.safetensors"
+    path.write_bytes(file.read_bytes())
+    assert Judge(base, path).calibration is None
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5)
+    note_down(path, {CALIBRATION_KEY: one.written()})
+    judge = Judge(base, path)
+    assert judge.calibration == one
+    assert judge.scores("q", ["p"]) == Judge(base, file).scores("q", ["p"])
