@@ -229,7 +229,7 @@ class Assistant:
         settings = self._settings
         turns = await compose(
             request.query,
-            _told(blank.passages, evidence, settings.prompt_passages),
+            told(blank.passages, evidence, settings.prompt_passages),
             generator,
             max_tokens=request.max_tokens,
             language=blank.language,
@@ -268,8 +268,9 @@ class Assistant:
         return _Written(drafting.draft, queue_ms, first, words, last)
 
 
-def _told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
-    """The `most` passages with the best evidence by their numbers, in the order of the search."""
+def told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
+    """What the model reads: the `most` passages with the best evidence by their numbers, in the order of
+    the search."""
     numbers = list(dict.fromkeys(row.unit.passage for row in evidence))[:most]
     return {number: passages[number - 1] for number in sorted(numbers)}
 
