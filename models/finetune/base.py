@@ -44,7 +44,7 @@ def load(path: Path) -> Any:
 def add_lora(model: Any, *, rank: int, alpha: float, seed: int) -> list[torch.nn.Parameter]:
     """Puts a LoRA on the seven projections of every layer, in place; its parameters, which alone are trained.
 
-    The projections' own weights become bfloat16, as autocast would make them in every step.
+    The model's own weights become bfloat16, as autocast would make them in every step.
     """
     missing = [name for name in PROJECTIONS if not any(key.endswith(name) for key, _ in model.named_modules())]
     if missing:
@@ -52,12 +52,15 @@ def add_lora(model: Any, *, rank: int, alpha: float, seed: int) -> list[torch.nn
     torch.manual_seed(seed)
     settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=list(PROJECTIONS))
     inject_adapter_in_model(settings, model)
+    for module in model.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False  # autocast does it, once
     trained = []
     for name, parameter in model.named_parameters():
         parameter.requires_grad = "lora_" in name
         if parameter.requires_grad:
             trained.append(parameter)
-        elif ".base_layer." in name:
+        else:
             parameter.data = parameter.data.to(torch.bfloat16)
     return trained
 

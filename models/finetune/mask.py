@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from models.finetune.tokens import Pack
@@ -41,11 +40,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A batch's masks and the rotation of its moved keys, as `attend` takes them."""
+    """A batch's masks, as what is added to a score, and the rotation of its moved keys."""
 
     prefix: int
-    prefix_mask: Tensor
-    tail_mask: Tensor
+    prefix_bias: Tensor
+    tail_bias: Tensor
     moved: tuple[Tensor, Tensor] | None
 
 
@@ -95,25 +94,29 @@ def batch(packs: Sequence[Pack], *, apart: bool) -> Batch:
     )
 
 
-def layout(batch: Batch, frequencies: Tensor) -> Layout:
-    """`frequencies` are the rotary embedding's, (half a head,)."""
+def layout(batch: Batch, frequencies: Tensor, dtype: torch.dtype) -> Layout:
+    """`frequencies` are the rotary embedding's, (half a head,); `dtype` is what attention computes in."""
     moved = None
     if batch.moves is not None:
         angles = batch.moves[:, :, None].float() * frequencies.float()
         angles = torch.cat((angles, angles), dim=-1)[:, None]
-        moved = (angles.cos(), angles.sin())
-    return Layout(batch.prefix, batch.prefix_mask, batch.tail_mask, moved)
+        moved = (angles.cos().to(dtype), angles.sin().to(dtype))
+    biases = [
+        torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, float("-inf"))[:, None]
+        for mask in (batch.prefix_mask, batch.tail_mask)
+    ]
+    return Layout(batch.prefix, *biases, moved)
 
 
 def hidden_states(model: Any, batch: Batch) -> Tensor:
     """The last hidden states at the batch's learned places, (places, width)."""
     model.set_attn_implementation(ATTENTION)
-    frequencies = model.model.rotary_emb.inv_freq
+    dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
     states = model.model(
         input_ids=batch.ids,
         position_ids=batch.positions,
         use_cache=False,
-        layout=layout(batch, frequencies),
+        layout=layout(batch, model.model.rotary_emb.inv_freq, dtype),
     ).last_hidden_state
     found: Tensor = states[batch.learned]
     return found
@@ -131,32 +134,29 @@ def attend(
     **_others: object,
 ) -> tuple[Tensor, None]:
     """Attention in the form that transformers calls."""
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     split = layout.prefix
     outputs = []
     if split:
-        outputs.append(
-            scaled_dot_product_attention(
-                query[:, :, :split],
-                key[:, :, :split],
-                value[:, :, :split],
-                attn_mask=layout.prefix_mask,
-                scale=scaling,
-            )
-        )
+        before = (query[:, :, :split], key[:, :, :split], value[:, :, :split])
+        outputs.append(_weighted(*before, layout.prefix_bias, scaling))
     if layout.moved is not None:
         cos, sin = layout.moved
         still = key[:, :, :split]
         first, second = still.chunk(2, dim=-1)
         moved = still * cos + torch.cat((-second, first), dim=-1) * sin
         key = torch.cat((moved.to(key.dtype), key[:, :, split:]), dim=2)
-    outputs.append(
-        scaled_dot_product_attention(
-            query[:, :, split:], key, value, attn_mask=layout.tail_mask, scale=scaling
-        )
-    )
+    outputs.append(_weighted(query[:, :, split:], key, value, layout.tail_bias, scaling))
     return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _weighted(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scaling: float) -> Tensor:
+    """Attention in plain products: the fused one's way back is three times slower on a processor."""
+    count, heads, tokens, width = query.shape
+    groups, seen = key.shape[1], key.shape[2]
+    rows = (query * scaling).reshape(count, groups, -1, width)
+    scores = (rows @ key.transpose(-1, -2)).view(count, groups, -1, tokens, seen)
+    weights = torch.softmax(scores + bias, dim=-1, dtype=scores.dtype)
+    return (weights.view(count, groups, -1, seen) @ value).view(count, heads, tokens, width)
 
 
 AttentionInterface.register(ATTENTION, attend)
