@@ -213,10 +213,12 @@ class Assistant:
         doubtful = not self._settings.always_quote or evidence[0].likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
-        told = tells(draft, evidence[0].unit, request.query, blank.language)
-        if not told and not (early and draft.sentences):
+        # A model that was trained to answer from passages answers in fewer words than the evidence has.
+        trained = request.asking.lora is not None and bool(draft.sentences)
+        telling = trained or tells(draft, evidence[0].unit, request.query, blank.language)
+        if not telling and not (early and draft.sentences):
             return _in_quotes(blank, chosen, note), timings
-        quotes = chosen if self._settings.always_quote or not told else ()
+        quotes = chosen if self._settings.always_quote or not telling else ()
         return _in_model_words(blank, draft, quotes), timings
 
     async def _write(

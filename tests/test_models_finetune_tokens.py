@@ -85,7 +85,9 @@ def test_twenty_prompts_have_the_tokens_that_the_models_own_tokenizer_gives(
 
 def test_what_is_learned_is_the_answer_and_its_end(tokens: Tokens) -> None:
     made = tokens.row(row(["One."], "What?", "One [1]."))
-    assert made.tokens[made.answer :] == (*tokens.row(row(["One."], "What?", "One [1].")).tokens[made.answer :],)
+    assert made.tokens[made.answer :] == (
+        *tokens.row(row(["One."], "What?", "One [1].")).tokens[made.answer :],
+    )
     longer = tokens.row(row(["One."], "What?", "One [1]. Two [2]."))
     assert longer.answer == made.answer
     assert longer.tokens[-1] == made.tokens[-1]
@@ -127,7 +129,10 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
         ("{}", "'id' is missing"),
         ("[1]", "line 2"),
         ("not json", "line 2"),
-        ('{"id":"1","answer":"","origin":"o","licence":"l","document":"d","turns":[]}', "'answer' is no text"),
+        (
+            '{"id":"1","answer":"","origin":"o","licence":"l","document":"d","turns":[]}',
+            "'answer' is no text",
+        ),
         ('{"id":"1","answer":"a","origin":"o","licence":"l","document":"d","turns":[]}', "not the user's"),
     ],
 )

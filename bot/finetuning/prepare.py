@@ -196,10 +196,14 @@ def _gold(
 
 def _mixed(made: Sequence[_Made], shares: Shares, chance: random.Random) -> list[_Made]:
     """All answers, with as many refusals as the shares allow; the order stays."""
-    places = {kind: [i for i, one in enumerate(made) if one.kind == kind] for kind in ("refusal", "near miss")}
+    places = {
+        kind: [i for i, one in enumerate(made) if one.kind == kind] for kind in ("refusal", "near miss")
+    }
     answers = sum(one.kind == "answer" for one in made)
     total = answers / (1 - shares.refused)
-    near = chance.sample(places["near miss"], min(len(places["near miss"]), round(total * shares.near_misses)))
+    near = chance.sample(
+        places["near miss"], min(len(places["near miss"]), round(total * shares.near_misses))
+    )
     room = max(0, round(total * shares.refused) - len(near))
     rest = chance.sample(places["refusal"], min(len(places["refusal"]), room))
     refused = {*near, *rest}

@@ -6,11 +6,12 @@ Rule: the weights are the file's, made dense; only the LoRA added to them ever c
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from transformers import AutoModelForCausalLM
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -35,40 +36,93 @@ def load(path: Path) -> Any:
     config = read.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model.load_state_dict(read.state_dict())
     model.tie_weights()
     return model
 
 
-def add_lora(model: Any, *, rank: int, alpha: float, seed: int) -> list[torch.nn.Parameter]:
+class Projection(torch.nn.Module):
+    """A linear layer with a LoRA beside it: weight x + scale B A x."""
+
+    def __init__(self, layer: torch.nn.Linear, *, rank: int, scale: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.scale = layer.weight, layer.bias, scale
+        self.lora_A = torch.nn.Parameter(torch.empty(rank, layer.in_features))
+        self.lora_B = torch.nn.Parameter(torch.zeros(layer.out_features, rank))
+        torch.nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # as PEFT does
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = _Both.apply(x, self.weight, self.lora_A, self.lora_B, self.scale)  # type: ignore[no-untyped-call]
+        return y if self.bias is None else y + self.bias
+
+
+class _Both(torch.autograd.Function):
+    """The two products added in place, forwards and backwards: on a processor what is written between them
+    costs more time than the LoRA's own products."""
+
+    @staticmethod
+    def forward(
+        context: Any, x: torch.Tensor, weight: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        a, b = a.to(x.dtype), b.to(x.dtype)
+        low = (flat @ a.t()) * scale
+        y = (flat @ weight.t()).addmm_(low, b.t())
+        context.save_for_backward(flat, weight, a, b, low)
+        context.scale = scale
+        return y.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        flat, weight, a, b, low = context.saved_tensors
+        (gradient,) = gradients
+        out = gradient.reshape(-1, gradient.shape[-1])
+        below = (out @ b) * context.scale
+        to_x = (out @ weight).addmm_(below, a).view(*gradient.shape[:-1], -1)
+        return to_x, None, (below.t() @ flat).float(), (out.t() @ low).float(), None
+
+
+def add_lora(
+    model: Any, *, rank: int, alpha: float, seed: int, dtype: torch.dtype = torch.bfloat16
+) -> list[torch.nn.Parameter]:
     """Puts a LoRA on the seven projections of every layer, in place; its parameters, which alone are trained.
 
-    The model's own weights become bfloat16, as autocast would make them in every step.
+    The model's own weights become `dtype`, and with them what is computed; the LoRA's stay float32.
     """
-    missing = [name for name in PROJECTIONS if not any(key.endswith(name) for key, _ in model.named_modules())]
-    if missing:
-        raise BaseError(f"the model has no {missing[0]}: only models with separate projections can be trained")
     torch.manual_seed(seed)
-    settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=list(PROJECTIONS))
-    inject_adapter_in_model(settings, model)
-    for module in model.modules():
-        if hasattr(module, "cast_input_dtype_enabled"):
-            module.cast_input_dtype_enabled = False  # autocast does it, once
+    layers = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if name.rpartition(".")[2] in PROJECTIONS and isinstance(layer, torch.nn.Linear)
+    ]
+    found = {name.rpartition(".")[2] for name, _ in layers}
+    if missing := [name for name in PROJECTIONS if name not in found]:
+        raise BaseError(
+            f"the model has no {missing[0]}: only models with separate projections can be trained"
+        )
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+        parameter.data = parameter.data.to(dtype)
     trained = []
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = "lora_" in name
-        if parameter.requires_grad:
-            trained.append(parameter)
-        else:
-            parameter.data = parameter.data.to(torch.bfloat16)
+    for name, layer in layers:
+        place, _, last = name.rpartition(".")
+        projection = Projection(layer, rank=rank, scale=alpha / rank)
+        setattr(model.get_submodule(place), last, projection)
+        trained += [projection.lora_A, projection.lora_B]
     return trained
 
 
 def lora_state(model: Any) -> dict[str, torch.Tensor]:
     """The LoRA's tensors by name, "model.layers.0.self_attn.q_proj.lora_A" and so on."""
     return {
-        name.removesuffix(".default.weight"): parameter.detach().clone()
-        for name, parameter in model.named_parameters()
-        if "lora_" in name
+        name: parameter.detach().clone() for name, parameter in model.named_parameters() if "lora_" in name
     }
+
+
+def set_lora_state(model: Any, state: Mapping[str, torch.Tensor]) -> None:
+    """Takes over what `lora_state` gave; raises KeyError where a tensor is missing."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(state[name])

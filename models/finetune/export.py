@@ -100,12 +100,9 @@ def parity(trained: Path, model: Path, lora: Path, packs: Sequence[Pack]) -> Par
     state = torch.load(trained, weights_only=True)
     dense = base.load(model)
     here_bare = _trained(dense, packs)
-    base.add_lora(dense, rank=state["rank"], alpha=state["alpha"], seed=0)
-    with torch.no_grad():
-        for key, parameter in dense.named_parameters():
-            if parameter.requires_grad:
-                parameter.copy_(state["lora"][key.removesuffix(".default.weight")])
-    here = _trained(dense.float(), packs)
+    base.add_lora(dense, rank=state["rank"], alpha=state["alpha"], seed=0, dtype=torch.float32)
+    base.set_lora_state(dense, state["lora"])
+    here = _trained(dense, packs)
     one, other = here - here_bare, there - there_bare
     found = Parity(
         tokens=len(here),
@@ -143,7 +140,9 @@ def _order(there: Array, here: Array, heads: Sequence[int], key: str) -> int:
     for order in (0, *heads):
         if there.shape == here.shape and np.array_equal(there, _permuted(here, order)):
             return order
-    raise ExportError(f"the weights of {key} are in an order that is not known; this base cannot be exported for")
+    raise ExportError(
+        f"the weights of {key} are in an order that is not known; this base cannot be exported for"
+    )
 
 
 def _permuted(rows: Array, heads: int) -> Array:

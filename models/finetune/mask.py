@@ -101,17 +101,18 @@ def layout(batch: Batch, frequencies: Tensor, dtype: torch.dtype) -> Layout:
         angles = batch.moves[:, :, None].float() * frequencies.float()
         angles = torch.cat((angles, angles), dim=-1)[:, None]
         moved = (angles.cos().to(dtype), angles.sin().to(dtype))
-    biases = [
-        torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, float("-inf"))[:, None]
-        for mask in (batch.prefix_mask, batch.tail_mask)
-    ]
-    return Layout(batch.prefix, *biases, moved)
+    return Layout(batch.prefix, _bias(batch.prefix_mask, dtype), _bias(batch.tail_mask, dtype), moved)
+
+
+def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Nothing where the mask is True, else what no score survives; with room for the heads' groups."""
+    return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, float("-inf"))[:, None]
 
 
 def hidden_states(model: Any, batch: Batch) -> Tensor:
     """The last hidden states at the batch's learned places, (places, width)."""
     model.set_attn_implementation(ATTENTION)
-    dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+    dtype = model.model.embed_tokens.weight.dtype
     states = model.model(
         input_ids=batch.ids,
         position_ids=batch.positions,
@@ -123,7 +124,7 @@ def hidden_states(model: Any, batch: Batch) -> Tensor:
 
 
 def attend(
-    module: Any,
+    _module: object,
     query: Tensor,
     key: Tensor,
     value: Tensor,

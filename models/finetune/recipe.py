@@ -30,7 +30,7 @@ class Recipe:
     rows: tuple[Path, ...]
     out: Path
     rank: int = 16
-    alpha: float = 32.0
+    alpha: int = 32
     learning_rate: float = 5e-4
     epochs: int = 1
     minutes: float | None = None
@@ -56,12 +56,13 @@ class Recipe:
             if name not in table:
                 raise RecipeError(f"{file} does not name its {name!r}")
         folder = file.resolve().parent
-        paths = {
-            "base": folder / Path(str(table.pop("base"))).expanduser(),
-            "rows": tuple(folder / Path(str(one)).expanduser() for one in table.pop("rows")),
-            "out": folder / Path(str(table.pop("out"))).expanduser(),
-        }
-        recipe = cls(**paths, **table)
+        rows = table.pop("rows")
+        if not isinstance(rows, list) or not rows:
+            raise RecipeError(f"{file}: rows must be a list of files")
+        base, out, *files = (
+            folder / Path(str(one)).expanduser() for one in (table.pop("base"), table.pop("out"), *rows)
+        )
+        recipe = cls(base=base, rows=tuple(files), out=out, **table)
         recipe.check()
         return recipe
 
@@ -83,8 +84,11 @@ class Recipe:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise RecipeError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
-        if self.minutes is not None and not self.minutes > 0:
-            raise RecipeError("minutes must be above 0")
+        if self.minutes is not None and not (isinstance(self.minutes, int | float) and self.minutes > 0):
+            raise RecipeError("minutes must be a number above 0")
+        for path in (self.base, *self.rows):
+            if not path.is_file():
+                raise RecipeError(f"{path} is not there")
 
     def digest(self) -> str:
         """Changes with whatever a run that is resumed must share with the one that was ended."""

@@ -110,18 +110,19 @@ def packs(rows: Iterable[TokenRow], *, most_tails: int = 8) -> list[Pack]:
 
     Raises ValueError for a row with text between its blocks: what it would read is not defined here.
     """
-    found: dict[tuple[object, ...], list[Tail]] = {}
-    for row in rows:
+    found: dict[tuple[object, ...], list[TokenRow]] = {}
+    for number, row in enumerate(rows):
         _check_blocks(row)
-        key = (row.tokens[: row.shared], row.head, row.blocks)
-        if not row.blocks:
-            key = (*key, len(found))
-        found.setdefault(key, []).append(Tail(row.tokens[row.shared :], row.answer - row.shared))
-    return [
-        Pack(prefix, head, blocks, tuple(tails[start : start + most_tails]))  # type: ignore[arg-type]
-        for (prefix, head, blocks, *_), tails in found.items()
-        for start in range(0, len(tails), most_tails)
-    ]
+        alone = () if row.blocks else (number,)
+        found.setdefault((row.tokens[: row.shared], row.head, row.blocks, *alone), []).append(row)
+    made = []
+    for together in found.values():
+        first, shared = together[0], together[0].shared
+        tails = tuple(Tail(row.tokens[shared:], row.answer - shared) for row in together)
+        for start in range(0, len(tails), most_tails):
+            some = tails[start : start + most_tails]
+            made.append(Pack(first.tokens[:shared], first.head, first.blocks, some))
+    return made
 
 
 def _check_blocks(row: TokenRow) -> None:

@@ -133,15 +133,15 @@ class _Run:
         recipe, model = self._recipe, self._model
         model.train()
         saved, began = time.monotonic(), self._step
-        for epoch, apart, packs in self._batches():
+        for epoch, apart, chosen in self._batches():
             started = time.monotonic()
             if self._done >= 1:
                 break
             if most_steps is not None and self._step - began >= most_steps:
                 return self._save(CHECKPOINT)
             rate = self._rate()
-            loss = self._learn(batch(packs, apart=apart), rate)
-            count = sum(map(len, packs))
+            loss = self._learn(batch(chosen, apart=apart), rate)
+            count = sum(map(len, chosen))
             self._step += 1
             self._tokens += count
             spent = time.monotonic() - started
@@ -166,11 +166,11 @@ class _Run:
 
     def _batches(self) -> Iterator[tuple[int, bool, list[Pack]]]:
         """The batches from the present step on, each with its epoch and whether it is read apart."""
-        every = [(epoch, packs) for epoch, batches in enumerate(self._plan) for packs in batches]
-        for number, (epoch, packs) in enumerate(every):
+        every = [(epoch, chosen) for epoch, batches in enumerate(self._plan) for chosen in batches]
+        for number, (epoch, chosen) in enumerate(every):
             chance = random.Random(f"{self._recipe.seed} {number}")  # noqa: S311 (an order, not a secret)
             if number >= self._step:
-                yield epoch, chance.random() < self._recipe.apart, packs
+                yield epoch, chance.random() < self._recipe.apart, chosen
 
     def _rate(self) -> float:
         warmup = self._recipe.warmup
@@ -181,8 +181,7 @@ class _Run:
     def _learn(self, batch: Batch, rate: float) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self._model.lm_head(hidden_states(self._model, batch))
+        logits = self._model.lm_head(hidden_states(self._model, batch))
         loss = torch.nn.functional.cross_entropy(logits.float(), batch.targets)
         value = loss.item()
         if not math.isfinite(value):
@@ -193,7 +192,9 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self._trained, MOST_NORM)
         if not math.isfinite(norm.item()):
-            raise TrainingError(f"the gradient of step {self._step + 1} is no number; lower the learning rate")
+            raise TrainingError(
+                f"the gradient of step {self._step + 1} is no number; lower the learning rate"
+            )
         self._optimizer.step()
         return value
 
@@ -208,10 +209,7 @@ class _Run:
                 raise TrainingError(
                     f"{path} belongs to another recipe or other rows; choose another folder or remove it"
                 )
-            with torch.no_grad():
-                for name, parameter in self._model.named_parameters():
-                    if parameter.requires_grad:
-                        parameter.copy_(state["lora"][name.removesuffix(".default.weight")])
+            base.set_lora_state(self._model, state["lora"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._step, self._seconds, self._tokens = state["step"], state["seconds"], state["tokens"]
         except TrainingError:
