@@ -41,7 +41,12 @@ def finetune() -> None:
 
 @finetune.command()
 @click.option("--squad", "files", type=_FILE, multiple=True, help="A file in SQuAD's layout (repeatable).")
-@click.option("--licence", "licences", multiple=True, help="The licence of each --squad, in their order.")
+@click.option(
+    "--golden", "golden", type=_FILE, multiple=True, help="Golden questions about this project's index."
+)
+@click.option(
+    "--licence", "licences", multiple=True, help="The licence of each --squad, then of each --golden."
+)
 @click.option("--out", type=_NEW, required=True, help="The file of rows; the recipe is written beside it.")
 @click.option("--most", type=click.IntRange(1), help="Make at most so many rows.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed mixes otherwise.")
@@ -51,6 +56,7 @@ def prepare(
     project: Project,
     *,
     files: tuple[Path, ...],
+    golden: tuple[Path, ...],
     licences: tuple[str, ...],
     out: Path,
     most: int | None,
@@ -60,20 +66,36 @@ def prepare(
     """Make training rows out of questions with known answers. A fixed fifth of the documents is left out,
     to measure on."""
     from bot.errors import WrongUse
+    from bot.evaluation.golden import load_golden
+    from bot.finetuning.golden import golden_rows
     from bot.finetuning.prepare import rows_of
     from bot.finetuning.sets import squad_set
     from models.finetune.rows import write_rows
 
-    if not files or len(files) != len(licences):
-        raise WrongUse("give at least one --squad FILE, and a --licence for each")
-    sets = [squad_set(file, licence) for file, licence in zip(files, licences, strict=True)]
+    if not (files or golden) or len(files) + len(golden) != len(licences):
+        raise WrongUse("give at least one --squad or --golden FILE, and a --licence for each")
+    sets = [squad_set(file, licence) for file, licence in zip(files, licences, strict=False)]
+    asked = [(file, load_golden(file)) for file in golden]
 
     async def run() -> list[Row]:
         model = project.generator()
         if model is None:
             raise WrongUse('[model] kind is "none": there is no model to make prompts for')
         try:
-            return await rows_of(sets, project.embedder, model, most=most, seed=seed, progress=_progress)
+            rows = []
+            for (file, questions), licence in zip(asked, licences[len(files) :], strict=True):
+                rows += await golden_rows(
+                    questions,
+                    project.retriever,
+                    project.embedder,
+                    model,
+                    origin=file.stem,
+                    licence=licence,
+                )
+            if sets:
+                rest = None if most is None else max(0, most - len(rows))
+                rows += await rows_of(sets, project.embedder, model, most=rest, seed=seed, progress=_progress)
+            return rows[:most]
         finally:
             await model.close()
 

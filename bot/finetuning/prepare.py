@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.assistant import told
@@ -171,16 +171,32 @@ async def _made(
         return None  # the words stand in another text, where they may answer it or not
     if not passages:
         return None
-    turns = await compose(
+    row = await row_for(
         question.ask,
+        answer,
         passages,
         generator,
-        max_tokens=ANSWER_TOKENS,
-        language=language_of(question.ask),
+        origin=group.asked.origin,
+        licence=group.asked.licence,
+        document=group.text.title,
     )
-    digest = hashlib.sha256(f"{group.text.name} {question.ask}".encode("utf-8", "replace")).hexdigest()
-    asked = group.asked
-    return _Made(Row(digest[:16], tuple(turns), answer, asked.origin, asked.licence, group.text.title), kind)
+    return _Made(row, kind)
+
+
+async def row_for(
+    ask: str,
+    answer: str,
+    passages: Mapping[int, Passage],
+    generator: Generator,
+    *,
+    origin: str,
+    licence: str,
+    document: str,
+) -> Row:
+    """The row that asks `ask` of `passages` as the assistant would; its id is that of its prompt."""
+    turns = await compose(ask, passages, generator, max_tokens=ANSWER_TOKENS, language=language_of(ask))
+    digest = hashlib.sha256(repr([turn.text for turn in turns]).encode("utf-8", "replace")).hexdigest()
+    return Row(digest[:16], tuple(turns), answer, origin, licence, document)
 
 
 def _gold(
