@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.errors import BrokenWeights
-from models.finetune.export import ExportError, export, parity
+from models.finetune.export import ExportError, export, parity, parity_over
 from models.finetune.rows import read_rows
 from models.finetune.tokens import Pack, Tokens, packs
 from models.finetune.training import train
@@ -84,6 +84,10 @@ def test_a_file_whose_query_rows_are_in_the_trainings_order_is_found_out(
     writer.close()
     with pytest.raises(ExportError, match="does not say what the trained model says"):
         parity(trained, base, wrong, asked)
+    assert parity_over(trained, base, out, folder / "rows.jsonl").argmax == 1
+    with pytest.raises(ExportError):
+        parity_over(trained, base, wrong, folder / "rows.jsonl")
+    assert (out.exists(), wrong.exists()) == (True, False)
 
 
 def test_a_lora_with_values_that_are_no_numbers_is_refused(folder: Path, trained: Path) -> None:

@@ -139,22 +139,41 @@ def train(recipe: Path, *, json_: bool) -> None:
 @click.option("--out", type=_NEW, required=True, help="The GGUF file to write.")
 @click.option("--name", required=True, help="What the LoRA is called in its file.")
 @click.option("--licence", required=True, help="Its licence, which that of its data must allow.")
+@click.option(
+    "--rows", type=_FILE, help="Rows by which llama.cpp with the file is held against the training."
+)
 @as_json
 @with_any_project
-def export(project: Project, trained: Path, *, out: Path, name: str, licence: str, json_: bool) -> None:
+def export(
+    project: Project,
+    trained: Path,
+    *,
+    out: Path,
+    name: str,
+    licence: str,
+    rows: Path | None,
+    json_: bool,
+) -> None:
     """Write the trained LoRA as a GGUF file for the project's model."""
     from bot.errors import Failed
     from models.finetune.base import BaseError
-    from models.finetune.export import ExportError
+    from models.finetune.export import ExportError, parity_over
     from models.finetune.export import export as write
+    from models.finetune.rows import RowError
 
+    base = project.weights().path
     try:
-        header = write(trained, project.weights().path, out, name=name, licence=licence)
-    except (BaseError, ExportError) as error:
+        header = write(trained, base, out, name=name, licence=licence)
+        same = None if rows is None else parity_over(trained, base, out, rows)
+    except (BaseError, ExportError, RowError) as error:
         raise Failed(str(error)) from error
     if json_:
-        write_json(header)
+        write_json({"file": header, "parity": same})
     else:
+        if same is not None:
+            click.echo(
+                f"llama.cpp agrees with the training over {same.tokens} tokens: cosine {same.cosine:.3f}"
+            )
         click.echo(
             f"{out}: rank {header.rank}, {header.file_bytes:,} bytes; to use it:\n\n"
             f'[[lora]]\nname = "{name}"\npath = "{out}"\n\n[model]\nlora = "{name}"'

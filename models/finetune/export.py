@@ -21,11 +21,13 @@ from models.engine.llama import Llama
 from models.engine.settings import EnginePlan, Lora
 from models.finetune import base
 from models.finetune.mask import batch, hidden_states
-from models.finetune.tokens import Pack
+from models.finetune.rows import read_rows
+from models.finetune.tokens import Pack, Tokens, packs
 from models.lora import LoraHeader, read_lora
 from models.weights import sha256_of
 
 LEAST_COSINE = 0.98  # of the change of the logits, here and there; a 4-bit base's own noise leaves 0.995
+PARITY_ROWS = 20
 Array = npt.NDArray[np.float32]
 
 
@@ -93,16 +95,26 @@ def export(trained: Path, model: Path, out: Path, *, name: str, licence: str) ->
         part.unlink(missing_ok=True)
 
 
-def parity(trained: Path, model: Path, lora: Path, packs: Sequence[Pack]) -> Parity:
-    """Holds the file `lora` in llama.cpp against the training's own model, over the answers of `packs`,
+def parity_over(trained: Path, model: Path, lora: Path, rows: Path) -> Parity:
+    """The same over the first rows of a file; raises RowError too, and removes a file that differs."""
+    tokens = Tokens(model)
+    try:
+        return parity(trained, model, lora, packs(map(tokens.row, read_rows(rows)[:PARITY_ROWS])))
+    except ExportError:
+        lora.unlink(missing_ok=True)
+        raise
+
+
+def parity(trained: Path, model: Path, lora: Path, asked: Sequence[Pack]) -> Parity:
+    """Holds the file `lora` in llama.cpp against the training's own model, over the answers of `asked`,
     read from the first to the last token. Raises ExportError below `LEAST_COSINE`."""
-    there, there_bare = (_served(model, path, packs) for path in (lora, None))
+    there, there_bare = (_served(model, path, asked) for path in (lora, None))
     state = torch.load(trained, weights_only=True)
     dense = base.load(model)
-    here_bare = _trained(dense, packs)
+    here_bare = _trained(dense, asked)
     base.add_lora(dense, rank=state["rank"], alpha=state["alpha"], seed=0, dtype=torch.float32)
     base.set_lora_state(dense, state["lora"])
-    here = _trained(dense, packs)
+    here = _trained(dense, asked)
     one, other = here - here_bare, there - there_bare
     found = Parity(
         tokens=len(here),
@@ -174,16 +186,16 @@ def _add_keys(
     writer.add_uint32("groundling.steps", int(state["step"]))
 
 
-def _trained(model: Any, packs: Sequence[Pack]) -> Array:
+def _trained(model: Any, asked: Sequence[Pack]) -> Array:
     with torch.inference_mode():
-        logits = [model.lm_head(hidden_states(model.eval(), batch([pack], apart=False))) for pack in packs]
+        logits = [model.lm_head(hidden_states(model.eval(), batch([pack], apart=False))) for pack in asked]
     found: Array = torch.cat(logits).float().numpy()
     return found
 
 
-def _served(model: Path, lora: Path | None, packs: Sequence[Pack]) -> Array:
-    """The engine's logits before each answer token of `packs`."""
-    most = max(len(pack.prefix) + len(tail.tokens) for pack in packs for tail in pack.tails)
+def _served(model: Path, lora: Path | None, asked: Sequence[Pack]) -> Array:
+    """The engine's logits before each answer token of `asked`."""
+    most = max(len(pack.prefix) + len(tail.tokens) for pack in asked for tail in pack.tails)
     plan = EnginePlan(
         path=str(model),
         context_tokens=most,
@@ -199,7 +211,7 @@ def _served(model: Path, lora: Path | None, packs: Sequence[Pack]) -> Array:
     chosen = None if lora is None else Lora("parity", str(lora), "")
     context = Context(llama, sequences=1, lora=chosen)
     logits = []
-    for pack in packs:
+    for pack in asked:
         for tail in pack.tails:
             tokens = (*pack.prefix, *tail.tokens)
             first = len(pack.prefix) + tail.answer - 1
