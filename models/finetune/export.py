@@ -55,7 +55,7 @@ def export(trained: Path, model: Path, out: Path, *, name: str, licence: str) ->
 
     Raises ExportError, BaseError and BrokenWeights; a file that is refused is not left behind.
     """
-    state = torch.load(trained, weights_only=True)
+    state = _state(trained)
     pairs: Mapping[str, torch.Tensor] = state["lora"]
     if bad := [key for key, tensor in pairs.items() if not bool(torch.isfinite(tensor).all())]:
         raise ExportError(f"{trained} has values in {bad[0]} that are no numbers")
@@ -109,7 +109,7 @@ def parity(trained: Path, model: Path, lora: Path, asked: Sequence[Pack]) -> Par
     """Holds the file `lora` in llama.cpp against the training's own model, over the answers of `asked`,
     read from the first to the last token. Raises ExportError below `LEAST_COSINE`."""
     there, there_bare = (_served(model, path, asked) for path in (lora, None))
-    state = torch.load(trained, weights_only=True)
+    state = _state(trained)
     dense = base.load(model)
     here_bare = _trained(dense, asked)
     base.add_lora(dense, rank=state["rank"], alpha=state["alpha"], seed=0, dtype=torch.float32)
@@ -126,6 +126,16 @@ def parity(trained: Path, model: Path, lora: Path, asked: Sequence[Pack]) -> Par
     if found.cosine < LEAST_COSINE:
         raise ExportError(f"llama.cpp with {lora.name} does not say what the trained model says: {found}")
     return found
+
+
+def _state(trained: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(trained, weights_only=True)
+        if {"lora", "rank", "alpha", "used", "digest", "step"} <= state.keys():
+            return state
+    except Exception as error:  # a file that is something else fails in as many ways as a pickle can
+        raise ExportError(f"{trained} is no trained LoRA; name what `finetune train` saved") from error
+    raise ExportError(f"{trained} is no trained LoRA; name what `finetune train` saved")
 
 
 def _field(reader: gguf.GGUFReader, key: str) -> Any:
