@@ -85,9 +85,6 @@ def test_twenty_prompts_have_the_tokens_that_the_models_own_tokenizer_gives(
 
 def test_what_is_learned_is_the_answer_and_its_end(tokens: Tokens) -> None:
     made = tokens.row(row(["One."], "What?", "One [1]."))
-    assert made.tokens[made.answer :] == (
-        *tokens.row(row(["One."], "What?", "One [1].")).tokens[made.answer :],
-    )
     longer = tokens.row(row(["One."], "What?", "One [1]. Two [2]."))
     assert longer.answer == made.answer
     assert longer.tokens[-1] == made.tokens[-1]

@@ -85,14 +85,14 @@ class Tokens:
     def row(self, row: Row) -> TokenRow:
         """The row's tokens; raises the template's error where the chat template refuses its turns."""
         prompt = self._prompts.prompt(row.turns)
-        whole = self._prompts.prompt(row.turns, row.answer)
-        tokens = tuple(token for part in whole.parts for token in part.tokens)
         place, blocks = 0, []
         for part in prompt.parts:
             if part.block:
                 blocks.append((place, place + len(part.tokens)))
             place += len(part.tokens)
-        return TokenRow((*tokens, self._end), prompt.head, tuple(blocks), len(prompt))
+        asked = prompt.in_one_part().parts[0].tokens
+        answer = self._llama.tokenize(row.answer, control=False)  # as the engine goes on with what is begun
+        return TokenRow((*asked, *answer, self._end), prompt.head, tuple(blocks), len(asked))
 
     def _end_of_an_answer(self) -> int:
         """The token that the chat template puts behind an answer."""
