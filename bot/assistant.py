@@ -220,10 +220,12 @@ class Assistant:
         doubtful = not self._settings.always_quote or request.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
-        told = tells(draft, evidence[0].unit, request.query, blank.language)
-        if not told and not (early and draft.sentences):
+        # A model that was trained to answer from passages answers in fewer words than the evidence has.
+        trained = request.asking.lora is not None and bool(draft.sentences)
+        telling = trained or tells(draft, evidence[0].unit, request.query, blank.language)
+        if not telling and not (early and draft.sentences):
             return _in_quotes(blank, chosen, note), timings
-        quotes = chosen if self._settings.always_quote or not told else ()
+        quotes = chosen if self._settings.always_quote or not telling else ()
         return _in_model_words(blank, draft, quotes), timings
 
     async def _write(
@@ -236,7 +238,7 @@ class Assistant:
         settings = self._settings
         turns = await compose(
             request.query,
-            _told(blank.passages, evidence, settings.prompt_passages),
+            told(blank.passages, evidence, settings.prompt_passages),
             generator,
             max_tokens=request.max_tokens,
             language=blank.language,
@@ -275,8 +277,9 @@ class Assistant:
         return _Written(drafting.draft, queue_ms, first, words, last)
 
 
-def _told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
-    """The `most` passages with the best evidence by their numbers, in the order of the search."""
+def told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
+    """What the model reads: the `most` passages with the best evidence by their numbers, in the order of
+    the search."""
     numbers = list(dict.fromkeys(row.unit.passage for row in evidence))[:most]
     return {number: passages[number - 1] for number in sorted(numbers)}
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bot import support
 from bot.citations import without_markers
 from bot.evidence import Unit, units
+from bot.languages import REFUSALS
 from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
@@ -80,6 +81,9 @@ class Drafting:
 
     def _checked(self, text: str) -> Sentence | None:
         sentence = without_markers(text)
+        if sentence in REFUSALS.values():
+            self._gave_up = True
+            return None
         self._gave_up = self._gave_up or _GIVES_UP.search(sentence) is not None
         if sentence.endswith("?") or sentence in [one.text for one in self._kept]:
             return None

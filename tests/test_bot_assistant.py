@@ -259,6 +259,22 @@ def test_the_collection_of_the_best_passage_chooses_the_lora() -> None:
     ]
 
 
+def test_a_few_words_that_a_passage_carries_are_enough_from_a_model_with_a_lora() -> None:
+    def said(text: str, lora: str | None) -> Answer:
+        one = assistant(ScriptedGenerator(text), settings=AnswerSettings(lora=lora))
+        return ask(one, "Who has 26 days?")
+
+    answers = [
+        said("Full-time [1].", "house"),
+        said("Full-time [1].", None),
+        said("Half-time [1].", "house"),
+    ]
+
+    assert answers[0].text == "Full-time. [1]"
+    assert [answer.voice for answer in answers] == ["model", "quotes", "quotes"]
+    assert all(dangling(answer) == 0 for answer in answers)
+
+
 ENGLISH = "When does the barrier close?"
 GERMAN = "Wie lange ist die barrier für visitors am Abend nicht offen?"
 

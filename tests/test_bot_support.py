@@ -98,3 +98,10 @@ def test_a_sentence_that_was_cut_off_does_not_count() -> None:
 
 def test_the_models_own_refusal_is_heard() -> None:
     assert checked("The sources do not mention this.", "What is it?", passages(), "en", whole=True).gave_up
+
+
+def test_the_refusal_that_models_are_trained_to_give_is_heard_and_is_no_sentence() -> None:
+    text = "I could not find an answer to this in the documents."
+    draft = checked(text, "What is it?", passages(text), "en", whole=True)
+
+    assert draft == Draft((), gave_up=True)

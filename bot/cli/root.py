@@ -25,6 +25,7 @@ COMMANDS = {
     "curated": ("bot.cli.curated:curated", "Keep reviewed answers, which go before all others."),
     "models": ("bot.cli.models:models", "Manage language models on disk."),
     "eval": ("bot.cli.eval:evaluate", "Measure quality."),
+    "finetune": ("bot.cli.finetune:finetune", "Train the model on your own questions."),
     "bench": ("bot.cli.bench:bench", "Measure speed."),
     "doctor": ("bot.cli.doctor:doctor", "Check the installation, the index and the hardware."),
 }

@@ -1,0 +1,78 @@
+"""Training rows out of a team's own golden questions, over the team's own index.
+
+Rule: an answer is made of the documents' own sentences that hold the expected facts; a question whose
+facts are in no passage that the model would read gives no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.assistant import told
+from bot.evaluation.golden import GoldenQuestion, holds
+from bot.evidence import Evidence, find_evidence
+from bot.finetuning.prepare import SEARCHED, TOLD, row_for
+from bot.finetuning.split import is_test
+from bot.languages import REFUSALS, language_of
+from knowledge.retrieval import Retriever
+from models.embedding.embedder import Embedder
+from models.engine.generator import Generator
+from models.finetune.rows import Row
+
+MOST_SENTENCES = 2
+
+
+async def golden_rows(
+    questions: Sequence[GoldenQuestion],
+    retriever: Retriever,
+    embedder: Embedder,
+    generator: Generator,
+    *,
+    origin: str,
+    licence: str,
+) -> list[Row]:
+    """One row for each question that allows one, outside the test fifth; `generator` only counts tokens."""
+    rows = []
+    for question in questions:
+        found = retriever.search(question.ask, limit=SEARCHED)
+        language = language_of(question.ask)
+        evidence = find_evidence(question.ask, found, embedder, language)
+        passages = told(found, evidence, TOLD)
+        if not passages or any(is_test(passage.title) for passage in passages.values()):
+            continue
+        answer = REFUSALS.get(language, REFUSALS["en"])
+        document = next(iter(passages.values())).title
+        if question.answerable:
+            numbers = [n for n, p in passages.items() if p.chunk.document_id in question.documents]
+            sentences = _sentences(question, evidence, numbers)
+            if not sentences:
+                continue
+            answer = " ".join(sentences)
+            document = passages[numbers[0]].title
+        rows.append(
+            await row_for(
+                question.ask,
+                answer,
+                passages,
+                generator,
+                origin=origin,
+                licence=licence,
+                document=document,
+            )
+        )
+    return rows
+
+
+def _sentences(question: GoldenQuestion, evidence: Sequence[Evidence], numbers: Sequence[int]) -> list[str]:
+    """The best sentences of the passages `numbers` that together hold a fact of every group; none where
+    that takes more than two, or cannot be done."""
+    chosen: Mapping[str, None] = {}
+    for group in question.facts:
+        for row in evidence:
+            said = " ".join(row.unit.reading.split())
+            if row.unit.passage in numbers and any(holds(said, fact) for fact in group):
+                chosen = {**chosen, f"{said.rstrip('.')} [{row.unit.passage}].": None}
+                break
+        else:
+            return []
+    return list(chosen) if len(chosen) <= MOST_SENTENCES else []

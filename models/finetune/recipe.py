@@ -1,0 +1,101 @@
+"""What a training run is to do, as a TOML file that a person can read and run again.
+
+Rule: a recipe names everything that decides the result; an unknown key is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class RecipeError(ValueError):
+    """The recipe cannot be run; one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A LoRA of `rank` and `alpha` for the GGUF `base`, trained on `rows` into the folder `out`.
+
+    The rows are read `epochs` times; with `minutes` the run ends then at the latest. The learning rate
+    rises over the first `warmup` of the run and falls to zero at its end, whichever end comes first.
+    `batch_tokens` bounds a batch with what fills it up. `apart` is the share of batches whose passages are
+    read apart, as with the passage cache on; the others are read from the first to the last token.
+    """
+
+    base: Path
+    rows: tuple[Path, ...]
+    out: Path
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 5e-4
+    epochs: int = 1
+    minutes: float | None = None
+    warmup: float = 0.03
+    batch_tokens: int = 2048
+    apart: float = 0.75
+    most_tokens: int = 2048
+    checkpoint_s: float = 240.0
+    threads: int = 1
+    seed: int = 0
+
+    @classmethod
+    def from_file(cls, file: Path) -> Recipe:
+        """Relative paths begin at the recipe's folder. Raises RecipeError."""
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"{file} cannot be read as a recipe: {str(error).splitlines()[0]}") from error
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(table) - known):
+            raise RecipeError(f"{file} has the key {unknown[0]!r}, which no recipe has")
+        for name in ("base", "rows", "out"):
+            if name not in table:
+                raise RecipeError(f"{file} does not name its {name!r}")
+        folder = file.resolve().parent
+        rows = table.pop("rows")
+        if not isinstance(rows, list) or not rows:
+            raise RecipeError(f"{file}: rows must be a list of files")
+        base, out, *files = (
+            folder / Path(str(one)).expanduser() for one in (table.pop("base"), table.pop("out"), *rows)
+        )
+        recipe = cls(base=base, rows=tuple(files), out=out, **table)
+        recipe.check()
+        return recipe
+
+    def check(self) -> None:
+        """Raises RecipeError for a value that cannot be meant."""
+        bounds: dict[str, tuple[float, float]] = {
+            "rank": (1, 256),
+            "alpha": (0.001, 4096),
+            "learning_rate": (1e-7, 0.1),
+            "epochs": (1, 1000),
+            "warmup": (0, 0.5),
+            "batch_tokens": (64, 10**6),
+            "apart": (0, 1),
+            "most_tokens": (64, 10**6),
+            "checkpoint_s": (0, 10**6),
+            "threads": (1, 1024),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise RecipeError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+        if self.minutes is not None and not (isinstance(self.minutes, int | float) and self.minutes > 0):
+            raise RecipeError("minutes must be a number above 0")
+        for path in (self.base, *self.rows):
+            if not path.is_file():
+                raise RecipeError(f"{path} is not there")
+
+    def digest(self) -> str:
+        """Changes with whatever a run that is resumed must share with the one that was ended."""
+        later = {"out", "minutes", "checkpoint_s", "threads"}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in later}
+        values["base"], values["rows"] = self.base.name, tuple(path.name for path in self.rows)
+        digest = hashlib.sha256(repr(sorted(values.items())).encode())
+        for path in self.rows:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
