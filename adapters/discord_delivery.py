@@ -79,6 +79,7 @@ class DiscordDelivery:
         self._editing: asyncio.Task[None] | None = None
         self._moving: asyncio.Task[None] | None = None
         self._begun = self._ended = False
+        self._edited_at = 0.0
 
     # What the answering calls
 
@@ -93,7 +94,7 @@ class DiscordDelivery:
             except Refused as error:
                 raise Undeliverable(f"Discord refused it: {error}") from None
             finally:
-                self._begun = True  # from here on the editor tries, too
+                self._begun, self._edited_at = True, time.monotonic()  # from here on the editor tries, too
         if self._stands_as("original") and self._moving is None:
             self._moving = asyncio.create_task(self._move_in_time())
         self._edit()
@@ -181,7 +182,8 @@ class DiscordDelivery:
     async def _edit_on(self) -> None:
         """The one editor: sends the latest text until there is no later one."""
         while self._wanted is not None and self._wanted != self._shown:
-            await asyncio.sleep(self._settings.edit_pause_s)
+            due = self._edited_at + self._settings.edit_pause_s
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             try:
                 async with self._line:
                     if self._ended:
@@ -189,7 +191,7 @@ class DiscordDelivery:
                     post = self._wanted
                     if not await self._stand_up(post):
                         await self._put(post)
-                    self._shown = post
+                    self._shown, self._edited_at = post, time.monotonic()
             except (Refused, Undeliverable) as error:
                 # The reply will meet the same and say so.
                 log.info("question %s cannot be shown as it grows: %s", self._id, error)

@@ -15,8 +15,10 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -26,6 +28,84 @@ from tests.soak_questions import QUESTIONS, DiscordTown, Program, SlackTown, pre
 MODEL = '[model]\nquote = "never"\nparallel = 2\n'
 
 
+class Street(Protocol):
+    """A platform where questions are asked by mention, and watched."""
+
+    def ask(self, text: str) -> object:
+        """Somebody asks; what the question is known by."""
+        ...
+
+    def connected(self) -> bool:
+        """Whether the bot hears it."""
+        ...
+
+    def visible_s(self, question: object, *, words: bool) -> float | None:
+        """Seconds until the bot showed anything for the question, or `words` of its answer."""
+        ...
+
+    def acknowledged_s(self) -> list[float]:
+        """Seconds until each event was acknowledged; nothing where events are not."""
+        ...
+
+
+class SlackStreet:
+    def __init__(self, stack: ExitStack) -> None:
+        self.town = SlackTown(stack, 1, 0.0)
+
+    def connected(self) -> bool:
+        return self.town.connected()
+
+    def ask(self, text: str) -> object:
+        from tests.fakes.slack import ADA, GENERAL
+
+        asked = time.time()
+        return self.town.slack.mention(ADA, GENERAL, text), asked
+
+    def visible_s(self, question: object, *, words: bool) -> float | None:
+        assert isinstance(question, tuple)
+        ts, asked = question
+        signs = (
+            "assistant.threads.setStatus",
+            "agents.sessions.setStatus",
+            "chat.postMessage",
+            "reactions.add",
+        )
+        methods = ("chat.startStream", *(() if words else signs))
+        for call in self.town.slack.calls:
+            of = (call.arguments.get("thread_ts"), call.arguments.get("timestamp"))
+            if call.method in methods and ts in of and call.done:
+                return float(call.at - asked)
+        return None
+
+    def acknowledged_s(self) -> list[float]:
+        return list(self.town.slack.sockets.acks.values())
+
+
+class DiscordStreet:
+    def __init__(self, stack: ExitStack) -> None:
+        self.town = DiscordTown(stack, 1, 0.0)
+
+    def connected(self) -> bool:
+        return self.town.connected()
+
+    def ask(self, text: str) -> object:
+        discord, asked = self.town.discord, time.monotonic()
+        return str(discord.mention(discord.ada, discord.general, text).id), asked
+
+    def visible_s(self, question: object, *, words: bool) -> float | None:
+        assert isinstance(question, tuple)
+        id_, asked = question
+        for call in self.town.discord.calls:
+            mine = f"/{id_}/" in call.path and "/messages" in call.path and call.method in ("POST", "PATCH")
+            text = str((call.json or {}).get("content", "")) if mine else ""
+            if text and (not words or not text.endswith("…")):
+                return float(call.at - asked)
+        return None
+
+    def acknowledged_s(self) -> list[float]:
+        return []
+
+
 def share(values: list[float], part: float) -> float:
     """The value below which `part` of them lie."""
     ordered = sorted(values)
@@ -33,54 +113,37 @@ def share(values: list[float], part: float) -> float:
 
 
 def spread(values: list[float]) -> dict[str, float]:
+    """How `values` are spread; empty for none."""
     if not values:
         return {}
-    return {
-        "n": len(values),
-        "p50": share(values, 0.5),
-        "p95": share(values, 0.95),
-        "p99": share(values, 0.99),
-        "max": round(max(values), 3),
-    }
+    parts = {f"p{part}": share(values, part / 100) for part in (50, 95, 99)}
+    return {"n": len(values), **parts, "max": round(max(values), 3)}
 
 
-def slack_signs(town: SlackTown, sent: dict[int, float]) -> list[float]:
-    """Seconds from each question to the first call that shows anything for it."""
-    calls = town.slack.calls
+def overheads(street: Street, program: Program, count: int) -> list[float]:
+    """Milliseconds from a question to its first visible words, less those until the words were made."""
     found = []
-    for number, (channel, ts) in town.asked.items():
-        signs = [
-            call.time - sent[number]
-            for call in calls
-            if call.method
-            in (
-                "assistant.threads.setStatus",
-                "agents.sessions.setStatus",
-                "chat.postMessage",
-                "chat.startStream",
-                "reactions.add",
-            )
-            and call.arguments.get("channel", call.arguments.get("channel_id")) == channel
-            and ts in (call.arguments.get("thread_ts"), call.arguments.get("timestamp"))
-        ]
-        if signs:
-            found.append(min(signs))
+    for number in range(count):
+        done = program.states()["done"]
+        question = street.ask(QUESTIONS[number % 4] + f" (alone {number})")
+        await_(lambda: program.states()["done"] > done, 120)  # noqa: B023
+        ((reply,),) = program.rows(
+            "select reply from questions where reply is not null order by number desc limit 1"
+        )
+        made = json.loads(str(reply))["answer"]["timings"]["first_words_ms"]
+        visible = street.visible_s(question, words=True)
+        if made is not None and visible is not None:
+            found.append(visible * 1000 - made)
     return found
 
 
-def discord_signs(town: DiscordTown, sent: dict[int, float]) -> list[float]:
-    """Seconds from each question to the bot's first post about it."""
-    found = []
-    for number, message in town.asked.items():
-        made = [
-            call.time - sent[number]
-            for call in town.discord.calls
-            if call.route == "POST /channels/{}/messages"
-            and (call.json or {}).get("message_reference", {}).get("message_id") == str(message.id)  # type: ignore[attr-defined]
-        ]
-        if made:
-            found.append(min(made))
-    return found
+def await_(condition: Callable[[], bool], seconds: float) -> None:
+    """Waits until `condition` holds."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > ends:
+            raise SystemExit(f"it took more than {seconds} s")
+        time.sleep(0.02)
 
 
 def main() -> None:
@@ -88,67 +151,36 @@ def main() -> None:
     options.add_argument("platform", choices=["slack", "discord"])
     options.add_argument("--events", type=int, default=200)
     options.add_argument("--within-s", type=float, default=10.0)
+    options.add_argument("--alone", type=int, default=15)
     chosen = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="measure "))
+    print(f"in {folder}", file=sys.stderr)
     with ExitStack() as stack:
-        town = (SlackTown if chosen.platform == "slack" else DiscordTown)(stack, 1, 0.0)
-        prepare(folder, town.section, model=MODEL)
-        program = Program(folder, town.environment, threads=None)
+        street: Street = SlackStreet(stack) if chosen.platform == "slack" else DiscordStreet(stack)
+        section = street.town.section  # type: ignore[attr-defined]
+        prepare(folder, section, model=MODEL)
+        program = Program(folder, street.town.environment, threads=None)  # type: ignore[attr-defined]
         program.start()
-        _await(lambda: _one(town, -1) or True, 1)
-        _await(lambda: program.states()["done"] >= 1, 180)
-        sent = {}
-        began = time.time()
+        await_(street.connected, 180)
+        street.ask(QUESTIONS[0])
+        await_(lambda: program.states()["done"] == 1, 180)
+        alone = overheads(street, program, chosen.alone)
+        began, asked = time.time(), []
         for number in range(chosen.events):
-            while time.time() - began < number * chosen.within_s / chosen.events:
-                time.sleep(0.001)
-            sent[number] = time.time()
-            town.ask_plainly(number, QUESTIONS[number % len(QUESTIONS)] + f" (case {number})")
-        _await(
-            lambda: (
-                sum(program.states().values()) >= chosen.events + 1
-                and program.states()["done"] >= chosen.events + 1
-            ),
-            900,
-        )
-        signs = slack_signs(town, sent) if isinstance(town, SlackTown) else discord_signs(town, sent)
-        report: dict[str, object] = {
+            time.sleep(max(0.0, began + number * chosen.within_s / chosen.events - time.time()))
+            asked.append(street.ask(QUESTIONS[number % len(QUESTIONS)] + f" (case {number})"))
+        await_(lambda: program.states()["done"] == chosen.events + chosen.alone + 1, 1800)
+        signs = [street.visible_s(one, words=False) for one in asked]
+        report = {
             "questions": chosen.events,
-            "first_sign_s": spread(signs),
-            "without_a_sign": chosen.events - len(signs),
-            "outcomes": program.outcomes(),
+            "first_sign_s": spread([one for one in signs if one is not None]),
+            "without_a_sign": signs.count(None),
+            "acknowledged_s": spread(street.acknowledged_s()),
+            "overhead_ms": spread(alone),
+            "outcomes": dict(program.rows("select outcome, count(*) from questions group by 1")),  # type: ignore[arg-type]
+            "exit": program.stop(),
         }
-        if isinstance(town, SlackTown):
-            report["acknowledged_s"] = spread(list(town.slack.acks.values()))
-        report["overhead_ms"] = spread(overheads(town, program, 20))
-        report["exit"] = program.stop()
     print(json.dumps(report, indent=2))
-
-
-def overheads(town: SlackTown | DiscordTown, program: Program, count: int) -> list[float]:
-    """Milliseconds from a question to its first visible words, less those until the words were made."""
-    found = []
-    for number in range(10_000, 10_000 + count):
-        asked_at, done = time.time(), program.states()["done"]
-        town.ask_plainly(number, QUESTIONS[number % 4] + f" (alone {number})")
-        _await(lambda: program.states()["done"] > done, 120)  # noqa: B023
-        words = program.first_words_ms()
-        visible = town.first_words_at(number)
-        if words is not None and visible is not None:
-            found.append((visible - asked_at) * 1000 - words)
-    return found
-
-
-def _one(town: SlackTown | DiscordTown, number: int) -> None:
-    town.ask_plainly(number, QUESTIONS[0])
-
-
-def _await(condition: object, seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        if time.monotonic() > ends:
-            raise SystemExit("it took too long")
-        time.sleep(0.02)
 
 
 if __name__ == "__main__":
