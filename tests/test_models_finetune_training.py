@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 import torch
 
 from models.finetune import base
-from models.finetune.process import RunFailed, run
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import read_rows, write_rows
 from models.finetune.training import CHECKPOINT, Progress, TrainingError, packed, train
+from models.training_process import RunFailed, lines
 from tests.test_models_finetune_tokens import row
 from tests.tiny_base import write_tiny_base
 
@@ -127,9 +128,9 @@ def test_a_lora_that_was_not_trained_yet_changes_nothing(folder: Path) -> None:
 def test_in_a_process_of_its_own_a_run_tells_its_progress_and_its_file(folder: Path) -> None:
     file = folder / "recipe.toml"
     file.write_text('base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "process"\nrank = 4\n')
-    lines = list(run(file))
-    assert lines[0]["step"] == 1
-    assert lines[-1] == {"saved": str(folder / "process" / "lora.pt")}
+    said = [json.loads(line) for line in lines("models.finetune.training", file)]
+    assert said[0]["step"] == 1
+    assert said[-1] == {"saved": str(folder / "process" / "lora.pt")}
 
 
 @pytest.mark.parametrize(
@@ -155,4 +156,4 @@ def test_a_recipe_that_is_refused_in_its_own_process_says_the_same_line(folder: 
     file = folder / "bad.toml"
     file.write_text("rank = 4")
     with pytest.raises(RunFailed, match="does not name its 'base'"):
-        list(run(file))
+        list(lines("models.finetune.training", file))

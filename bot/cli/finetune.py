@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,10 +120,10 @@ def prepare(
 def train(recipe: Path, *, json_: bool) -> None:
     """Run RECIPE in a process of its own, or go on with it."""
     from bot.errors import Failed
-    from models.finetune.process import RunFailed, run
+    from models.training_process import RunFailed, lines
 
     try:
-        for line in run(recipe):
+        for line in map(json.loads, lines("models.finetune.training", recipe)):
             if json_:
                 write_json(line)
             elif "saved" in line:

@@ -26,6 +26,7 @@ COMMANDS = {
     "models": ("bot.cli.models:models", "Manage language models on disk."),
     "eval": ("bot.cli.eval:evaluate", "Measure quality."),
     "finetune": ("bot.cli.finetune:finetune", "Train the model on your own questions."),
+    "judge": ("bot.cli.judge:judge", "Train the judge of passages."),
     "bench": ("bot.cli.bench:bench", "Measure speed."),
     "doctor": ("bot.cli.doctor:doctor", "Check the installation, the index and the hardware."),
 }

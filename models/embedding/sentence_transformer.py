@@ -6,7 +6,6 @@ vector, counting tokens never needs it, and nothing contacts the network unless 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib.util
 import os
@@ -26,6 +25,7 @@ from models.embedding.embedder import Vectors
 from models.embedding.freed_memory import give_back
 from models.embedding.model_files import small_json, weights_hash
 from models.errors import EmbedderUnavailable
+from models.processor import has_bfloat16
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -241,14 +241,6 @@ def _encoded(
     finally:
         torch.set_num_threads(before)
     return np.asarray(rows, dtype=np.float32)
-
-
-@functools.cache
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it would be slower."""
-    import torch
-
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _load(folder: Path) -> SentenceTransformer:

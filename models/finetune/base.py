@@ -31,7 +31,7 @@ def load(path: Path) -> Any:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
-        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         read = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)
         known = model.load_state_dict(read["tensors"], strict=False)
     except Exception as error:  # the library raises whatever its parts raise
@@ -43,7 +43,7 @@ def load(path: Path) -> Any:
     return model
 
 
-class Projection(torch.nn.Module):
+class Projection(torch.nn.Module):  # type: ignore[misc]
     """A linear layer with a LoRA beside it: weight x + scale B A x."""
 
     def __init__(self, layer: torch.nn.Linear, *, rank: int, scale: float) -> None:
@@ -54,11 +54,11 @@ class Projection(torch.nn.Module):
         torch.nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # as PEFT does
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = _Both.apply(x, self.weight, self.lora_A, self.lora_B, self.scale)  # type: ignore[no-untyped-call]
+        y: torch.Tensor = _Both.apply(x, self.weight, self.lora_A, self.lora_B, self.scale)
         return y if self.bias is None else y + self.bias
 
 
-class _Both(torch.autograd.Function):
+class _Both(torch.autograd.Function):  # type: ignore[misc]
     """The two products added in place, forwards and backwards: on a processor what is written between them
     costs more time than the LoRA's own products."""
 

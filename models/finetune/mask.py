@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import AttentionInterface
 
 from models.finetune.tokens import Pack
 
 ATTENTION = "groundling_packs"
-Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)

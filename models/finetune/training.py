@@ -183,13 +183,13 @@ class _Run:
             group["lr"] = rate
         logits = self._model.lm_head(hidden_states(self._model, batch))
         loss = torch.nn.functional.cross_entropy(logits.float(), batch.targets)
-        value = loss.item()
+        value = float(loss.item())
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss of step {self._step + 1} is {value}: lower the learning rate and start again"
             )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, MOST_NORM)
         if not math.isfinite(norm.item()):
             raise TrainingError(

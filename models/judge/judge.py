@@ -86,8 +86,8 @@ class Judge:
         if self._weights is None or self._tokens is None:
             import torch
 
-            from models.embedding.sentence_transformer import has_bfloat16
             from models.judge.file import load_weights
+            from models.processor import has_bfloat16
 
             self._tokens = PairTokens(self._base)
             dtype = torch.bfloat16 if has_bfloat16() else torch.float32

@@ -178,7 +178,7 @@ def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, r
     loss = _loss(reading.rows, reading.span, batch, recipe.span_share)
     if not bool(torch.isfinite(loss)):
         raise ArithmeticError(f"the loss is {loss.item()} at step {state.step}: lower `rate`")
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     for name, weight in state.weights.items():
         grad = live[name].grad
         weight.grad = None if grad is None else grad.float()

@@ -5,13 +5,11 @@ Rule: nothing heavy is imported here; what the run says comes as lines.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 # A step takes and gives back tensors of some MB a thousand times. glibc would get each from the kernel anew,
 # which was a third of a step's time; so it keeps them.
@@ -27,10 +25,10 @@ class RunFailed(RuntimeError):
     """The run ended before it was done; one line that says why."""
 
 
-def run(recipe: Path) -> Iterator[dict[str, Any]]:
-    """The progress of the run of `recipe`, line by line, the last {"saved": path}. Closing it ends the run,
-    which goes on at its last checkpoint when it is run again. Raises RunFailed."""
-    command = [sys.executable, "-m", "models.finetune.training", str(recipe)]
+def lines(module: str, recipe: Path) -> Iterator[str]:
+    """What the run of `recipe` by `module` says, line by line. Closing it ends the run, which goes on at its
+    last checkpoint when it is run again. Raises RunFailed."""
+    command = [sys.executable, "-m", module, str(recipe)]
     with subprocess.Popen(  # noqa: S603 (our own module, and no shell)
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **_MEMORY}
     ) as process:
@@ -38,7 +36,7 @@ def run(recipe: Path) -> Iterator[dict[str, Any]]:
         assert process.stderr is not None
         try:
             for line in process.stdout:
-                yield json.loads(line)
+                yield line.rstrip()
             said = process.stderr.read().strip().splitlines()
             if process.wait() != 0:
                 raise RunFailed(said[-1] if said else f"the training ended with {process.returncode}")

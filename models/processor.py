@@ -1,0 +1,13 @@
+"""What this processor computes fast."""
+
+from __future__ import annotations
+
+import functools
+
+
+@functools.cache
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere it would be slower."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
