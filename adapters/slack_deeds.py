@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 
 from adapters import slack_views as views
 from adapters.slack_blocks import layout, notification, shared
@@ -192,7 +191,7 @@ class SlackDeeds:
             user=str(body["user"]["id"]),
             text=str(values["question"]["question"].get("value") or ""),
             way="shortcut",
-            at=time.time(),
+            at=self._calls.clock.now(),
             thread=str(facts["thread"]),
             private=alone or self._desk.channel(f"slack:channel:{channel}").private,
             reply={"response_url": str(facts.get("response_url") or "")},
