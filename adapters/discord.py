@@ -23,6 +23,7 @@ from adapters.discord_delivery import DiscordDelivery
 from adapters.discord_hearing import Hearing
 from adapters.discord_people import People
 from adapters.discord_rest import PORTAL, Refused, Rest, wrong_token
+from adapters.discord_reviewed import Reviewed
 from adapters.discord_settings import DiscordSettings
 from adapters.discord_state import State
 from adapters.discord_uses import Uses
@@ -61,12 +62,13 @@ class Discord:
         self._token = token
         self._settings = settings
         self._state = State(state)
-        self._rest = Rest(token, api_url=api_url, timeout_s=settings.connect_timeout_s)
+        self._rest = Rest(token, api_url=api_url, timeout_s=settings.connect_timeout_s, proxy=settings.proxy)
         self._people = People(self._rest, settings.guilds)
         self._hearing = Hearing(desk, self._people, settings)
         self._commands = Commands(desk, self._people, self._rest, self._hearing, settings)
         controls = Controls(desk, self._people, self._rest)
-        self._uses = Uses(self._commands, controls, self._rest, settings)
+        reviewed = Reviewed(desk, self._people, self._rest)
+        self._uses = Uses(self._commands, controls, reviewed, self._rest, settings)
         self._ears: Ears | None = None
         self._deliveries: OrderedDict[str, DiscordDelivery] = OrderedDict()
 
@@ -195,6 +197,7 @@ class Discord:
             hearing=self._hearing,
             use=self._uses.use,
             state=self._state,
+            clock=self._rest.clock,
             settings=self._settings,
         )
         try:

@@ -28,7 +28,7 @@ Press = Literal["up", "down", "passage", "share", "stop", "more"]
 Component = Mapping[str, object]
 
 _PRESSED = re.compile(r"gl:(up|down|passage|share|stop|more):([a-z2-7]{16})(?::(\d{1,3}))?")
-_FORM = re.compile(r"gl:(reason):([a-z2-7]{16})|gl:(about):(\d{1,20})")
+_FORM = re.compile(r"gl:(reason):([a-z2-7]{16})|gl:(about|save):(\d{1,20})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ def pressed(custom_id: str) -> Pressed | None:
     return Pressed(found[1], found[2], int(found[3] or 0))  # type: ignore[arg-type]
 
 
-def form_of(custom_id: str) -> tuple[Literal["reason", "about"], str] | None:
+def form_of(custom_id: str) -> tuple[Literal["reason", "about", "save"], str] | None:
     """What a form is for, and of which question or message; None for one that is not the bot's."""
     found = _FORM.fullmatch(custom_id)
     if found is None:
         return None
-    return ("reason", found[2]) if found[1] else ("about", found[4])
+    return (found[1] or found[3], found[2] or found[4])  # type: ignore[return-value]
 
 
 def sign(id: str, text: str, words: Words) -> Post:
     """What stands there while an answer is being made, with a button that stops it."""
-    return Post(f"*{plain(text)}*", (_row([_button(words.say("stop"), f"gl:stop:{id}")]),))
+    return Post(f"*{plain(text)}*", (row([button(words.say("stop"), f"gl:stop:{id}")]),))
 
 
 def growing(id: str, text: str, words: Words) -> Post | None:
@@ -77,7 +77,7 @@ def growing(id: str, text: str, words: Words) -> Post | None:
     first = parts(shown, MOST - 2, size=utf16)
     return Post(
         first[0] + (" …" if len(first) == 1 else "…"),
-        (_row([_button(words.say("stop"), f"gl:stop:{id}")]),),
+        (row([button(words.say("stop"), f"gl:stop:{id}")]),),
     )
 
 
@@ -93,8 +93,8 @@ def page(reply: Reply, number: int, words: Words, *, head: str = "") -> Post:
     number = min(number, len(texts) - 1)
     rows = _buttons(reply, words, alone=True) if number == 0 else ()
     if number + 1 < len(texts):
-        more = _button(words.say("more"), f"gl:more:{reply.id}:{number + 1}")
-        rows = (_row([more]), *rows)
+        more = button(words.say("more"), f"gl:more:{reply.id}:{number + 1}")
+        rows = (row([more]), *rows)
     return Post(texts[number], rows)
 
 
@@ -165,21 +165,23 @@ def _buttons(reply: Reply, words: Words, *, alone: bool) -> tuple[Component, ...
     """The rows below a reply; what stands `alone` before its asker can be shared."""
     if reply.kind == "notice":
         return ()
-    first = [_button("👍", f"gl:up:{reply.id}"), _button("👎", f"gl:down:{reply.id}")]
+    first = [button("👍", f"gl:up:{reply.id}"), button("👎", f"gl:down:{reply.id}")]
     if reply.shareable and alone:
-        first.append(_button(words.say("share"), f"gl:share:{reply.id}"))
-    return (_row(first), *_passages(reply.id, reply.answer))
+        first.append(button(words.say("share"), f"gl:share:{reply.id}"))
+    return (row(first), *_passages(reply.id, reply.answer))
 
 
 def _passages(id: str, answer: Answer | None) -> list[Component]:
     cited = answer.citations[:MOST_BUTTONS] if answer else ()
-    found = [_button(f"[{one.number}]", f"gl:passage:{id}:{one.number}") for one in cited]
-    return [_row(found[at : at + 5]) for at in range(0, len(found), 5)]
+    found = [button(f"[{one.number}]", f"gl:passage:{id}:{one.number}") for one in cited]
+    return [row(found[at : at + 5]) for at in range(0, len(found), 5)]
 
 
-def _button(label: str, custom_id: str) -> Component:
+def button(label: str, custom_id: str) -> Component:
+    """A grey button."""
     return {"type": 2, "style": 2, "label": label, "custom_id": custom_id}
 
 
-def _row(buttons: Sequence[Component]) -> Component:
+def row(buttons: Sequence[Component]) -> Component:
+    """Buttons side by side, five at most."""
     return {"type": 1, "components": list(buttons)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 import discord
@@ -18,6 +17,7 @@ from adapters.discord_events import Heard, Used, heard, missed, used
 from adapters.discord_hearing import DIRECT, LIVE, Hearing
 from adapters.discord_settings import DiscordSettings
 from adapters.discord_state import State
+from adapters.platform_clock import PlatformClock
 from adapters.snowflakes import snowflake
 from bot.desk import Desk
 
@@ -28,7 +28,7 @@ SURE_S = 120.0
 
 
 class Ears:
-    """Hears through a client, until `end`."""
+    """Hears through a client, until `end`. `clock` is Discord's."""
 
     def __init__(
         self,
@@ -37,12 +37,14 @@ class Ears:
         hearing: Hearing,
         use: Callable[[Used], Awaitable[None]],
         state: State,
+        clock: PlatformClock,
         settings: DiscordSettings,
     ) -> None:
         self._desk = desk
         self._hearing = hearing
         self._use = use
         self._state = state
+        self._clock = clock
         self._settings = settings
         self._identifying = asyncio.Lock()
         self._turn = asyncio.Lock()
@@ -55,11 +57,10 @@ class Ears:
     def _made(self) -> discord.Client:
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True)
         intents.message_content = self._settings.message_content
+        wait, proxy = self._settings.servers_wait_s, self._settings.proxy
+        given = {"intents": intents, "guild_ready_timeout": wait, "proxy": proxy, **_SLIM}
         shards = self._settings.shards
-        wait = self._settings.servers_wait_s
-        if shards is None:
-            return _Client(self, intents=intents, guild_ready_timeout=wait, **_SLIM)
-        return _Shards(self, intents=intents, guild_ready_timeout=wait, shard_count=shards, **_SLIM)
+        return _Client(self, **given) if shards is None else _Shards(self, shard_count=shards, **given)
 
     @property
     def connected(self) -> bool:
@@ -176,7 +177,7 @@ class Ears:
         """Reads back what came while nobody listened."""
         marks = await self._desk.seen("discord:")
         since = marks.pop(LIVE, None)
-        now = time.time()
+        now = self._clock.now()
         direct = {name.removeprefix(DIRECT): at for name, at in marks.items() if name.startswith(DIRECT)}
         if since is not None and self._settings.backfill_s > 0:
             since = max(since, snowflake(now - self._settings.backfill_s), key=int)
@@ -204,7 +205,7 @@ class Ears:
             if not self._caught_up and not self._tasks:
                 self._read()
             elif self._hearing.marking:
-                await self._desk.mark_seen(LIVE, snowflake(time.time() - SURE_S))
+                await self._desk.mark_seen(LIVE, snowflake(self._clock.now() - SURE_S))
 
 
 _SLIM = {

@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from adapters import discord_blocks as blocks
+from adapters.discord_alone import Answer, answer_alone, place_of
 from adapters.discord_blocks import Post
 from adapters.discord_events import Used
 from adapters.discord_hearing import Hearing
@@ -26,7 +27,6 @@ from bot.asked import Asked, Person, Place, Way
 from bot.channel_store import KEYS
 from bot.channels import ChannelSettings
 from bot.desk import Desk
-from bot.errors import WrongUse
 from bot.platform import DeliveryFailed
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ _COLLECTION = _option(
     "collection", "Search only this collection", "Nur in dieser Sammlung suchen", complete=True
 )
 ASK_ABOUT = "Ask about this"
+SAVE = "Save as reviewed answer"
 
 COMMANDS: tuple[Mapping[str, object], ...] = (
     _command(
@@ -111,8 +112,14 @@ COMMANDS: tuple[Mapping[str, object], ...] = (
         _option("key", "What to set", "Was eingestellt wird", choices=KEYS),
         _option("value", 'The new value; "default" sets it back', "Der neue Wert", most=400),
     ),
+    _command(
+        "reviewed",
+        "Answers that wait for approval (administrators)",
+        "Antworten, die auf Freigabe warten (Verwaltung)",
+    ),
     _command("forget-me", "Delete your questions and their answers", "Ihre Fragen und Antworten löschen"),
     {"type": 3, "name": ASK_ABOUT, "name_localizations": {"de": "Dazu fragen"}, **_EVERYWHERE},
+    {"type": 3, "name": SAVE, "name_localizations": {"de": "Als geprüfte Antwort sichern"}, **_EVERYWHERE},
 )
 
 
@@ -134,7 +141,7 @@ class Commands:
         self._settings = settings
         self._openings: OrderedDict[str, asyncio.Future[str | None]] = OrderedDict()
         self._refreshing: set[asyncio.Task[object]] = set()
-        self._beside: dict[str, Callable[[Used, Person, Place, Words], Awaitable[Post]]] = {
+        self._beside: dict[str, Answer] = {
             "sources": self._sources,
             "search": self._search,
             "sync": self._sync,
@@ -157,12 +164,12 @@ class Commands:
             collections = (named,) if named else ()
             await self._ask(used, used.text("question"), "command", bool(private), collections)
         elif used.command == ASK_ABOUT:
-            words = Words("", locale=used.locale)
+            words = _words(used)
             title, label = words.say("ask_about"), words.say("your_question")
             form = blocks.form(f"gl:about:{used.target}", title, label, value=used.pointed)
             await self._rest.show_form(used.id, used.token, form)
         elif used.command in self._beside:
-            await self._answer_beside(used)
+            await answer_alone(used, self._beside[used.command], rest=self._rest, people=self._people)
 
     async def about(self, used: Used) -> None:
         """Takes the form in which a question about a message was written."""
@@ -180,7 +187,7 @@ class Commands:
         await self._rest.offer(used.id, used.token, found[:_MOST_CHOICES])
 
     def _at_once(self, used: Used) -> tuple[Person, Place]:
-        place = Place(used.where.ids, direct=not used.where.guild)
+        place = place_of(used)
         if used.where.guild:
             return self._people.met(used.where.guild, used.user, used.roles or ()), place
         person = self._people.remembered(used.user)
@@ -256,29 +263,15 @@ class Commands:
 
     # Beside questions
 
-    async def _answer_beside(self, used: Used) -> None:
-        words = Words("", locale=used.locale)
-        await self._rest.respond(used.id, used.token, "wait", ephemeral=True)
-        try:
-            person = await self._people.person(used.where.guild, used.user, fresh=True)
-            place = Place(used.where.ids, direct=not used.where.guild)
-            post = await self._beside[used.command](used, person, place, words)
-        except WrongUse as error:
-            post = blocks.lines([plain(str(error))])
-        except Exception:
-            log.exception("the command /%s failed", used.command)
-            post = blocks.lines([words.say("busy")])
-        await self._rest.edit_original(used.token, post)
-
-    async def _sources(self, _used: Used, person: Person, place: Place, words: Words) -> Post:
-        rows = []
+    async def _sources(self, used: Used, person: Person, place: Place) -> Post:
+        words, rows = _words(used), []
         for line in self._desk.sources(person, place):
             day = datetime.fromtimestamp(line.synced_at, UTC).date().isoformat() if line.synced_at else None
             when = day or words.say("never")
             rows.append(words.say("source", name=plain(line.name), documents=line.documents, when=when))
         return blocks.lines(rows or [words.say("no_sources")])
 
-    async def _search(self, used: Used, person: Person, place: Place, words: Words) -> Post:
+    async def _search(self, used: Used, person: Person, place: Place) -> Post:
         found = await self._desk.search(used.text("query"), person, place)
         named = used.text("collection")
         rows = [
@@ -287,20 +280,20 @@ class Commands:
             for one in found
             if named in ("", one.collection)
         ]
-        return blocks.lines(rows or [words.say("found_nothing")])
+        return blocks.lines(rows or [_words(used).say("found_nothing")])
 
-    async def _sync(self, used: Used, person: Person, _place: Place, words: Words) -> Post:
+    async def _sync(self, used: Used, person: Person, _place: Place) -> Post:
         line = await self._desk.sync(person, used.text("source") or None)
-        return blocks.lines([words.say("for_admins") if line is None else plain(line)])
+        return blocks.lines([_words(used).say("for_admins") if line is None else plain(line)])
 
-    async def _status(self, _used: Used, person: Person, _place: Place, words: Words) -> Post:
+    async def _status(self, used: Used, person: Person, _place: Place) -> Post:
         text = await self._desk.status(person)
         if text is None:
-            return blocks.lines([words.say("for_admins")])
+            return blocks.lines([_words(used).say("for_admins")])
         return blocks.lines([plain(line) for line in text.splitlines()])
 
-    async def _set(self, used: Used, person: Person, _place: Place, words: Words) -> Post:
-        channel = f"discord:channel:{used.where.root}"
+    async def _set(self, used: Used, person: Person, _place: Place) -> Post:
+        words, channel = _words(used), f"discord:channel:{used.where.root}"
         if not self._desk.is_admin(person):
             return blocks.lines([words.say("for_admins")])
         if not (used.text("key") and used.text("value")):
@@ -321,9 +314,13 @@ class Commands:
             ("private", "on" if now.private else "off"),
         ]
 
-    async def _forget(self, _used: Used, person: Person, _place: Place, words: Words) -> Post:
+    async def _forget(self, used: Used, person: Person, _place: Place) -> Post:
         count = await self._desk.forget(person)
-        return blocks.lines([words.say("forgotten", count=count)])
+        return blocks.lines([_words(used).say("forgotten", count=count)])
 
     def _channel(self, used: Used) -> ChannelSettings:
         return self._desk.channel(f"discord:channel:{used.where.root}")
+
+
+def _words(used: Used) -> Words:
+    return Words("", locale=used.locale)

@@ -7,6 +7,7 @@ desk; so it works after any restart, and a made-up one does nothing.
 from __future__ import annotations
 
 from adapters import discord_blocks as blocks
+from adapters.discord_alone import place_of
 from adapters.discord_blocks import Post, Pressed
 from adapters.discord_events import Used
 from adapters.discord_markup import plain
@@ -14,7 +15,6 @@ from adapters.discord_people import People
 from adapters.discord_rest import Refused, Rest
 from adapters.discord_words import Words
 from adapters.snowflakes import snowflake
-from bot.asked import Place
 from bot.desk import Desk
 from bot.inbox import Entry
 
@@ -50,13 +50,13 @@ class Controls:
         """Takes the form that follows a vote against an answer."""
         words = Words("", locale=used.locale)
         person = await self._people.person(used.where.guild, used.user)
-        voted = await self._desk.vote(id, person, _place(used), "down", used.text("text").strip() or None)
+        voted = await self._desk.vote(id, person, place_of(used), "down", used.text("text").strip() or None)
         await self._say(used, words.say("thanks" if voted else "not_there"))
 
     async def _vote(self, used: Used, found: Pressed, words: Words) -> None:
         person = await self._people.person(used.where.guild, used.user)
         verdict = "up" if found.press == "up" else "down"
-        if not await self._desk.vote(found.id, person, _place(used), verdict):  # type: ignore[arg-type]
+        if not await self._desk.vote(found.id, person, place_of(used), verdict):  # type: ignore[arg-type]
             await self._say(used, words.say("not_there"))
         elif verdict == "up":
             await self._say(used, words.say("thanks"))
@@ -68,7 +68,7 @@ class Controls:
     async def _passage(self, used: Used, found: Pressed, words: Words) -> None:
         await self._rest.respond(used.id, used.token, "wait", ephemeral=True)
         person = await self._people.person(used.where.guild, used.user, fresh=True)
-        passage = await self._desk.passage(found.id, found.number, person, _place(used))
+        passage = await self._desk.passage(found.id, found.number, person, place_of(used))
         if passage is None:
             post = Post(words.say("not_there"))
         else:
@@ -118,7 +118,3 @@ class Controls:
 
     async def _say(self, used: Used, text: str) -> None:
         await self._rest.respond(used.id, used.token, "message", post=Post(text), ephemeral=True)
-
-
-def _place(used: Used) -> Place:
-    return Place(used.where.ids, direct=not used.where.guild)

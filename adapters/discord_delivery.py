@@ -203,7 +203,7 @@ class DiscordDelivery:
 
     async def _move_in_time(self) -> None:
         """Goes on as a message before the command's token ends."""
-        await asyncio.sleep(max(0.0, self._asked.at + self._settings.token_s - time.time()))
+        await asyncio.sleep(max(0.0, self._asked.at + self._settings.token_s - self._rest.clock.now()))
         with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
             async with self._line:
                 if not self._ended and self._stands_as("original"):
@@ -226,7 +226,7 @@ class DiscordDelivery:
         return await self._post(post)
 
     async def _original(self, token: str) -> str | None:
-        if time.time() > self._asked.at + self._settings.token_s:
+        if self._rest.clock.now() > self._asked.at + self._settings.token_s:
             return None
         try:
             return (await self._rest.original(token)).id

@@ -33,7 +33,8 @@ class Heard:
     """A message of a person. `roles` is None where Discord did not say which the author has.
 
     `answers` is the question whose answer it replies to, and `others` says that it is meant for somebody
-    else by name. In a place that is not `threadable` no thread can be opened.
+    else by name. In a place that is not `threadable` no thread can be opened. Of the files at it no more is
+    known than whether there are any.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Heard:
     others: bool
     threadable: bool
     answers: str
+    files: bool
 
     @property
     def at(self) -> float:
@@ -121,6 +123,7 @@ def heard(message: discord.Message, bot: str) -> Heard | None:
         others or bool(mentioned - {bot}),
         isinstance(message.channel, discord.TextChannel),
         answers,
+        bool(message.attachments),
     )
 
 

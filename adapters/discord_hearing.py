@@ -73,7 +73,7 @@ class Hearing:
             return "direct"
         if heard.mentioned:
             return "mention"
-        if not (self._settings.message_content and heard.text) or heard.others:
+        if not (self._settings.message_content and (heard.text or heard.files)) or heard.others:
             return None
         if not self._desk.channel(f"discord:channel:{heard.where.root}").mention:
             return "mention"
@@ -99,6 +99,7 @@ class Hearing:
             thread=thread,
             private=private,
             reply=reply,
+            files=heard.files,
         )
 
     async def _answered(self, heard: Heard) -> str:

@@ -19,6 +19,7 @@ from discord.http import Route
 
 from adapters.discord_blocks import Post
 from adapters.discord_viewers import Overwrite, Role
+from adapters.platform_clock import PlatformClock
 from bot.errors import ConfigError
 from bot.platform import DeliveryFailed
 
@@ -78,13 +79,18 @@ class ChannelFacts:
 
 
 class Rest:
-    """The API with `token`. Open it before anything else."""
+    """The API with `token`, reached over `proxy` where there is one. `clock` is Discord's, as its answers
+    tell. Open it before anything else."""
 
-    def __init__(self, token: str, *, api_url: str | None = None, timeout_s: float = 15.0) -> None:
+    def __init__(
+        self, token: str, *, api_url: str | None = None, timeout_s: float = 15.0, proxy: str | None = None
+    ) -> None:
         if api_url is not None:
             Route.BASE = api_url.rstrip("/")
         self._token = token
         self._timeout_s = timeout_s
+        self._proxy = proxy
+        self.clock = PlatformClock()
         self._client: discord.Client | None = None
         self._opening = asyncio.Lock()
         self.application = ""
@@ -95,7 +101,12 @@ class Rest:
         async with self._opening:
             if self._client is not None:
                 return
-            client = discord.Client(intents=discord.Intents(guilds=True), max_ratelimit_timeout=30.0)
+            client = discord.Client(
+                intents=discord.Intents(guilds=True),
+                max_ratelimit_timeout=30.0,
+                proxy=self._proxy,
+                http_trace=self._dates(),
+            )
             try:
                 await asyncio.wait_for(client.login(self._token), self._timeout_s)
             except discord.LoginFailure:
@@ -107,6 +118,18 @@ class Rest:
             self.application = str(client.application_id)
             self.bot = str(client.user.id) if client.user else ""
             self._client = client
+
+    def _dates(self) -> aiohttp.TraceConfig:
+        """Sets the clock by each answer."""
+
+        async def answered(
+            _session: aiohttp.ClientSession, _context: object, told: aiohttp.TraceRequestEndParams
+        ) -> None:
+            self.clock.told(told.response.headers.get("Date", ""))
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(answered)
+        return trace
 
     async def close(self) -> None:
         """Ends its connections."""

@@ -19,7 +19,8 @@ class DiscordSettings:
     An answer that grows is edited at most every `edit_pause_s`. A command's answer goes on as a message
     `token_s` after it was asked: Discord takes no more edits after 900. `servers_wait_s` is how long the next
     server may take to be told of when a session begins; sessions of several shards begin `sessions_apart_s`
-    apart, as Discord demands. How far everything was heard is noted every `mark_every_s`.
+    apart, as Discord demands. How far everything was heard is noted every `mark_every_s`. `proxy` is the
+    address over which everything goes; None is straight to Discord.
     """
 
     guilds: tuple[str, ...]
@@ -35,3 +36,4 @@ class DiscordSettings:
     servers_wait_s: float = 2.0
     sessions_apart_s: float = 5.0
     mark_every_s: float = 30.0
+    proxy: str | None = None

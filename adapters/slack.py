@@ -21,12 +21,15 @@ from adapters.slack_check import checked
 from adapters.slack_commands import SlackCommands, aside
 from adapters.slack_deeds import SlackDeeds
 from adapters.slack_delivery import SlackDelivery
+from adapters.slack_dialogs import SlackDialogs
 from adapters.slack_events import changed
 from adapters.slack_hearing import SlackHearing
 from adapters.slack_missed import SlackMissed
 from adapters.slack_people import SlackPeople
 from adapters.slack_posts import EVENT_TYPE, SlackPosts
 from adapters.slack_private import PrivateDelivery
+from adapters.slack_reviewed import SlackReviewed
+from adapters.slack_reviewed_views import SAVE
 from adapters.slack_settings import SlackSettings
 from adapters.slack_signs import Surface
 from adapters.slack_socket import SlackSockets
@@ -42,6 +45,7 @@ LISTENS_S = 30.0
 """How often it is noted that the bot listens."""
 
 _ANY = re.compile(".*", re.DOTALL)
+_REVIEWED = re.compile("^reviewed:")
 
 
 class Slack:
@@ -63,12 +67,14 @@ class Slack:
         self._settings = settings
         self._calls = SlackCalls(bot_token, app_token, api_url=api_url, timeout_s=settings.call_timeout_s)
         self._people = SlackPeople(self._calls)
+        self._dialogs = SlackDialogs(self._calls)
         self._surface = Surface(self._calls, settings)
         self._shown: weakref.WeakValueDictionary[str, SlackDelivery] = weakref.WeakValueDictionary()
         self._sockets: SlackSockets | None = None
         self._hearing: SlackHearing
         self._commands: SlackCommands
         self._deeds: SlackDeeds
+        self._reviewed: SlackReviewed
         self._identity: Identity
         self._missed: SlackMissed
 
@@ -83,7 +89,8 @@ class Slack:
         desk, calls, people, settings = self._desk, self._calls, self._people, self._settings
         self._hearing = SlackHearing(desk, people, settings, identity, accepted=self._surface.accepted)
         self._commands = SlackCommands(desk, people, identity, command=settings.ask_command)
-        self._deeds = SlackDeeds(calls, desk, people, self._hearing, settings, identity)
+        self._deeds = SlackDeeds(calls, desk, people, self._hearing, self._dialogs, settings, identity)
+        self._reviewed = SlackReviewed(calls, desk, people, self._hearing, self._dialogs, identity)
         self._missed = SlackMissed(calls, desk, self._hearing, settings, team=identity.team)
         marks = await self._missed.marks()
         self._sockets = SlackSockets(self._app(), calls, settings, back=self._read_missed)
@@ -170,9 +177,12 @@ class Slack:
         app.use(self._accept)
         app.event(_ANY)(self._event)
         app.command(_ANY)(self._command)
-        app.shortcut(_ANY)(self._acknowledged("shortcut"))
-        app.action(_ANY)(self._acknowledged("action"))
-        app.view(_ANY)(self._acknowledged("view"))
+        app.shortcut(SAVE)(self._acknowledged(self._reviewed.open))
+        app.shortcut(_ANY)(self._acknowledged(self._deeds.shortcut))
+        app.action(_REVIEWED)(self._acknowledged(self._reviewed.decide))
+        app.action(_ANY)(self._acknowledged(self._deeds.action))
+        app.view(SAVE)(self._save)
+        app.view(_ANY)(self._acknowledged(self._deeds.view))
         return app
 
     async def _accept(self, body: dict[str, Any], next: Callable[[], Awaitable[object]]) -> None:
@@ -210,13 +220,24 @@ class Slack:
         await self._guarded(self._answer_aside(body, text))
 
     async def _answer_aside(self, body: Json, text: str) -> None:
+        if aside(text) == ("reviewed", []):
+            await self._reviewed.listed(body)
+            return
         said = await self._commands.said(body, text)
-        await self._deeds.respond(body, {"text": told(said), "replace_original": False})
+        await self._dialogs.respond(body, {"text": told(said), "replace_original": False})
 
-    def _acknowledged(self, kind: str) -> Callable[..., Awaitable[None]]:
+    async def _save(self, ack: Callable[..., Awaitable[object]], body: dict[str, Any]) -> None:
+        """Acknowledges only what is kept: of a dialog without an answer Slack loses nothing that was typed."""
+
+        async def answer() -> None:
+            await ack(**await self._reviewed.saved(body))
+
+        await self._guarded(answer())
+
+    def _acknowledged(self, deed: Callable[[Json], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         async def listener(ack: Callable[..., Awaitable[object]], body: dict[str, Any]) -> None:
             await ack()
-            await self._guarded(getattr(self._deeds, kind)(body))
+            await self._guarded(deed(body))
 
         return listener
 

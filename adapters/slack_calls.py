@@ -18,6 +18,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from adapters.platform_clock import PlatformClock
 from bot.platform import DeliveryFailed
 
 Json = Mapping[str, Any]
@@ -88,7 +89,8 @@ def vendor_log() -> logging.Logger:
 
 
 class SlackCalls:
-    """Calls Slack as the bot that `bot_token` is of; a call may take `timeout_s`. Belongs to one event loop."""
+    """Calls Slack as the bot that `bot_token` is of; a call may take `timeout_s`. `clock` is Slack's, as its
+    answers tell. Belongs to one event loop."""
 
     def __init__(
         self, bot_token: str, app_token: str, *, api_url: str | None = None, timeout_s: float = 20.0
@@ -97,6 +99,7 @@ class SlackCalls:
         self._app_token = app_token
         self._url = api_url or API_URL
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 2)
+        self.clock = PlatformClock()
         self._identity: Identity | None = None
         self._ticket: str | None = None
         self._closed = False
@@ -218,6 +221,7 @@ class SlackCalls:
             raise SlackBusy(f"{method}: {type(error).__name__}") from None
         except (aiohttp.ClientError, SlackClientError, TimeoutError, OSError) as error:
             raise SlackUnsure(f"{method}: {type(error).__name__}") from None
+        self.clock.told(answer.headers.get("Date", ""))
         found = answer.data
         if not isinstance(found, dict):
             raise SlackUnsure(f"{method}: not JSON")

@@ -88,7 +88,7 @@ def aside(text: str) -> tuple[str, list[str]] | None:
     """The word beside questions that `text` is, with what follows it; None for a question."""
     name, *rest = text.split() or ["help"]
     name = name.lower()
-    if name in ("help", "status", "forget-me") and not rest:
+    if name in ("help", "status", "reviewed", "forget-me") and not rest:
         return name, rest
     if name == "sync" and len(rest) < 2:
         return name, rest

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 
 from adapters import slack_views as views
 from adapters.slack_blocks import layout, notification, shared
-from adapters.slack_calls import Identity, Json, SlackBusy, SlackCalls, SlackRefused, SlackUnsure
+from adapters.slack_calls import Identity, Json, SlackCalls, SlackRefused, SlackUnsure
+from adapters.slack_dialogs import SlackDialogs, channel_of
 from adapters.slack_hearing import SlackHearing
 from adapters.slack_manifest import suggested
 from adapters.slack_people import SlackPeople
@@ -40,6 +40,7 @@ class SlackDeeds:
         desk: Desk,
         people: SlackPeople,
         hearing: SlackHearing,
+        dialogs: SlackDialogs,
         settings: SlackSettings,
         identity: Identity,
     ) -> None:
@@ -47,6 +48,7 @@ class SlackDeeds:
         self._desk = desk
         self._people = people
         self._hearing = hearing
+        self._dialogs = dialogs
         self._settings = settings
         self._identity = identity
         self._shared: set[str] = set()
@@ -68,7 +70,7 @@ class SlackDeeds:
             case "stop":
                 person, _ = await self._who(body)
                 if not await self._desk.stop(value, person):
-                    await self._tell(body, (await self._words(value)).say("not_allowed"))
+                    await self._dialogs.tell(body, (await self._words(value)).say("not_allowed"))
             case "home_sync":
                 await self._sync(body)
 
@@ -77,7 +79,7 @@ class SlackDeeds:
             return
         words = await self._words(id)
         opening = (
-            asyncio.create_task(self._open(body, views.reason_view(id, _channel(body), words)))
+            asyncio.create_task(self._dialogs.open(body, views.reason_view(id, channel_of(body), words)))
             if verdict == "down"
             else None
         )
@@ -85,16 +87,16 @@ class SlackDeeds:
         noted = await self._desk.vote(id, person, place, "up" if verdict == "up" else "down")
         view = await opening if opening else None
         if not noted and view is not None:
-            await self._replace(
+            await self._dialogs.replace(
                 view, views.message_view(words.say("why_title"), words.say("not_allowed"), words)
             )
         elif view is None:
-            await self._tell(body, words.say("thanks" if noted else "not_allowed"))
+            await self._dialogs.tell(body, words.say("thanks" if noted else "not_allowed"))
 
     async def _show_passage(self, body: Json, id: str, number: int) -> None:
         words = await self._words(id)
         title = words.say("passage", number=number)
-        view = await self._open(body, views.message_view(title, words.say("loading"), words))
+        view = await self._dialogs.open(body, views.message_view(title, words.say("loading"), words))
         if view is None:
             return
         person, place = await self._who(body)
@@ -111,7 +113,7 @@ class SlackDeeds:
                 text=passage.chunk.text,
                 updated_at=passage.updated_at,
             )
-        await self._replace(view, shown)
+        await self._dialogs.replace(view, shown)
 
     async def _share(self, body: Json, id: str) -> None:
         entry = await self._desk.entry(id)
@@ -120,7 +122,7 @@ class SlackDeeds:
         words = SlackWords(entry.asked.text)
         person, place = await self._who(body, fresh=True)
         if not await self._desk.may_share(id, person, place):
-            await self._tell(body, words.say("not_shared"))
+            await self._dialogs.tell(body, words.say("not_shared"))
             return
         self._shared.add(id)
         try:
@@ -129,19 +131,21 @@ class SlackDeeds:
             self._shared.discard(id)
             log.info("question %s was not shared: %s", id, error)
             away = error.code in ("not_in_channel", "channel_not_found")
-            await self._tell(body, words.say("not_in_channel" if away else "gone_wrong"))
+            await self._dialogs.tell(body, words.say("not_in_channel" if away else "gone_wrong"))
             return
         except DeliveryFailed:
             self._shared.discard(id)
-            await self._tell(body, words.say("gone_wrong"))
+            await self._dialogs.tell(body, words.say("gone_wrong"))
             raise
         whole = layout(entry.reply, words)
         kept = [block for block in whole.blocks(len(whole.bodies) - 1) if block["type"] != "actions"]
-        await self.respond(body, {"replace_original": True, "text": words.say("shared"), "blocks": kept})
+        await self._dialogs.respond(
+            body, {"replace_original": True, "text": words.say("shared"), "blocks": kept}
+        )
 
     async def _show_everyone(self, body: Json, entry: Entry, words: SlackWords) -> None:
         assert entry.reply is not None
-        channel, first = _channel(body), None
+        channel, first = channel_of(body), None
         name = await self._people.named(self._identity.team, str(body["user"]["id"]))
         whole = shared(entry.reply, name, words)
         for part in range(len(whole.bodies)):
@@ -187,7 +191,7 @@ class SlackDeeds:
             user=str(body["user"]["id"]),
             text=str(values["question"]["question"].get("value") or ""),
             way="shortcut",
-            at=time.time(),
+            at=self._calls.clock.now(),
             thread=str(facts["thread"]),
             private=alone or self._desk.channel(f"slack:channel:{channel}").private,
             reply={"response_url": str(facts.get("response_url") or "")},
@@ -213,11 +217,11 @@ class SlackDeeds:
         message = body.get("message") or {}
         text = self._hearing.words(str(message.get("text") or ""))
         facts = {
-            "channel": _channel(body),
+            "channel": channel_of(body),
             "thread": str(message.get("thread_ts") or message.get("ts") or ""),
             "response_url": str(body.get("response_url") or ""),
         }
-        await self._open(body, views.ask_view(text, facts, SlackWords(text)))
+        await self._dialogs.open(body, views.ask_view(text, facts, SlackWords(text)))
 
     async def _present(self, channel: str) -> bool:
         try:
@@ -276,57 +280,13 @@ class SlackDeeds:
         return SlackWords(entry.asked.text if entry else "")
 
     async def _who(self, body: Json, *, fresh: bool = False) -> tuple[Person, Place]:
-        user, channel = str(body["user"]["id"]), _channel(body)
+        user, channel = str(body["user"]["id"]), channel_of(body)
         person = await self._people.person(self._identity.team, user, fresh=fresh)
         if not channel:
             return person, Place(frozenset(), direct=True)
         return person, await self._people.place(self._identity.team, channel, user, fresh=fresh)
 
-    async def _open(self, body: Json, view: views.View) -> str | None:
-        """The id of the dialog that was opened; None where Slack did not open it."""
-        try:
-            opened = await self._calls.call("views.open", trigger_id=body.get("trigger_id"), view=view)
-        except (SlackRefused, DeliveryFailed) as error:
-            log.info("a dialog was not opened: %s", error)
-            return None
-        return str(opened["view"]["id"])
-
-    async def _replace(self, view: str, shown: views.View) -> None:
-        for _ in range(3):
-            try:
-                await self._calls.call("views.update", view_id=view, view=shown)
-            except SlackRefused as error:
-                log.info("a dialog was not changed: %s", error)
-            except DeliveryFailed as error:
-                await asyncio.sleep(min(error.after_s, 5.0))
-                continue
-            return
-
-    async def _tell(self, body: Json, text: str) -> None:
-        thread = (body.get("message") or {}).get("thread_ts") or (body.get("container") or {}).get(
-            "thread_ts"
-        )
-        more = {"thread_ts": thread} if thread else {}
-        await self.respond(body, {"text": text, "replace_original": False, **more})
-
-    async def respond(self, body: Json, message: Json) -> None:
-        """Shows `message` to whoever clicked or commanded, alone; a failure is only logged."""
-        url = str(body.get("response_url") or "")
-        for _ in range(3 if url else 0):
-            try:
-                await self._calls.respond(url, {"response_type": "ephemeral", **message})
-            except SlackBusy as error:
-                await asyncio.sleep(min(error.after_s, 5.0))
-                continue
-            except (SlackRefused, DeliveryFailed) as error:
-                log.info("a click was not answered: %s", error)
-            return
-
 
 def _pair(value: str) -> tuple[str, str]:
     id_, _, verdict = value.partition(":")
     return id_, verdict
-
-
-def _channel(body: Json) -> str:
-    return str((body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or "")

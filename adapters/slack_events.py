@@ -24,7 +24,7 @@ class Heard:
     """A message of a person. `thread` is the ts of its thread's root, empty for a message that is in none.
 
     `text` is as Slack writes it, with its tokens. `addressed` are the users it names; "" stands for groups
-    and whole channels.
+    and whole channels. Of the files at it no more is known than whether there are any.
     """
 
     team: str
@@ -35,6 +35,7 @@ class Heard:
     text: str
     addressed: frozenset[str]
     direct: bool
+    files: bool
 
     @property
     def key(self) -> str:
@@ -83,6 +84,7 @@ def heard(event: Json, team: str, *, channel: str | None = None) -> Heard | None
         text=text,
         addressed=named,
         direct=str(place).startswith("D"),
+        files=bool(event.get("files")),
     )
 
 

@@ -75,6 +75,7 @@ class SlackHearing:
             message=said.ts,
             thread=said.thread,
             private=self._desk.channel(f"slack:channel:{said.channel}").private and not said.direct,
+            files=said.files,
         )
         id_ = await self._desk.ask(asked, keys=[*keys, said.key])
         if id_ is not None:

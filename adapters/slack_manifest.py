@@ -15,7 +15,7 @@ MINIMAL_SCOPES: Mapping[str, str] = {
     "assistant:write": "show what is being done, and suggest questions",
     "channels:read": "know who will see an answer in a public channel",
     "chat:write": "answer",
-    "commands": "the slash command and the message shortcut",
+    "commands": "the slash command and the message shortcuts",
     "groups:read": "know who will see an answer in a private channel",
     "im:history": "hear questions in direct messages",
     "im:read": "know a direct message from a channel",
@@ -68,7 +68,13 @@ def manifest(
                     "name": "Ask about this",
                     "callback_id": "ask_about_this",
                     "description": "Ask a question about this message",
-                }
+                },
+                {
+                    "type": "message",
+                    "name": "Save as reviewed answer",
+                    "callback_id": "save_reviewed",
+                    "description": "Propose this message as the answer to a question",
+                },
             ],
             "slash_commands": [
                 {

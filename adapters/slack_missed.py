@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 
 from adapters.slack_calls import Json, SlackCalls, SlackRefused
@@ -45,11 +44,11 @@ class SlackMissed:
 
     async def listen(self) -> None:
         """Notes that the bot listens now."""
-        await self._desk.mark_seen(f"slack:{self._team}", f"{time.time():.6f}")
+        await self._desk.mark_seen(f"slack:{self._team}", f"{self._calls.clock.now():.6f}")
 
     async def read(self, marks: Mapping[str, str]) -> None:
         """Asks what was asked since `marks`. Raises what `Desk.ask` raises."""
-        earliest = time.time() - self._settings.backfill_s
+        earliest = self._calls.clock.now() - self._settings.backfill_s
         listened = marks.get(f"slack:{self._team}")
         if self._settings.backfill_s <= 0 or not marks:
             return

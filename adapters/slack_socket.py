@@ -108,6 +108,18 @@ class _Client(SocketModeClient):
         super().__init__(app_token="", logger=vendor_log(), ping_interval=ping_s)
         self._tickets = tickets
         self.on_message_listeners.append(_say_why)
+        self._sign: float | None = None
+        self._sign_at = 0.0
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come back, in seconds, by a clock that nobody sets; the library asks another."""
+        if self.last_ping_pong_time != self._sign:
+            self._sign, self._sign_at = self.last_ping_pong_time, time.monotonic()
+        return 0.0 if self._sign is None else time.monotonic() - self._sign_at
+
+    async def is_ping_pong_failing(self) -> bool:
+        return self.silent_s >= 4 * self.ping_interval
 
     async def issue_new_wss_url(self) -> str:
         return await self._tickets.take()
@@ -133,9 +145,8 @@ class _Socket(AsyncBaseSocketModeHandler):
     def up(self) -> bool:
         client = self.client
         session = client.current_session
-        late = time.time() - client.last_ping_pong_time if client.last_ping_pong_time else 0.0
         open_ = session is not None and not session.closed
-        return open_ and not client.closed and not client.stale and late < 4 * client.ping_interval
+        return open_ and not client.closed and not client.stale and client.silent_s < 4 * client.ping_interval
 
     def look(self, now: float) -> float:
         """How long it has been down, in seconds; takes a ticket away that does not open it."""

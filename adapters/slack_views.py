@@ -24,7 +24,7 @@ _MOST_SOURCES = 40
 
 def message_view(title: str, text: str, words: SlackWords) -> View:
     """A dialog that says one thing."""
-    return _modal(title, [_section(slack_markup.plain(text))], words)
+    return modal(title, [section(slack_markup.plain(text))], words)
 
 
 def passage_view(
@@ -46,8 +46,8 @@ def passage_view(
     if updated_at is not None:
         age = words.age(updated_at.date(), datetime.now(UTC).date())
         head += f"\n{slack_markup.plain(age)}"
-    blocks: list[Block] = [_section(head[:3_000]), {"type": "divider"}, *literal(text)]
-    return _modal(words.say("passage", number=number), blocks, words)
+    blocks: list[Block] = [section(head[:3_000]), {"type": "divider"}, *literal(text)]
+    return modal(words.say("passage", number=number), blocks, words)
 
 
 def reason_view(id: str, channel: str, words: SlackWords) -> View:
@@ -66,7 +66,7 @@ def reason_view(id: str, channel: str, words: SlackWords) -> View:
         "element": field,
     }
     return {
-        **_modal(words.say("why_title"), [block], words),
+        **modal(words.say("why_title"), [block], words),
         "submit": plain_text(words.say("send")),
         "callback_id": "reason",
         "private_metadata": json.dumps({"id": id, "channel": channel}),
@@ -101,7 +101,7 @@ def ask_view(text: str, facts: Mapping[str, str], words: SlackWords) -> View:
         },
     ]
     return {
-        **_modal(words.say("ask_title"), blocks, words),
+        **modal(words.say("ask_title"), blocks, words),
         "submit": plain_text(words.say("ask")),
         "callback_id": "ask",
         "private_metadata": json.dumps(dict(facts)),
@@ -115,27 +115,27 @@ def home_view(
     administrator; `line` is what was just done."""
     blocks: list[Block] = [
         {"type": "header", "text": plain_text(words.say("home_title"))},
-        _section(words.say("home_how", command=command)),
+        section(words.say("home_how", command=command)),
         {"type": "divider"},
-        _section(f"*{words.say('home_sources')}*"),
+        section(f"*{words.say('home_sources')}*"),
     ]
-    blocks += [_section(_source(one, words)) for one in sources[:_MOST_SOURCES]]
+    blocks += [section(_source(one, words)) for one in sources[:_MOST_SOURCES]]
     if not sources:
-        blocks.append(_section(words.say("home_nothing")))
+        blocks.append(section(words.say("home_nothing")))
     blocks += [
         {"type": "divider"},
-        _section(words.say("home_privacy", command=command)),
+        section(words.say("home_privacy", command=command)),
     ]
     if status is not None:
         button = {"type": "button", "text": plain_text(words.say("home_sync")), "action_id": "home_sync"}
         blocks += [
             {"type": "divider"},
-            _section(f"*{words.say('home_admin')}*"),
+            section(f"*{words.say('home_admin')}*"),
             *literal(status, most=2_500),
             {"type": "actions", "elements": [button]},
         ]
     if line:
-        blocks.append(_section(slack_markup.plain(line)))
+        blocks.append(section(slack_markup.plain(line)))
     return {"type": "home", "blocks": blocks}
 
 
@@ -149,7 +149,8 @@ def _source(one: SourceLine, words: SlackWords) -> str:
     return f"*{name}* · {words.say('documents', count=one.documents)} · {slack_markup.plain(synced)}"
 
 
-def _modal(title: str, blocks: Sequence[Block], words: SlackWords) -> View:
+def modal(title: str, blocks: Sequence[Block], words: SlackWords) -> View:
+    """A dialog with `blocks`; of a title that is too long the beginning."""
     return {
         "type": "modal",
         "title": plain_text(title[:24]),
@@ -158,5 +159,6 @@ def _modal(title: str, blocks: Sequence[Block], words: SlackWords) -> View:
     }
 
 
-def _section(mrkdwn: str) -> Block:
+def section(mrkdwn: str) -> Block:
+    """A paragraph in Slack's own dialect."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn or " ", "verbatim": True}}

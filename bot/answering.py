@@ -14,7 +14,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bot.access import Access
@@ -113,7 +113,8 @@ class Answering:
         """Begins with the question `id`, which is in the inbox; without its platform it waits there."""
         if id in self._work or self._draining or asked.platform not in self._platforms:
             return
-        work = UnderWay(id)
+        # From here on its age is measured by a clock that nobody sets.
+        work = UnderWay(id, asked_at=time.monotonic() - max(0.0, self._clock() - asked.at))
         self._work[id] = work
         self._in_line[asked.conversation or id] += 1
         work.task = asyncio.create_task(self._in_turn(work, asked.conversation or id), name=f"question {id}")
@@ -215,7 +216,7 @@ class Answering:
             log.error("question %s: its answer was begun %d times and never ended", entry.id, tries - 1)
             return Reply(entry.id, "failure", notices.failed(entry.id[:8]))
         try:
-            refused = self._refused(entry.asked, notices)
+            refused = self._refused(entry.asked, work, notices)
             if refused is not None:
                 return Reply(entry.id, "notice", refused)
             return await self._answered(entry, delivery, work, notices)
@@ -223,12 +224,12 @@ class Answering:
             log.exception("question %s could not be answered", entry.id)
             return Reply(entry.id, "failure", notices.failed(entry.id[:8]))
 
-    def _refused(self, asked: Asked, notices: Notices) -> str | None:
+    def _refused(self, asked: Asked, work: UnderWay, notices: Notices) -> str | None:
         """What is said instead of looking for an answer."""
-        if self._clock() - asked.at > self._settings.oldest_s:
+        if time.monotonic() - work.asked_at > self._settings.oldest_s:
             return notices.too_old()
         if not asked.text.strip():
-            return notices.greeting()
+            return notices.only_files() if asked.files else notices.greeting()
         if len(asked.text) > self._settings.question_characters:
             return notices.too_long(len(asked.text), self._settings.question_characters)
         return None
@@ -259,6 +260,8 @@ class Answering:
             answer = await self._answers.answer(
                 question, show=work.shower(delivery), waiting=functools.partial(_waits, delivery)
             )
+        if asked.files:
+            answer = replace(answer, note=" ".join(filter(None, (answer.note, notices.files()))))
         return await self._checked(entry, answer, notices)
 
     async def _checked(self, entry: Entry, answer: Answer, notices: Notices) -> Reply:

@@ -48,7 +48,8 @@ class Asked:
     `message` is its message's id, `thread` the id of the message or channel that the conversation hangs
     on; either is empty where there is none. `private` wants an answer that the asker alone sees. `reply`
     is what the platform needs to answer, in its own words. `collections` narrows the search; empty is no
-    limit. `at` is when it was asked, in seconds since 1970.
+    limit. `at` is when it was asked, in seconds since 1970. `files` says that files were attached, which
+    nobody reads.
     """
 
     platform: str
@@ -63,6 +64,7 @@ class Asked:
     private: bool = False
     collections: tuple[str, ...] = ()
     reply: Mapping[str, str] = field(default_factory=dict)
+    files: bool = False
 
     @property
     def conversation(self) -> str:

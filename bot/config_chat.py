@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from bot.config_sections import Name, Section
-from bot.config_values import channel, guild, user
+from bot.config_values import channel, guild, proxy, user
 from bot.languages import NAMES
 
 
@@ -128,8 +128,20 @@ class DiscordSection(Section):
     backfill_hours: float = Field(
         default=24.0, ge=0, description="How far back questions are read that came while the bot was away."
     )
+    proxy: str | None = Field(
+        default=None,
+        description="The proxy over which Discord is reached; HTTPS_PROXY is not looked at.",
+        examples=["http://proxy.example.org:3128"],
+    )
 
     @field_validator("guilds")
     @classmethod
     def _are_guilds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(guild, value))
+
+    # Not by the key alone: what is wrong with that is told with its value, which may hold a password.
+    @model_validator(mode="after")
+    def _has_a_proxy(self) -> DiscordSection:
+        if self.proxy is not None:
+            proxy(self.proxy)
+        return self

@@ -6,6 +6,7 @@ Rule: each check gives the value back as it is written, or says in one clause wh
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from bot.access import READER
 
@@ -72,4 +73,16 @@ def guild(text: str) -> str:
     """The id of a Discord server."""
     if not _GUILD.fullmatch(text):
         raise ValueError('it should be the id of a Discord server in quotes, such as "123456789012345678"')
+    return text
+
+
+def proxy(text: str) -> str:
+    """The address of a proxy, without a password: secrets never stand in the configuration."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or "@" in text or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("a proxy should be like http://proxy.example.org:3128, without a name or password")
     return text

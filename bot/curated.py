@@ -15,33 +15,32 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, get_args
 
 from sqlalchemy import Column, Connection, Float, RowMapping, Table, Text, delete, insert, select, update
 
 from bot.answer import Answer, Citation, Timings
-from bot.citations import MARKERS
-from bot.errors import Failed, WrongUse
+from bot.curated_draft import PHRASING_CHARACTERS, Draft, State, checked, without_numbers
+from bot.errors import Failed, Gone, WrongUse
 from bot.journal import Journal
 from bot.languages import language_of
 from bot.notices import Notices
 from bot.phrasing import Gist, asked, gist, normal
 from knowledge.database import Database, metadata
 from knowledge.documents import Chunk, Passage
-from knowledge.store import valid_text
 from models.embedding.embedder import Embedder
 
 ALIKE = 0.95
 """The least cosine of two questions with the same gist; docs/curated-answers.md has the data."""
 
-PHRASING_CHARACTERS = 500
-MOST_PHRASINGS = 20
-ANSWER_CHARACTERS = 8000
+MOST_WAITING = 20
+"""So many proposals of one person may wait for approval."""
+
+FORGOTTEN = "–"
+"""Stands for somebody who wanted to be forgotten."""
+
 SOURCE = "curated"
 PREFIX = f"{SOURCE}:"
 """What the source of a reviewed answer is called, and what its document's id begins with."""
-
-State = Literal["proposed", "approved"]
 
 _curated = Table(
     "curated",
@@ -56,22 +55,7 @@ _curated = Table(
     Column("approved_by", Text),
     Column("changed_at", Float, nullable=False),
 )
-_ID = re.compile(r"[a-z2-7]{8}")
-_URL = re.compile(r"https?://[^\s<>\"]+")
 _FENCE_OR_ROW = re.compile(r"(?:```|~~~|\|)\s*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A pair as somebody wrote it. `question` has one phrasing a line; a pair with the same `id` is replaced,
-    without one the draft is a new pair."""
-
-    question: str
-    answer: str
-    collection: str
-    url: str | None = None
-    state: State = "approved"
-    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +131,23 @@ class CuratedAnswers:
         """Every pair, or those in `state`, by collection and question."""
         return await asyncio.to_thread(self._pairs, state)
 
-    async def propose(self, question: str, answer: str, person: str, collection: str) -> str:
-        """Keeps a pair that is not served before it is approved; the line to show, in the question's language.
-
-        Proposing the same again changes nothing. Raises `WrongUse` for a pair that could not be served.
-        """
+    async def propose(self, question: str, answer: str, person: str, collection: str) -> Pair:
+        """Keeps a pair that is not served before it is approved. Proposing what is there already, approved
+        or not, gives that pair. Raises `WrongUse` for a pair that could not be served, and where too many of
+        the same person wait already."""
         draft = checked(Draft(question, answer, collection, state="proposed"))
-        known = await asyncio.to_thread(self._same, draft)
-        if known is None:
-            (known,) = await self.save([draft], person)
-        return Notices(question).proposed(known)
+        while (pair := await asyncio.to_thread(self._same, draft)) is None:
+            waiting = await self.pairs(state="proposed")
+            if sum(one.proposed_by == person for one in waiting) >= MOST_WAITING:
+                raise WrongUse(
+                    f"{MOST_WAITING} of your proposals wait already; please let them be settled first"
+                )
+            await self.save([draft], person)
+        return pair
+
+    async def forget(self, person: str) -> None:
+        """Takes the name of `person` off the pairs; they stay."""
+        await asyncio.to_thread(self._forget, person)
 
     async def save(self, drafts: Sequence[Draft], person: str) -> list[str]:
         """Keeps all of `drafts` or none; their ids. Raises `WrongUse` with a line for each that cannot be."""
@@ -166,15 +157,16 @@ class CuratedAnswers:
             await self._journal.note(person, f"curated {draft.state}", f"{id_} in {draft.collection}")
         return ids
 
-    async def approve(self, id: str, person: str) -> Pair:
-        """From now on the pair is served. Raises `Failed` where there is none, or another has its question."""
-        pair = await asyncio.to_thread(self._approve, id, person)
+    async def approve(self, id: str, person: str, *, only: State | None = None) -> Pair:
+        """From now on the pair is served. Raises `Gone` where there is none in the state `only`, `Failed`
+        where another has its question."""
+        pair = await asyncio.to_thread(self._approve, id, person, only)
         await self._journal.note(person, "curated approved", f"{id} in {pair.collection}")
         return pair
 
-    async def remove(self, id: str, person: str) -> Pair:
-        """Takes the pair off the disk. Raises `Failed` where there is none."""
-        pair = await asyncio.to_thread(self._remove, id)
+    async def remove(self, id: str, person: str, *, only: State | None = None) -> Pair:
+        """Takes the pair off the disk. Raises `Gone` where there is none in the state `only`."""
+        pair = await asyncio.to_thread(self._remove, id, only)
         await self._journal.note(person, "curated removed", f"{id} in {pair.collection}")
         return pair
 
@@ -213,14 +205,15 @@ class CuratedAnswers:
         with self._database.reading() as connection:
             return [_pair(row) for row in connection.execute(wanted).mappings()]
 
-    def _same(self, draft: Draft) -> str | None:
+    def _same(self, draft: Draft) -> Pair | None:
         wanted = (
             _curated.c.question == draft.question,
             _curated.c.answer == draft.answer,
             _curated.c.collection == draft.collection,
         )
         with self._database.reading() as connection:
-            return connection.execute(select(_curated.c.id).where(*wanted)).scalars().first()
+            row = connection.execute(select(_curated).where(*wanted)).mappings().first()
+        return None if row is None else _pair(row)
 
     def _save(self, drafts: Sequence[Draft], person: str) -> list[str]:
         with self._database.transaction() as connection:
@@ -252,9 +245,16 @@ class CuratedAnswers:
         if not connection.execute(update(_curated).where(_curated.c.id == id_).values(**values)).rowcount:
             connection.execute(insert(_curated).values(id=id_, proposed_by=person, **values))
 
-    def _approve(self, id: str, person: str) -> Pair:
+    def _forget(self, person: str) -> None:
+        proposed, approved = _curated.c.proposed_by == person, _curated.c.approved_by == person
         with self._database.transaction() as connection:
-            pair = _known(connection, id)
+            connection.execute(update(_curated).where(proposed).values(proposed_by=FORGOTTEN))
+            connection.execute(update(_curated).where(approved).values(approved_by=None))
+        self._database.purge()
+
+    def _approve(self, id: str, person: str, only: State | None) -> Pair:
+        with self._database.transaction() as connection:
+            pair = _known(connection, id, only)
             faults = _clashes(_taken(connection), id, pair.collection, pair.question)
             if faults:
                 raise Failed(faults[0])
@@ -266,65 +266,18 @@ class CuratedAnswers:
             )
         return approved
 
-    def _remove(self, id: str) -> Pair:
+    def _remove(self, id: str, only: State | None) -> Pair:
         with self._database.transaction() as connection:
-            pair = _known(connection, id)
+            pair = _known(connection, id, only)
             connection.execute(delete(_curated).where(_curated.c.id == id))
         self._database.purge()
         return pair
 
 
-def checked(draft: Draft) -> Draft:
-    """`draft` as it is kept, tidied. Raises `WrongUse` with the first thing that is wrong with it."""
-    lines = [" ".join(_kept(line).split()) for line in draft.question.splitlines()]
-    phrasings = list(dict.fromkeys(line for line in lines if line))
-    answer = _kept(draft.answer).strip()
-    fault = _fault_of_question(phrasings) or _fault_of_answer(answer) or _fault_beside(draft)
-    if fault:
-        raise WrongUse(fault)
-    return replace(draft, question="\n".join(phrasings), answer=answer, url=draft.url or None)
-
-
-def _fault_of_question(phrasings: Sequence[str]) -> str:
-    if not phrasings:
-        return "there is no question"
-    if not all(normal(one) for one in phrasings):
-        return "a question needs a word or a number"
-    if len(phrasings) > MOST_PHRASINGS:
-        return f"the question has {len(phrasings)} phrasings; at most {MOST_PHRASINGS} are kept"
-    if max(map(len, phrasings)) > PHRASING_CHARACTERS:
-        return f"a phrasing of the question is longer than {PHRASING_CHARACTERS} characters"
-    return ""
-
-
-def _fault_of_answer(answer: str) -> str:
-    if not _without_numbers(answer):
-        return "there is no answer"
-    if len(answer) > ANSWER_CHARACTERS:
-        return f"the answer has {len(answer)} characters; at most {ANSWER_CHARACTERS} are kept"
-    return ""
-
-
-def _fault_beside(draft: Draft) -> str:
-    if not draft.collection:
-        return "there is no collection"
-    if draft.url and not _URL.fullmatch(draft.url):
-        return "the url is no http or https address"
-    if draft.state not in get_args(State):
-        return f"the state is proposed or approved, not {draft.state!r}"
-    if draft.id and not _ID.fullmatch(draft.id):
-        return f"{draft.id!r} is no id of a pair; leave it out for a new one"
-    return ""
-
-
-def _kept(text: str) -> str:
-    return valid_text(text).replace("\0", "")
-
-
 def _answer(text: str, pair: Pair, phrasing: str, similarity: float) -> Answer:
     changed = datetime.fromtimestamp(pair.changed_at, UTC)
     notices = Notices(text)
-    shown = _without_numbers(pair.answer)
+    shown = without_numbers(pair.answer)
     passage = Passage(
         chunk=Chunk(PREFIX + pair.id, 0, (notices.reviewed(),), None, f"{phrasing}\n\n{shown}"),
         title=pair.phrasings[0],
@@ -358,12 +311,6 @@ def _answer(text: str, pair: Pair, phrasing: str, similarity: float) -> Answer:
     )
 
 
-def _without_numbers(answer: str) -> str:
-    """`answer` without what a reader would take for the number of a source: "[2]" goes, "(2)" loses its brackets."""
-    plain = MARKERS.sub(lambda mark: "" if "[" in mark[0] else f" {mark[1]}", answer)
-    return plain.strip()
-
-
 def _taken(connection: Connection) -> dict[tuple[str, Gist], str]:
     """The pair that is served for each phrasing of each collection."""
     rows = connection.execute(select(_curated).where(_curated.c.state == "approved")).mappings()
@@ -379,10 +326,10 @@ def _clashes(taken: dict[tuple[str, Gist], str], id: str, collection: str, quest
     ]
 
 
-def _known(connection: Connection, id: str) -> Pair:
+def _known(connection: Connection, id: str, only: State | None = None) -> Pair:
     row = connection.execute(select(_curated).where(_curated.c.id == id)).mappings().first()
-    if row is None:
-        raise Failed(f"there is no pair {id!r}; see: groundling curated list")
+    if row is None or only not in (None, row["state"]):
+        raise Gone(f"there is no pair {id!r}; see: groundling curated list")
     return _pair(row)
 
 

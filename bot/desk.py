@@ -6,7 +6,7 @@ Rule: each call names who wants it, and whoever may not gets nothing, whatever t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from bot.answering import Answering
 from bot.asked import Asked, Person, Place
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
+from bot.curated import CuratedAnswers, Pair
+from bot.errors import Gone
 from bot.inbox import Entry, Inbox
 from bot.journal import Journal, Verdict
 from knowledge.documents import Passage
@@ -62,8 +64,7 @@ class Desk:
         journal: Journal,
         library: Library,
         channels: ChannelStore,
-        *,
-        propose: Callable[[str, str, str, str], Awaitable[str]] | None = None,
+        curated: CuratedAnswers,
     ) -> None:
         self._inbox = inbox
         self._answering = answering
@@ -71,7 +72,7 @@ class Desk:
         self._journal = journal
         self._library = library
         self._channels = channels
-        self._propose = propose
+        self._curated = curated
 
     # Questions
 
@@ -172,13 +173,14 @@ class Desk:
         drawn |= {citation.collection for citation in answer.citations}
         return drawn <= self._access.readable(person, place)
 
-    async def propose(self, question: str, answer: str, person: Person, collection: str) -> str | None:
-        """Proposes a reviewed answer, which an administrator can approve; what was done in one line, or None
-        where it may not be."""
-        readable = self._access.readable(person, Place(frozenset(), direct=True))
-        if self._propose is None or not self._access.admits(person) or collection not in readable:
+    async def propose(
+        self, question: str, answer: str, person: Person, place: Place, *, collection: str
+    ) -> Pair | None:
+        """Proposes a reviewed answer, which an administrator can approve; None where `person` may not read
+        the collection. Raises `WrongUse` for a pair that could not be served."""
+        if collection not in self._access.readable(person, place, private=True):
             return None
-        return await self._propose(question, answer, person.id, collection)
+        return await self._curated.propose(question, answer, person.id, collection)
 
     # Beside questions
 
@@ -199,8 +201,10 @@ class Desk:
         return await asyncio.to_thread(self._library.search, query, limit=limit, readable=readable)
 
     async def forget(self, person: Person) -> int:
-        """Takes the questions, answers and reasons of `person` off the disk; how many questions."""
+        """Takes the questions, answers and reasons of `person` off the disk, and their name off reviewed
+        answers; how many questions."""
         await self._journal.forget(person.id)
+        await self._curated.forget(person.id)
         return await self._inbox.forget(person.id)
 
     # Administrators
@@ -233,6 +237,36 @@ class Desk:
         line = await self._channels.change(channel, key, value, person.id)
         await self._journal.note(person.id, "channel", f"{channel} {key} = {value}")
         return line
+
+    async def proposals(self, person: Person, place: Place) -> list[Pair] | None:
+        """The reviewed answers that wait for approval, newest first, as far as `person` may read their
+        collections in `place`; None for somebody who may not approve any."""
+        if not self.is_admin(person):
+            return None
+        readable = self._access.readable(person, place, private=True)
+        waiting = await self._curated.pairs(state="proposed")
+        mine = (pair for pair in waiting if pair.collection in readable)
+        return sorted(mine, key=lambda pair: pair.changed_at, reverse=True)
+
+    async def approve(self, person: Person, place: Place, id: str) -> Pair | None:
+        """Serves a proposal from now on; None where `person` may not. Raises `Gone` where it does not wait,
+        `Failed` where another pair has its question."""
+        if not await self._waits(id, person, place):
+            return None
+        return await self._curated.approve(id, person.id, only="proposed")
+
+    async def discard(self, person: Person, place: Place, id: str) -> Pair | None:
+        """Takes a proposal off the disk; None where `person` may not. Raises `Gone` where it does not wait."""
+        if not await self._waits(id, person, place):
+            return None
+        return await self._curated.remove(id, person.id, only="proposed")
+
+    async def _waits(self, id: str, person: Person, place: Place) -> bool:
+        """Whether `person` may decide about proposals; raises `Gone` where this one is none of them."""
+        waiting = await self.proposals(person, place)
+        if waiting is not None and all(pair.id != id for pair in waiting):
+            raise Gone(f"no proposal {id!r} waits for approval")
+        return waiting is not None
 
     async def _visible(self, id: str, person: Person, place: Place) -> Entry | None:
         """The question, if `person` may see its answer: it is theirs, or it stands in a place they see."""

@@ -4,6 +4,7 @@
     ├── WrongUse          the call makes no sense: exit 2
     │   └── ConfigError   the configuration is missing, broken or has an unknown key: exit 2
     └── Failed            the thing asked for failed: exit 1
+        └── Gone          what is meant is not there, or not any more: exit 1
 
 Each message is one line for the person who runs the program and names the mend.
 """
@@ -25,3 +26,7 @@ class ConfigError(WrongUse):
 
 class Failed(BotError):
     """The thing asked for failed."""
+
+
+class Gone(Failed):
+    """What is meant is not there, or not any more."""

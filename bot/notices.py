@@ -13,6 +13,8 @@ from bot.languages import language_of
 _TEXTS = {
     "en": {
         "greeting": "Ask me a question, and I look for the answer in your team's documents.",
+        "files": "I do not read attached files.",
+        "only_files": "I do not read attached files; please write your question to me as text.",
         "too_old": "I was not running when you asked this. Please ask again if you still need the answer.",
         "too_long": "Your question has {has:,} characters; I read at most {most:,}. Please shorten it.",
         "failed": "Something went wrong while I worked on this. Please ask again; the reference for your administrator is {reference}.",
@@ -29,10 +31,12 @@ _TEXTS = {
         "reviewed": "Reviewed answer",
         "reviewed_by": "Reviewed by {person} on {day}.",
         "reviewed_on": "Reviewed on {day}.",
-        "proposed": "Kept as a proposal. An administrator can approve it with: groundling curated approve {id}",
+        "proposed": 'Kept as a proposal. An administrator can approve it in the chat with the command "reviewed", or with: groundling curated approve {id}',
     },
     "de": {
         "greeting": "Stellen Sie mir eine Frage, und ich suche die Antwort in den Dokumenten Ihres Teams.",
+        "files": "Angehängte Dateien lese ich nicht.",
+        "only_files": "Angehängte Dateien lese ich nicht; bitte schreiben Sie mir Ihre Frage als Text.",
         "too_old": "Als Sie das fragten, lief ich nicht. Bitte fragen Sie noch einmal, wenn Sie die Antwort noch brauchen.",
         "too_long": "Ihre Frage hat {has:,} Zeichen; ich lese höchstens {most:,}. Bitte kürzen Sie sie.",
         "failed": "Dabei ist etwas schiefgegangen. Bitte fragen Sie noch einmal; das Zeichen für Ihre Verwaltung ist {reference}.",
@@ -49,7 +53,7 @@ _TEXTS = {
         "reviewed": "Geprüfte Antwort",
         "reviewed_by": "Geprüft von {person} am {day}.",
         "reviewed_on": "Geprüft am {day}.",
-        "proposed": "Als Vorschlag behalten. Die Verwaltung kann ihn freigeben mit: groundling curated approve {id}",
+        "proposed": "Als Vorschlag behalten. Die Verwaltung kann ihn im Chat mit dem Befehl „reviewed“ freigeben, oder mit: groundling curated approve {id}",
     },
 }
 
@@ -64,6 +68,14 @@ class Notices:
     def greeting(self) -> str:
         """For a mention without a question."""
         return self._texts["greeting"]
+
+    def files(self) -> str:
+        """Stands below the answer to a question that came with files."""
+        return self._texts["files"]
+
+    def only_files(self) -> str:
+        """For files without a question."""
+        return self._texts["only_files"]
 
     def too_old(self) -> str:
         """For a question from long before the start."""

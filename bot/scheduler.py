@@ -26,6 +26,9 @@ from knowledge.database import Database, metadata
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 60.0
+"""How often it is seen to that a clock that was set holds nothing up, in seconds."""
+
 ALL = ""
 """The name under which all sources are synced at once, and what is no longer configured is dropped."""
 
@@ -65,6 +68,7 @@ class Scheduler:
         ignore: Path | None = None,
         clock: Callable[[], float] = time.time,
         retry_after: Callable[[int], float] = retry_after_s,
+        look_s: float = LOOK_S,
     ) -> None:
         self._database = database
         self._plans = {plan.name: plan for plan in plans}
@@ -74,6 +78,7 @@ class Scheduler:
         self._ignore = ignore
         self._clock = clock
         self._retry_after = retry_after
+        self._look_s = look_s
         self._failures: dict[str, int] = {}
         self._wanted: dict[str, None] = {}
         self._wake = asyncio.Event()
@@ -98,7 +103,10 @@ class Scheduler:
         jobs.add_job(self._tidy_now, daily, id=f"/{TIDY}", next_run_time=self._first(daily, due.get(TIDY)))
         self._jobs = jobs
         jobs.start()
-        self._tasks.append(asyncio.create_task(self._work(), name="syncs"))
+        self._tasks += [
+            asyncio.create_task(self._work(), name="syncs"),
+            asyncio.create_task(self._keep_time(jobs), name="clock"),
+        ]
         self._tasks += [
             asyncio.create_task(self._watch(plan.name, plan.watch), name=f"watch {plan.name}")
             for plan in self._plans.values()
@@ -141,7 +149,7 @@ class Scheduler:
         earlier where the configuration now says so."""
         now = datetime.fromtimestamp(self._clock(), UTC)
         if due is None or due <= self._clock():
-            return datetime.now(UTC)
+            return now
         regular: datetime = trigger.get_next_fire_time(None, now)
         return min(datetime.fromtimestamp(due, UTC), regular)
 
@@ -149,6 +157,18 @@ class Scheduler:
         """The name of a source's due time; another crontab is another one, which was never run."""
         plan = self._plans[name]
         return f"sync:{name}:{plan.cron}" if plan.cron else f"sync:{name}"
+
+    async def _keep_time(self, jobs: AsyncIOScheduler) -> None:
+        """Whoever sets the machine's clock back must not wait for the time that was lived already; whoever sets
+        it ahead, not for a pause that was begun before."""
+        while True:
+            await asyncio.sleep(self._look_s)
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            for job in jobs.get_jobs():
+                pause = getattr(job.trigger, "interval", None)  # a crontab means the clock, and has none
+                if pause is not None and job.next_run_time > now + pause:
+                    job.modify(next_run_time=now + pause)
+            jobs.wakeup()
 
     async def _due_now(self, name: str) -> None:
         self._want(name)

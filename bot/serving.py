@@ -114,7 +114,7 @@ class Serving:
             Journal(database),
             self._library,
             self._channels,
-            propose=self._curated.propose,
+            self._curated,
         )
         self._syncs = SyncProcess(
             project.file or project.root / "groundling.toml", project.data, without_tokens(environment)

@@ -17,11 +17,12 @@ Why = Literal["stopped", "withdrawn", "revised"]
 
 
 class UnderWay:
-    """The go at the question `id`. `why` says what ended it from outside, `shown` is what people saw of the
-    answer, and `making` is True until there is a reply."""
+    """The go at the question `id`, asked at `asked_at` of the monotonic clock. `why` says what ended it from
+    outside, `shown` is what people saw of the answer, and `making` is True until there is a reply."""
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, *, asked_at: float) -> None:
         self.id = id
+        self.asked_at = asked_at
         self.task: asyncio.Task[None] | None = None
         self.why: Why | None = None
         self.shown = ""

@@ -142,6 +142,7 @@ def _discord(project: Project, desk: Desk) -> Platform:
             message_content=section.message_content,
             backfill_s=section.backfill_hours * 3600,
             private=section.private,
+            proxy=section.proxy,
         ),
         state=project.data / "discord.json",
         api_url=os.environ.get("DISCORD_API_URL"),

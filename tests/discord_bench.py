@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from bot.asked import Place
 from bot.assistant import Show, Wait
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
+from bot.curated import CuratedAnswers
 from bot.desk import Desk, SourceLine
 from bot.inbox import Entry, Inbox
 from bot.journal import Journal
@@ -111,6 +113,7 @@ class Bench:
     shelf: Shelf
     desk: Desk
     channels: ChannelStore
+    curated: CuratedAnswers
     serving: asyncio.Task[None]
     killed: bool = False
     """Set it to end as a killed process does: nothing more is said in Discord."""
@@ -180,10 +183,12 @@ async def bench(
     wait: bool = True,
     answers: Answers | None = None,
     drain_s: float = 0.0,
+    answering_settings: AnsweringSettings = AnsweringSettings(longest_pause_s=0.2),
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Bench]:
     """A process with the data folder `folder`, connected to `discord`."""
     database = Database.open(folder / "groundling.sqlite")
-    inbox, journal = Inbox(database), Journal(database)
+    inbox, journal = Inbox(database, clock=clock), Journal(database)
     rules = AccessRules(
         readers=readers or {"main": {"everyone"}, "secret": {f"discord:user:{discord.ada.id}"}},
         admins=frozenset({f"discord:user:{discord.ada.id}"}),
@@ -193,15 +198,22 @@ async def bench(
         database, configured or {}, collections=frozenset({"main", "secret"}), loras=frozenset()
     )
     answers = answers or Answers()
-    shelf = Shelf()
+    shelf, curated = Shelf(), CuratedAnswers(database, None)
 
     def settings_of(place: Place) -> ChannelSettings:
         return channels.of(place.ids)
 
     answering = Answering(
-        inbox, answers, access, settings_of=settings_of, settings=AnsweringSettings(longest_pause_s=0.2)
+        inbox,
+        answers,
+        access,
+        settings_of=settings_of,
+        curated=curated,
+        gone=curated.gone,
+        settings=answering_settings,
+        clock=clock,
     )
-    desk = Desk(inbox, answering, access, journal, shelf, channels)
+    desk = Desk(inbox, answering, access, journal, shelf, channels, curated)
     platform = Discord(
         desk,
         token=token or discord.token,
@@ -213,7 +225,18 @@ async def bench(
     serving = asyncio.create_task(platform.serve())
     await answering.start({"discord": platform})
     made = Bench(
-        discord, platform, answering, inbox, journal, access, answers, shelf, desk, channels, serving
+        discord,
+        platform,
+        answering,
+        inbox,
+        journal,
+        access,
+        answers,
+        shelf,
+        desk,
+        channels,
+        curated,
+        serving,
     )
     try:
         if wait:

@@ -64,13 +64,8 @@ class SlackStreet:
     def visible_s(self, question: object, *, words: bool) -> float | None:
         assert isinstance(question, tuple)
         ts, asked = question
-        signs = (
-            "assistant.threads.setStatus",
-            "agents.sessions.setStatus",
-            "chat.postMessage",
-            "reactions.add",
-        )
-        methods = ("chat.startStream", *(() if words else signs))
+        signs = ("assistant.threads.setStatus", "agents.sessions.setStatus", "reactions.add")
+        methods = ("chat.startStream", "chat.postMessage", *(() if words else signs))
         for call in self.town.slack.calls:
             of = (call.arguments.get("thread_ts"), call.arguments.get("timestamp"))
             if call.method in methods and ts in of and call.done:
@@ -98,7 +93,7 @@ class DiscordStreet:
         for call in self.town.discord.calls:
             mine = f"/{id_}/" in call.path and "/messages" in call.path and call.method in ("POST", "PATCH")
             text = str((call.json or {}).get("content", "")) if mine else ""
-            if text and (not words or not text.endswith("…")):
+            if text and (not words or "[1]" in text):
                 return float(call.at - asked)
         return None
 
@@ -130,10 +125,11 @@ def overheads(street: Street, program: Program, count: int) -> list[float]:
         ((reply,),) = program.rows(
             "select reply from questions where reply is not null order by number desc limit 1"
         )
-        made = json.loads(str(reply))["answer"]["timings"]["first_words_ms"]
+        timings = json.loads(str(reply))["answer"]["timings"]
+        made = timings["first_words_ms"]  # None where the words came all at once, when they were checked
         visible = street.visible_s(question, words=True)
-        if made is not None and visible is not None:
-            found.append(visible * 1000 - made)
+        if visible is not None:
+            found.append(visible * 1000 - (timings["total_ms"] if made is None else made))
     return found
 
 

@@ -20,6 +20,7 @@ from bot.answering import Answering, AnsweringSettings
 from bot.assistant import Show, Wait
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
+from bot.curated import CuratedAnswers
 from bot.desk import Desk, SourceLine
 from bot.inbox import Entry, Inbox
 from bot.journal import Journal, Vote
@@ -141,6 +142,7 @@ class Stage:
     access: Access
     answers: Answers
     books: Books
+    curated: CuratedAnswers
     serving: asyncio.Task[None]
 
     async def outcome(self, channel: str, ts: str, seconds: float = 20.0) -> Entry:
@@ -188,12 +190,14 @@ async def stage(
     channels: dict[str, ChannelSettings] | None = None,
     opened: bool = True,
     connects: bool = True,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Stage]:
     """Serves the workspace `fake` with a bot whose state is in `folder`."""
     if not (folder / "groundling.sqlite").exists():
         (folder / "groundling.sqlite").write_bytes(_empty_database())
     database = Database.open(folder / "groundling.sqlite")
-    inbox, journal, access, books = Inbox(database), Journal(database), Access(rules), Books()
+    inbox, journal, access, books = Inbox(database, clock=clock), Journal(database), Access(rules), Books()
+    curated = CuratedAnswers(database, None)
     store = ChannelStore(database, channels or {}, collections={"main"}, loras=set())
     answers = answers or Answers()
     if opened:
@@ -204,8 +208,11 @@ async def stage(
         access,
         settings=answering_settings,
         settings_of=lambda place: store.of(place.ids),
+        curated=curated,
+        gone=curated.gone,
+        clock=clock,
     )
-    desk = Desk(inbox, answering, access, journal, books, store)
+    desk = Desk(inbox, answering, access, journal, books, store, curated)
     slack = Slack(
         desk, bot_token=fake.bot_token, app_token=fake.app_token, settings=settings, api_url=fake.url
     )
@@ -218,7 +225,7 @@ async def stage(
                     await asyncio.sleep(0.01)
                     if serving.done():
                         await serving
-        yield Stage(fake, slack, desk, inbox, journal, answering, access, answers, books, serving)
+        yield Stage(fake, slack, desk, inbox, journal, answering, access, answers, books, curated, serving)
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)

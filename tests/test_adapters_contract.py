@@ -15,6 +15,7 @@ from bot.access import Access, AccessRules
 from bot.answering import Answering
 from bot.asked import Asked
 from bot.channel_store import ChannelStore
+from bot.curated import CuratedAnswers
 from bot.desk import Desk
 from bot.inbox import Inbox
 from bot.journal import Journal
@@ -35,7 +36,8 @@ async def heard(
     database = Database.open(folder / "groundling.sqlite")
     inbox, access = Inbox(database), Access(AccessRules(readers={"main": {"everyone"}}))
     channels = ChannelStore(database, {}, collections=frozenset(), loras=frozenset())
-    desk = Desk(inbox, Answering(inbox, Answers(), access), access, Journal(database), Shelf(), channels)
+    answering, curated = Answering(inbox, Answers(), access), CuratedAnswers(database, None)
+    desk = Desk(inbox, answering, access, Journal(database), Shelf(), channels, curated)
     platform = make(desk)
     serving = asyncio.create_task(platform.serve())
     try:

@@ -233,15 +233,6 @@ async def test_odd_questions_have_one_calm_answer(tmp_path: Path, text: str) -> 
         assert made.answering.counts["failed"] == 0
 
 
-async def test_an_attachment_alone_gets_the_greeting(tmp_path: Path) -> None:
-    """X08."""
-    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
-        place = discord.direct_channel(discord.bob)
-        message = discord.post(discord.bob, place, "", files=[("a.pdf", b"x")])
-        await made.done()
-        assert "Ask me a question" in made.answers_to(message)[0].text
-
-
 async def test_people_in_a_question_are_called_by_their_names(tmp_path: Path) -> None:
     """X08."""
     async with FakeDiscord() as discord, bench(tmp_path, discord) as made:

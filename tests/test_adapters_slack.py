@@ -467,15 +467,6 @@ async def test_odd_questions_get_calm_replies(tmp_path: Path, text: str, part: s
         assert part in fake.answers(GENERAL, ts)[0].shown
 
 
-async def test_attachment_without_words_gets_a_greeting(tmp_path: Path) -> None:
-    """X08."""
-    async with FakeSlack() as fake, stage(tmp_path, fake) as bot:
-        file = fake.add_file(ADA, "a.txt", b"hello")
-        ts = fake.post(ADA, fake.direct_channel(ADA), "", files=(file,))
-        entry = await bot.outcome(fake.direct_channel(ADA), ts)
-        assert entry.outcome == "notice"
-
-
 async def test_refusals_say_what_helps_and_can_be_voted_on(tmp_path: Path) -> None:
     answers = Answers(pieces=["I could not find an answer to this in the documents."], status="refused")
     async with FakeSlack() as fake, stage(tmp_path, fake, answers=answers) as bot:

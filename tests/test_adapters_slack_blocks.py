@@ -152,6 +152,7 @@ def test_ages_are_told_in_words(days: int, words: str) -> None:
         ("status", "status"),
         ("Status", "status"),
         ("forget-me", "forget-me"),
+        ("reviewed", "reviewed"),
         ("sync", "sync"),
         ("sync handbook", "sync"),
         ("settings", "settings"),

@@ -19,7 +19,8 @@ from bot.asked import Asked, Person, Place, Standing
 from bot.assistant import AnswerSettings, Assistant, Show, Wait
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
-from bot.curated import CuratedAnswers, Draft
+from bot.curated import CuratedAnswers
+from bot.curated_draft import Draft
 from bot.desk import Desk
 from bot.inbox import Inbox
 from bot.journal import Journal
@@ -318,7 +319,7 @@ class House:
         )
         channels = ChannelStore(database, {}, collections=frozenset(COLLECTIONS), loras=frozenset())
         shelf = Shelf(retriever)
-        self.desk = Desk(inbox, self.answering, self.access, Journal(database), shelf, channels)  # type: ignore[arg-type]
+        self.desk = Desk(inbox, self.answering, self.access, Journal(database), shelf, channels, self.curated)  # type: ignore[arg-type]
 
     async def start(self) -> None:
         """Takes questions from here on."""

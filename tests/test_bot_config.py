@@ -78,6 +78,8 @@ def told(text: str) -> str:
         ('[[channel]]\nid = "slack:channel:C01"\n' * 2, "two [[channel]] are called 'slack:channel:C01'"),
         ("[discord]\nguilds = [123]\n", "discord.guilds[1] = 123: it should be text in quotes"),
         ('[discord]\nguilds = ["abc"]\n', "it should be the id of a Discord server in quotes"),
+        ('[discord]\nproxy = "proxy:3128"\n', "a proxy should be like http://proxy.example.org:3128"),
+        ('[discord]\nproxy = "http://proxy:0"\n', "a proxy should be like http://proxy.example.org:3128"),
         ('[slack]\ntoken = "xoxb-1"\n', "unknown key 'slack.token'"),
         ("[web]\nport = 99999\n", "web.port = 99999: it should be less than or equal to 65535"),
         ("[bot\n", "is not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 5)"),
@@ -172,6 +174,13 @@ def test_every_commented_key_of_the_template_can_be_uncommented() -> None:
                 assert given[key] == (
                     list(field.default) if isinstance(field.default, tuple) else field.default
                 )
+
+
+def test_password_of_a_proxy_is_refused_and_not_shown() -> None:
+    """O06."""
+    line = told('[discord]\nproxy = "http://ada:secret@proxy:3128"\n')
+    assert "without a name or password" in line
+    assert "secret" not in line
 
 
 def test_reference_in_the_docs_names_every_key_with_its_default_and_meaning() -> None:

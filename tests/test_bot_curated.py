@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.answer import Answer
-from bot.curated import CuratedAnswers, Draft
+from bot.curated import FORGOTTEN, MOST_WAITING, CuratedAnswers
+from bot.curated_draft import Draft
 from bot.errors import Failed, WrongUse
 from bot.evaluation.golden import dangling
 from bot.journal import Journal
@@ -105,12 +106,12 @@ async def test_a_pair_of_a_collection_that_may_not_be_read_is_never_served(tmp_p
 
 async def test_a_proposal_is_not_served_until_it_is_approved(tmp_path: Path) -> None:
     with opened(tmp_path) as answers:
-        line = await answers.propose(
+        proposed = await answers.propose(
             "Where is the first-aid box?", "In the kitchen.", "slack:user:U1", "main"
         )
         assert await answers.find("Where is the first-aid box?", MAIN) is None
         (pair,) = await answers.pairs(state="proposed")
-        assert pair.id in line
+        assert pair == proposed
 
         approved = await answers.approve(pair.id, "slack:user:U2")
         assert (approved.state, approved.proposed_by, approved.approved_by) == (
@@ -123,10 +124,39 @@ async def test_a_proposal_is_not_served_until_it_is_approved(tmp_path: Path) -> 
 
 async def test_proposing_the_same_twice_makes_one_proposal(tmp_path: Path) -> None:
     with opened(tmp_path) as answers:
-        lines = [await answers.propose("Where is it?", "There.", "slack:user:U1", "main") for _ in range(2)]
+        pairs = [await answers.propose("Where is it?", "There.", "slack:user:U1", "main") for _ in range(2)]
 
-        assert lines[0] == lines[1]
-        assert len(await answers.pairs()) == 1
+        assert pairs[0] == pairs[1]
+        assert await answers.pairs() == pairs[:1]
+
+
+async def test_one_person_cannot_fill_the_list_of_proposals(tmp_path: Path) -> None:
+    with opened(tmp_path) as kept:
+        for number in range(MOST_WAITING):
+            await kept.propose(f"Question {number}?", "Yes.", "slack:user:U1", "main")
+        with pytest.raises(WrongUse, match="wait already"):
+            await kept.propose("One more?", "Yes.", "slack:user:U1", "main")
+        await kept.propose("One more?", "Yes.", "slack:user:U2", "main")
+
+
+async def test_who_is_forgotten_is_named_nowhere_and_the_pair_stays(tmp_path: Path) -> None:
+    with opened(tmp_path) as kept:
+        pair = await kept.propose("Where is it?", "There.", "slack:user:U1", "main")
+        await kept.approve(pair.id, "slack:user:U2")
+        await kept.forget("slack:user:U1")
+        await kept.forget("slack:user:U2")
+        (left,) = await kept.pairs()
+        assert (left.proposed_by, left.approved_by) == (FORGOTTEN, None)
+        assert (await found(kept, "Where is it?")).text == "There. [1]"
+
+
+async def test_proposing_what_is_served_already_leaves_it_served(tmp_path: Path) -> None:
+    with opened(tmp_path) as answers:
+        await answers.save([Draft("Where is it?", "There.", "main")], "Anna")
+        pair = await answers.propose("Where is it?", "There.", "slack:user:U1", "main")
+
+        assert (pair.state, pair.approved_by) == ("approved", "Anna")
+        assert await answers.pairs() == [pair]
 
 
 @pytest.mark.parametrize(

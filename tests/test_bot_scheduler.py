@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from bot.errors import ConfigError, Failed
 from bot.schedule import LONGEST_RETRY_S, Plan, retry_after_s
-from bot.scheduler import ALL, Scheduler
+from bot.scheduler import ALL, LOOK_S, Scheduler
 from knowledge.database import Database
 
 HOUR = 3600.0
@@ -77,10 +77,21 @@ async def scheduled(
     shut: bool = False,
     retry_after: Callable[[int], float] = lambda _failures: HOUR,
     ignore: Path | None = None,
+    clock: Callable[[], float] = time.time,
+    look_s: float = LOOK_S,
 ) -> AsyncIterator[Scheduler]:
     if not shut:
         syncs.gate.set()
-    scheduler = Scheduler(database, plans, syncs.run, tidy=syncs.tidy, retry_after=retry_after, ignore=ignore)
+    scheduler = Scheduler(
+        database,
+        plans,
+        syncs.run,
+        tidy=syncs.tidy,
+        retry_after=retry_after,
+        ignore=ignore,
+        clock=clock,
+        look_s=look_s,
+    )
     await scheduler.start()
     try:
         yield scheduler

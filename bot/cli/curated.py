@@ -17,7 +17,8 @@ import click
 from bot.cli.options import Words, as_json, check_names, shown, table, with_project, write_json
 
 if TYPE_CHECKING:
-    from bot.curated import CuratedAnswers, Draft, Pair
+    from bot.curated import CuratedAnswers, Pair
+    from bot.curated_draft import Draft
     from bot.wiring import Project
 
 COLUMNS = (
@@ -87,7 +88,7 @@ def add(
     json_: bool,
 ) -> None:
     """Add the reviewed ANSWER to QUESTION; it is served at once."""
-    from bot.curated import Draft
+    from bot.curated_draft import Draft
 
     check_names(project, "collection", (collection,))
     draft = Draft("\n".join((question, *also)), answer, collection, url)
@@ -186,7 +187,7 @@ def _report(done: str, pairs: Sequence[Pair], *, json_: bool) -> None:
 
 def _drafts(project: Project, file: Path, collection: str, state: str) -> tuple[list[Draft], list[str]]:
     """The pairs of `file`, and one line for each row that is none."""
-    from bot.curated import Draft, checked
+    from bot.curated_draft import Draft, checked
     from bot.errors import WrongUse
 
     drafts, faults = [], []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import BodyPartReader, web
@@ -81,6 +82,7 @@ class Server:
         answer = instead or self._answer(asked, request)
         if call.fault == "500_after":
             answer = self.faults.answer("500_after") or answer
+        answer.headers["Date"] = formatdate(self._world.now_s(), usegmt=True)
         call.status, call.answer = answer.status, answer.body
         if call.fault == "drop_after":
             return _dropped(request)

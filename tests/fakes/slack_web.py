@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -68,6 +69,7 @@ class WebApi:
             fault = self.faults.take(method)
             status, answer, done = 200, _fault_answer(fault), fault is None or fault in DONE
             headers = {"x-oauth-scopes": ",".join(sorted(self._world.scopes)), "x-slack-req-id": f"{now:.6f}"}
+            headers["Date"] = formatdate(now, usegmt=True)
             if fault == "message_not_in_streaming_state":
                 self._end_stream(arguments)
             if done:
@@ -152,8 +154,10 @@ class WebApi:
         return web.json_response(answer, status=status)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        file = self._world.files.get(request.match_info["id"])
-        known = request.headers.get("Authorization") == f"Bearer {self._tokens['bot']}"
+        id_, token = request.match_info["id"], request.headers.get("Authorization", "")
+        self.calls.append(Call("file", {"id": id_}, token, self._world.clock.now(), 200, {}))
+        file = self._world.files.get(id_)
+        known = token == f"Bearer {self._tokens['bot']}"
         if not known or "files:read" not in self._world.scopes:
             return web.Response(text="<!DOCTYPE html><title>Sign in</title>", content_type="text/html")
         if file is None:
