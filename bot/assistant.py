@@ -20,7 +20,7 @@ from bot.drafting import Draft, Drafting, tells
 from bot.evidence import Evidence, Unit, find_evidence
 from bot.followup import standalone
 from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
-from bot.likelihood import Judge, likelihood
+from bot.likelihood import Judge, likelihood, reads
 from bot.prompt import compose
 from bot.question import Question
 from bot.quoting import choose, quoted
@@ -71,7 +71,7 @@ class AnswerSettings:
     always_quote: bool = False
     most_sentences: int = 12
     prompt_passages: int = 8
-    refuse_below: float = REFUSE_BELOW
+    refuse_below: float | None = None
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
     lora: str | None = None
     lora_in: Mapping[str, str] = field(default_factory=dict)
@@ -147,7 +147,8 @@ class Assistant:
         evidence = await asyncio.to_thread(
             find_evidence, query, passages, self._embedder, language, latest=latest
         )
-        likely = await asyncio.to_thread(likelihood, query, passages, evidence, self._judge)
+        judge = self._judge if reads(query) else None
+        likely = await asyncio.to_thread(likelihood, query, passages, evidence, judge)
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,
@@ -159,7 +160,7 @@ class Assistant:
             model=self._identity(self._lora(question, passages)),
             index_version=self._index_version(),
         )
-        if not evidence or likely < self._bound(passages):
+        if not evidence or likely < self._bound(passages, judge):
             answer = _refusal(blank)
         else:
             asking = Asking(question.asker, _audience(question), self._lora(question, passages))
@@ -177,8 +178,12 @@ class Assistant:
             answer, timings = await self._written(blank, request, evidence, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
-    def _bound(self, passages: Sequence[Passage]) -> float:
-        return self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
+    def _bound(self, passages: Sequence[Passage], judge: Judge | None) -> float:
+        wanted = self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
+        if wanted is not None:
+            return wanted
+        calibration = judge.calibration if judge is not None else None
+        return REFUSE_BELOW if calibration is None else calibration.refuse_below
 
     def _lora(self, question: Question, passages: Sequence[Passage]) -> str | None:
         if question.lora is not None or not passages:

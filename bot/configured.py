@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.assistant import REFUSE_BELOW, AnswerSettings
+from bot.assistant import AnswerSettings
 from bot.config import Config
 from bot.config_sections import ModelSection
 from models.engine.generator import Sampling
@@ -35,7 +35,7 @@ def answer_settings(config: Config, *, parameters: int | None, loras: Mapping[st
         most_sentences=2 if small else AnswerSettings().most_sentences,
         prompt_passages=3 if small else config.retrieval.passages,
         sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
-        refuse_below=REFUSE_BELOW if bound is None else bound,
+        refuse_below=bound,
         refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
         lora=config.model.lora,
         lora_in={c.name: c.lora for c in config.collection if c.lora is not None},

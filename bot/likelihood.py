@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bot.evidence import Evidence
+from bot.languages import language_of
 from knowledge.documents import Passage
+from knowledge.retrieval import Reranker
 from models.judge.calibration import Calibration
 from models.judge.pairs import shown
 
@@ -26,6 +28,22 @@ class Judge(Protocol):
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The log-odds that each passage answers the question at its place."""
         ...
+
+
+def reads(question: str) -> bool:
+    """Whether the judge can tell anything about `question`: it learned from English alone."""
+    return language_of(question) == "en"
+
+
+class ReadingReranker:
+    """Puts passages in the judge's order where it `reads` the question, and else leaves them as they are."""
+
+    def __init__(self, judge: Reranker) -> None:
+        self._judge = judge
+
+    def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        """As the judge's."""
+        return self._judge.scores(query, texts) if reads(query) else [0.0] * len(texts)
 
 
 def likelihood(

@@ -270,10 +270,11 @@ class Project:
 
     @functools.cached_property
     def retriever(self) -> Retriever:
+        from bot.likelihood import ReadingReranker
         from knowledge.retrieval import RetrievalSettings, Retriever
 
         section = self.config.retrieval
-        reranker: Reranker | None = self.judge
+        reranker: Reranker | None = None if self.judge is None else ReadingReranker(self.judge)
         settings = RetrievalSettings(per_document=section.per_document, reranker_share=JUDGE_SHARE)
         if section.reranker is not None:
             from models.embedding.cross_encoder import LocalCrossEncoder

@@ -13,7 +13,7 @@ from bot.assistant import Assistant
 from bot.config import load
 from bot.evidence import find_evidence
 from bot.judging.calibrating import Weighed, calibrated
-from bot.likelihood import likelihood
+from bot.likelihood import ReadingReranker, likelihood, reads
 from bot.question import Question
 from bot.wiring import Project
 from knowledge.documents import Chunk
@@ -31,7 +31,9 @@ class Reading:
 
     def __init__(self, wanted: str, *, calibrated: bool = True) -> None:
         self.wanted = wanted
-        self.calibration = Calibration(weight=0.25, slope=3.0, offset=-1.5) if calibrated else None
+        self.calibration = (
+            Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3) if calibrated else None
+        )
         self.shown: list[str] = []
 
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
@@ -79,6 +81,19 @@ def test_the_judge_is_shown_where_a_passage_stands() -> None:
     assert judge.shown == [f"Handbook › Rules › Part 0\n{LEAVE}"]
 
 
+def test_a_question_in_another_language_is_not_the_judges() -> None:
+    sceptic = Reading("40")
+    asked = "Wie viele Tage Urlaub haben die Beschäftigten?"
+    assert not reads(asked)
+    assert sceptic.scores("How many days?", ["26", "40"]) == ReadingReranker(sceptic).scores(
+        "How many days?", ["26", "40"]
+    )
+    assert ReadingReranker(sceptic).scores(asked, ["26", "40"]) == [0.0, 0.0]
+    assistant = Assistant(_retriever([LEAVE]), WordVectors(), None, judge=Reading("40"))
+    german = Question("Bitte: wie viele days of annual leave do wir haben, und ab wann ist das so?")
+    assert asyncio.run(assistant.answer(german)).status == "answered"
+
+
 def test_without_a_judge_the_evidence_alone_decides() -> None:
     passages = _retriever([LEAVE]).search("annual leave")
     evidence = find_evidence("annual leave", passages, WordVectors(), "en")
@@ -117,7 +132,7 @@ def test_a_judge_with_half_the_say_does_not_bury_what_the_search_is_sure_of() ->
 
 
 def test_a_calibration_comes_back_as_it_was_written() -> None:
-    one = Calibration(weight=0.25, slope=3.0, offset=-1.5)
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3)
     assert read_calibration(one.written()) == one
     assert [read_calibration(text) for text in (None, "", "[]", '{"weight": 1}', "1")] == [None] * 5
 

@@ -185,7 +185,7 @@ def test_a_calibration_lies_in_the_judges_own_file(base: Path, file: Path, tmp_p
     path = tmp_path / "judge.safetensors"
     path.write_bytes(file.read_bytes())
     assert Judge(base, path).calibration is None
-    one = Calibration(weight=0.25, slope=3.0, offset=-1.5)
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3)
     note_down(path, {CALIBRATION_KEY: one.written()})
     judge = Judge(base, path)
     assert judge.calibration == one

@@ -14,7 +14,7 @@ from bot.assistant import PassageSearch
 from bot.evaluation.golden import GoldenQuestion
 from bot.evidence import find_evidence
 from bot.languages import language_of
-from bot.likelihood import Judge, likelihood
+from bot.likelihood import Judge, likelihood, reads
 from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 
@@ -69,7 +69,7 @@ def judge(
         found = search.search(question.ask, limit=passages, readable=EVERYTHING)
         evidence = find_evidence(question.ask, found, embedder, language_of(question.ask))
         best = evidence[0] if evidence else None
-        likely = likelihood(question.ask, found, evidence, reader)
+        likely = likelihood(question.ask, found, evidence, reader if reads(question.ask) else None)
         rows.append(Judged(question, best.score if best else _NOTHING, likely))
     return rows
 
@@ -82,7 +82,7 @@ def report(rows: Sequence[Judged]) -> RefusalReport:
     return RefusalReport(
         answerable=len(known),
         unanswerable=len(unknown),
-        auc=_auc([row.score for row in known], [row.score for row in unknown]),
+        auc=_auc([row.likelihood for row in known], [row.likelihood for row in unknown]),
         slope=slope,
         offset=offset,
         bounds=tuple(Bound(bound, _below(known, bound), _below(unknown, bound)) for bound in BOUNDS),

@@ -5,12 +5,13 @@ Rule: questions with known answers decide, about documents that the judge never 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.assistant import PassageSearch
+from bot.assistant import REFUSE_BELOW, PassageSearch
 from bot.evaluation.golden import GoldenQuestion
-from bot.evaluation.refusals import fitted
+from bot.evaluation.refusals import BOUNDS, fitted
 from bot.evidence import find_evidence
 from bot.judging.report import auc
 from bot.languages import language_of
@@ -19,6 +20,7 @@ from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
 
+MOST_REFUSED = 0.05
 WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)
 
 
@@ -54,7 +56,8 @@ def weigh(
 
 
 def calibrated(rows: Sequence[Weighed]) -> Calibration:
-    """The weight that tells the two kinds of `rows` apart best, and the curve that fits them with it."""
+    """The weight that tells the two kinds of `rows` apart best, the curve that fits them with it, and the
+    largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered."""
     known = [row for row in rows if row.answerable]
     unknown = [row for row in rows if not row.answerable]
 
@@ -63,4 +66,11 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
 
     weight = max(WEIGHTS, key=apart)
     slope, offset = fitted([row.most(weight) for row in known], [row.most(weight) for row in unknown])
-    return Calibration(weight, slope, offset)
+
+    def refused(bound: float) -> float:
+        return sum(1 / (1 + math.exp(-(slope * row.most(weight) + offset))) < bound for row in known) / len(
+            known
+        )
+
+    bearable = [bound for bound in BOUNDS if known and refused(bound) <= MOST_REFUSED]
+    return Calibration(weight, slope, offset, max(bearable, default=REFUSE_BELOW))

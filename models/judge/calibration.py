@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """The likelihood is the logistic curve over `slope` times (the evidence's score, and `weight` times the
-    judge's log-odds), and `offset`."""
+    judge's log-odds), and `offset`; a question is refused below `refuse_below` unless the configuration says
+    otherwise."""
 
     weight: float
     slope: float
     offset: float
+    refuse_below: float
 
     def written(self) -> str:
         """As it stands in a file."""

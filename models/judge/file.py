@@ -49,6 +49,7 @@ def save_weights(file: Path, weights: Mapping[str, Tensor], *, note: Mapping[str
     halves = {name: weight.half().contiguous() for name, weight in weights.items()}
     fresh = file.with_name(f"{file.name}.new")
     save_file(halves, fresh, metadata=dict(note or {}))
+    fresh.chmod(0o644)
     fresh.replace(file)
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 2048
 SMALLEST_BATCH = 256
 MOST_WORKERS = 2
+REMEMBERED = 256
+"""So many of the latest pairs keep their log-odds."""
+
 _ANSWERS, _SUPPORTS = 0, 1
 
 
@@ -41,6 +44,7 @@ class Judge:
         self._tokens: PairTokens | None = None
         self._calibration: Calibration | None = None
         self._noted = False
+        self._remembered: dict[tuple[int, str, str], float] = {}
         self._lock = threading.Lock()
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
@@ -72,15 +76,22 @@ class Judge:
             self._loaded()
 
     def _judged(self, questions: Sequence[str], passages: Sequence[str], head: int) -> list[float]:
-        if not questions:
-            return []
+        """What is asked twice, first for the order of passages and then for the answer, is read once."""
+        asked = [(head, question, passage) for question, passage in zip(questions, passages, strict=True)]
         with self._lock:
-            weights, tokens = self._loaded()
-            pairs = tokens.pairs(questions, passages)
-            try:
-                return _read(weights, pairs, head)
-            except RuntimeError as error:
-                raise EmbedderUnavailable(f"the judge {self._file} failed: {error}") from error
+            fresh = list(dict.fromkeys(one for one in asked if one not in self._remembered))
+            if fresh:
+                weights, tokens = self._loaded()
+                pairs = tokens.pairs([one[1] for one in fresh], [one[2] for one in fresh])
+                try:
+                    read = _read(weights, pairs, head)
+                except RuntimeError as error:
+                    raise EmbedderUnavailable(f"the judge {self._file} failed: {error}") from error
+                self._remembered.update(zip(fresh, read, strict=True))
+            logits = [self._remembered[one] for one in asked]
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.pop(next(iter(self._remembered)))
+        return logits
 
     def _loaded(self) -> tuple[dict[str, Tensor], PairTokens]:
         if self._weights is None or self._tokens is None:
