@@ -268,9 +268,7 @@ class Answering:
                 lora=channel.lora,
                 max_answer_tokens=channel.max_answer_tokens,
             )
-            answer = await self._answers.answer(
-                question, show=work.shower(delivery), waiting=delivery.wait
-            )
+            answer = await self._answers.answer(question, show=work.shower(delivery), waiting=delivery.wait)
         if asked.files:
             answer = replace(answer, note=" ".join(filter(None, (answer.note, notices.files()))))
         return await self._checked(entry, answer, notices)
