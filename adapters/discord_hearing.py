@@ -22,6 +22,9 @@ LIVE = "discord:live"
 DIRECT = "discord:dm:"
 """Begins the names of the marks of direct channels."""
 
+NOTHING_YET = "0"
+"""The mark of a direct channel that is known and not yet read."""
+
 _MOST_KEPT = 10_000
 
 
@@ -56,8 +59,11 @@ class Hearing:
             self._people.met(heard.where.guild, heard.user, heard.roles)
         self.note(heard.id)
         await self._desk.ask(await self._asked(heard, way), keys=[heard.key])
-        if heard.direct and self.marking:
-            await self._desk.mark_seen(DIRECT + heard.where.channel, heard.id)
+        if heard.direct:
+            # A direct channel is read back only if it is known; "0" says no more than that it is.
+            await self._desk.mark_seen(
+                DIRECT + heard.where.channel, heard.id if self.marking else NOTHING_YET
+            )
 
     async def edited(self, heard: Heard) -> None:
         """Gives a question its new text, while it has no answer."""

@@ -28,7 +28,7 @@ from bot.platform import Delivery, DeliveryFailed, Platform, Reply, Undeliverabl
 from bot.question import Question
 from bot.under_way import UnderWay
 from knowledge.store import Readable
-from models.engine.generator import Turn, Waiting
+from models.engine.generator import Turn
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,13 @@ class Curated(Protocol):
 @dataclass(frozen=True, slots=True)
 class AnsweringSettings:
     """Times in seconds. A question that is older than `oldest_s` when its answer is begun gets a notice;
-    one whose answer was begun `most_tries` times and never ended gets an explicit failure. A reply that
-    cannot be delivered is tried for `deliver_for_s`."""
+    one whose answer was begun `most_tries` times and never ended gets an explicit failure. From the try after
+    `suspected_after` on it is answered while no other such is, so that a process that ends counts against
+    one question and not against its neighbours. A reply that cannot be delivered is tried for `deliver_for_s`."""
 
     oldest_s: float = 86400.0
     most_tries: int = 5
+    suspected_after: int = 2
     deliver_for_s: float = 3600.0
     longest_pause_s: float = 30.0
     question_characters: int = 4000
@@ -100,13 +102,14 @@ class Answering:
         self._work: dict[str, UnderWay] = {}
         self._lines: dict[str, asyncio.Lock] = {}
         self._in_line: Counter[str] = Counter()
+        self._suspects = asyncio.Lock()
         self._draining = False
         self.counts: Counter[str] = Counter()
 
     async def start(self, platforms: Mapping[str, Platform]) -> None:
         """Goes on with every question that an earlier process left, and takes those of `platforms`."""
         self._platforms = platforms
-        for entry in await self._inbox.open():
+        for entry in sorted(await self._inbox.open(), key=lambda entry: entry.tries):
             self.take(entry.id, entry.asked)
 
     def take(self, id: str, asked: Asked) -> None:
@@ -198,7 +201,8 @@ class Answering:
             await self._deliver(delivery, entry, reply, judged_at=time.monotonic())
         except asyncio.CancelledError:
             if work.making:  # once there is a reply, it may stand there already
-                await self._inbox.pause(entry.id)
+                if work.begun:
+                    await self._inbox.pause(entry.id)
                 with contextlib.suppress(asyncio.CancelledError, TimeoutError):
                     await asyncio.wait_for(delivery.interrupt(), 3.0)
             raise
@@ -209,9 +213,16 @@ class Answering:
         return self._platforms[entry.asked.platform].delivery(entry.id, entry.asked, entry.handle, note)
 
     async def _reply(self, entry: Entry, delivery: Delivery, work: UnderWay) -> Reply:
-        """What the asker is to see; an unexpected error becomes an explicit failure."""
+        """What the asker is to see. A question under which processes have ended is answered alone."""
+        suspected = entry.tries >= self._settings.suspected_after
+        async with self._suspects if suspected else contextlib.nullcontext():
+            return await self._tried(entry, delivery, work)
+
+    async def _tried(self, entry: Entry, delivery: Delivery, work: UnderWay) -> Reply:
+        """The reply of one try; an unexpected error becomes an explicit failure."""
         notices = Notices(entry.asked.text)
         tries = await self._inbox.begin(entry.id)
+        work.begun = True
         if tries > self._settings.most_tries:
             log.error("question %s: its answer was begun %d times and never ended", entry.id, tries - 1)
             return Reply(entry.id, "failure", notices.failed(entry.id[:8]))
@@ -257,9 +268,7 @@ class Answering:
                 lora=channel.lora,
                 max_answer_tokens=channel.max_answer_tokens,
             )
-            answer = await self._answers.answer(
-                question, show=work.shower(delivery), waiting=functools.partial(_waits, delivery)
-            )
+            answer = await self._answers.answer(question, show=work.shower(delivery), waiting=delivery.wait)
         if asked.files:
             answer = replace(answer, note=" ".join(filter(None, (answer.note, notices.files()))))
         return await self._checked(entry, answer, notices)
@@ -380,10 +389,6 @@ async def _begin(delivery: Delivery) -> None:
     # Whatever keeps the first sign from being shown, the reply itself will meet and report.
     with contextlib.suppress(DeliveryFailed, Undeliverable):
         await delivery.begin()
-
-
-def _waits(delivery: Delivery, waiting: Waiting) -> None:
-    delivery.wait(waiting)
 
 
 def _audience(person: Person, place: Place, collections: Set[str], *, private: bool) -> str:

@@ -18,7 +18,8 @@ Why = Literal["stopped", "withdrawn", "revised"]
 
 class UnderWay:
     """The go at the question `id`, asked at `asked_at` of the monotonic clock. `why` says what ended it from
-    outside, `shown` is what people saw of the answer, and `making` is True until there is a reply."""
+    outside, `shown` is what people saw of the answer, `begun` whether this try was counted, and `making` is
+    True until there is a reply."""
 
     def __init__(self, id: str, *, asked_at: float) -> None:
         self.id = id
@@ -26,6 +27,7 @@ class UnderWay:
         self.task: asyncio.Task[None] | None = None
         self.why: Why | None = None
         self.shown = ""
+        self.begun = False
         self.making = False
         self._making: asyncio.Task[Reply] | None = None
 
@@ -37,7 +39,7 @@ class UnderWay:
 
     async def run(self, making: Awaitable[Reply]) -> Reply | None:
         """What `making` gives; None where `end` came first."""
-        self.shown = ""
+        self.shown, self.begun = "", False
         self._making = asyncio.ensure_future(making)
         if self.why is not None:
             self._making.cancel()

@@ -102,6 +102,21 @@ async def test_a_lost_session_begins_anew_and_what_was_missed_is_read_back(tmp_p
         assert discord.identifies == 2
 
 
+async def test_a_direct_channel_heard_before_all_was_read_is_read_back_by_the_next_process(
+    tmp_path: Path,
+) -> None:
+    """D03: the first letter comes while the process still reads what it missed."""
+    async with FakeDiscord() as discord:
+        async with bench(tmp_path, discord) as made:
+            await made.until(lambda: made.platform._hearing.marking)
+            made.platform._hearing.marking = False
+            discord.direct(discord.bob, "Before?")
+            await made.done()
+        lost = discord.direct(discord.bob, "Meanwhile?")
+        async with bench(tmp_path, discord) as made:
+            await made.until(lambda: any("On Meanwhile?" in one.text for one in made.answers_to(lost)))
+
+
 async def test_what_a_resume_sends_twice_is_answered_once(tmp_path: Path) -> None:
     """D04."""
     async with FakeDiscord() as discord, bench(tmp_path, discord) as made:

@@ -200,6 +200,25 @@ async def test_a_question_that_ends_every_process_is_given_up_with_a_reference(t
         assert b.answers.asked == []
 
 
+async def test_processes_that_end_count_against_one_question_and_not_against_all(tmp_path: Path) -> None:
+    """F32."""
+    platform = FakePlatform()
+    ids: list[str] = []
+    for process in range(FAST.most_tries + 3):
+        async with bench(tmp_path, platform=platform, opened=False) as b:
+            if not ids:
+                ids = [await b.ask(f"Question {number}?", message=str(number)) for number in range(8)]
+            # After two deaths each is answered alone.
+            at_once = len(ids) if process < FAST.suspected_after else 1
+            await until(lambda: len(b.answers.asked) == at_once)  # noqa: B023
+            begun = [entry.id for entry in await b.inbox.open() if b.answering._work[entry.id].begun]
+            assert len(begun) == at_once
+            for id_ in begun:
+                await b.inbox.begin(id_)  # the drain of this test takes one back, which a death does not
+    async with bench(tmp_path, platform=platform) as b:
+        assert {(await b.done(id_)).outcome for id_ in ids} == {"answered"}
+
+
 async def test_an_unexpected_error_is_a_failure_with_a_reference_and_no_trace(tmp_path: Path) -> None:
     """R09."""
     async with bench(tmp_path) as b:
