@@ -31,8 +31,8 @@ MODEL = '[model]\nquote = "never"\nparallel = 2\n'
 class Street(Protocol):
     """A platform where questions are asked by mention, and watched."""
 
-    def ask(self, text: str) -> object:
-        """Somebody asks; what the question is known by."""
+    def ask(self, text: str, *, command: bool = False) -> object:
+        """Somebody asks, by a mention or, where that differs, a slash command; what the question is known by."""
         ...
 
     def connected(self) -> bool:
@@ -44,7 +44,7 @@ class Street(Protocol):
         ...
 
     def acknowledged_s(self) -> list[float]:
-        """Seconds until each event was acknowledged; nothing where events are not."""
+        """Seconds until each event or command was acknowledged."""
         ...
 
 
@@ -55,7 +55,7 @@ class SlackStreet:
     def connected(self) -> bool:
         return self.town.connected()
 
-    def ask(self, text: str) -> object:
+    def ask(self, text: str, *, command: bool = False) -> object:
         from tests.fakes.slack import ADA, GENERAL
 
         asked = time.time()
@@ -83,13 +83,17 @@ class DiscordStreet:
     def connected(self) -> bool:
         return self.town.connected()
 
-    def ask(self, text: str) -> object:
+    def ask(self, text: str, *, command: bool = False) -> object:
         discord, asked = self.town.discord, time.monotonic()
+        if command:
+            return discord.slash(discord.ada, discord.general, "ask", {"question": text}).id, None
         return str(discord.mention(discord.ada, discord.general, text).id), asked
 
     def visible_s(self, question: object, *, words: bool) -> float | None:
         assert isinstance(question, tuple)
         id_, asked = question
+        if asked is None:
+            return self.town.discord.first_response_s.get(id_)
         for call in self.town.discord.calls:
             mine = f"/{id_}/" in call.path and "/messages" in call.path and call.method in ("POST", "PATCH")
             text = str((call.json or {}).get("content", "")) if mine else ""
@@ -98,7 +102,7 @@ class DiscordStreet:
         return None
 
     def acknowledged_s(self) -> list[float]:
-        return []
+        return list(self.town.discord.first_response_s.values())
 
 
 def share(values: list[float], part: float) -> float:
@@ -164,7 +168,8 @@ def main() -> None:
         began, asked = time.time(), []
         for number in range(chosen.events):
             time.sleep(max(0.0, began + number * chosen.within_s / chosen.events - time.time()))
-            asked.append(street.ask(QUESTIONS[number % len(QUESTIONS)] + f" (case {number})"))
+            text = QUESTIONS[number % len(QUESTIONS)] + f" (case {number})"
+            asked.append(street.ask(text, command=number % 2 == 1))
         await_(lambda: program.states()["done"] == chosen.events + chosen.alone + 1, 1800)
         signs = [street.visible_s(one, words=False) for one in asked]
         report = {
