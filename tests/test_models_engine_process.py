@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -329,6 +330,22 @@ def test_event_loop_turns_while_the_model_loads_and_answers() -> None:
         return turns
 
     assert with_model(use) > 20
+
+
+def test_what_was_read_is_on_disk_when_the_process_is_ended_at_once(tmp_path: Path) -> None:
+    texts = [
+        f"Rule {number}: the gate of yard {number} closes at {number + 5} o'clock." for number in range(12)
+    ]
+    ends = list(itertools.accumulate(map(len, texts)))
+    blocks = tuple(zip([0, *ends], ends, strict=False))
+    turns = [Turn("system", "Answer."), Turn("user", "".join(texts), blocks)]
+    settings = EngineSettings(passage_cache=True, passages=tmp_path)
+
+    async def read_ahead(model: LocalModel) -> int:
+        return await model.prepare(turns)
+
+    assert with_model(read_ahead, settings) == len(texts)
+    assert len(list(tmp_path.rglob("*.kv*"))) == len(texts)
 
 
 def test_closing_tells_the_requests_in_flight() -> None:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 READ_AHEAD_S = 120.0
 _KEPT_SHARE = 0.8
-_LOOK_S = 1.0
-_MOST_LOOKS = 30
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -98,7 +96,7 @@ async def _read_ahead(project: Project) -> int:
         model = project.generator()
         if not isinstance(model, LocalModel):
             return 0
-        passages = await read_ahead(
+        return await read_ahead(
             model,
             project.store,
             [document.id for document in newest],
@@ -107,24 +105,12 @@ async def _read_ahead(project: Project) -> int:
             # What is read beyond what is kept would push out the newest.
             enough=lambda: _bytes_in(kept) > _KEPT_SHARE * most,
         )
-        await _written(kept)
-        return passages
     except ModelError as error:
         click.echo(f"Note: nothing was read ahead: {shown(str(error))}", err=True)
         return 0
     finally:
         if model is not None:
             await model.close()
-
-
-async def _written(folder: Path) -> None:
-    """Waits until `folder` grows no more, some seconds at most: the model's process writes behind what it
-    says, and what is unwritten when it ends is lost."""
-    for _ in range(_MOST_LOOKS):
-        before = _bytes_in(folder)
-        await asyncio.sleep(_LOOK_S)
-        if _bytes_in(folder) == before:
-            return
 
 
 def _bytes_in(folder: Path) -> int:

@@ -63,7 +63,7 @@ def main(parent: int) -> None:
     _send(replies, ready)
     inbox: queue.SimpleQueue[_Arrived] = queue.SimpleQueue()
     cancelled: set[int] = set()
-    threading.Thread(target=_listen, args=(requests, inbox, cancelled), daemon=True).start()
+    threading.Thread(target=_listen, args=(requests, inbox, cancelled, engine), daemon=True).start()
     _Loop(engine, inbox, cancelled, replies, pulse).run()
 
 
@@ -156,13 +156,16 @@ def _loaded(load: Load, pulse: _Pulse) -> tuple[Engine, Ready]:
     return engine, Ready(VERSION, load.plan.context_tokens, template, time.monotonic() - began)
 
 
-def _listen(requests: BinaryIO, inbox: queue.SimpleQueue[_Arrived], cancelled: set[int]) -> None:
+def _listen(
+    requests: BinaryIO, inbox: queue.SimpleQueue[_Arrived], cancelled: set[int], engine: Engine
+) -> None:
     for line in requests:
         request = decode_request(line)
         if isinstance(request, Cancel):
             cancelled.add(request.id)  # seen at once, also in the middle of a batch
         inbox.put(_Arrived(request, time.monotonic()))
-    os._exit(0)  # the parent is gone; the model's loop may be deep in native code
+    engine.keep()
+    os._exit(0)  # nobody asks any more, and the model's loop may be deep in native code
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:

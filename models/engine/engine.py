@@ -64,6 +64,11 @@ class Engine:
         self._contexts[request.lora] = context
         context.add(request, watch)
 
+    def keep(self) -> None:
+        """Writes the states of passages that are not on disk yet; callable from any thread."""
+        if self._cache is not None:
+            self._cache.close()
+
     def step(self) -> list[Reply]:
         """One batch of each context that has work."""
         return [

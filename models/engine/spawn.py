@@ -7,6 +7,7 @@ told once, in one line, what happened.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -33,6 +34,7 @@ from models.engine.wire import (
 from models.errors import BrokenWeights, ModelUnavailable
 
 LOG_BYTES = 16_384  # of the child's log, the newest
+END_S = 5.0  # for writing what is kept, when it is ended
 LOOK_SECONDS = 0.25  # between two looks of the watchdog
 _PASSED = (
     *("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_", "PYTHON", "OMP_", "GOMP_", "KMP_", "GGML_", "LLAMA_"),
@@ -139,9 +141,15 @@ class Child:
             pass
 
     async def end(self) -> None:
-        """Kills the process and waits until nothing of it is left."""
+        """Lets the process write what it keeps, for `END_S` at most, and waits until nothing of it is left."""
         self._unwanted = True
-        self.kill(f"the model's process for {self._name} was ended on request")
+        self._killed_for = self._killed_for or f"the model's process for {self._name} was ended on request"
+        pipe = self._process.stdin
+        if self.lives and pipe is not None:
+            pipe.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), END_S)
+        self.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._process.wait()
 
