@@ -63,8 +63,8 @@ def _of_project(project: Project, *, deep: bool) -> Iterator[Finding]:
     yield check_data_folder(project.data)
     database = check_database(project)
     yield database
-    embedder = check_embedder(project, deep=deep)
-    yield embedder
+    yield check_embedder(project, deep=deep)
+    yield check_judge(project, deep=deep)
     if database.state != "broken":
         yield check_index(project, deep=deep)
         yield from check_documents(project)
@@ -157,6 +157,21 @@ def check_embedder(project: Project, *, deep: bool) -> Finding:
     except (ModelError, OSError) as error:
         return Finding("embedding", "broken", str(error))
     return Finding("embedding", "ok", line)
+
+
+def check_judge(project: Project, *, deep: bool) -> Finding:
+    """The judge's file must be one, where the configuration wants a judge; `deep` also loads it."""
+    if project.judge is None:
+        return Finding("judge", "ok", "none")
+    try:
+        found = project.judge.calibration
+        if deep:
+            project.judge.load()
+    except (ModelError, OSError) as error:
+        return Finding("judge", "broken", f"{error}; set [retrieval] judge to its file, or to false")
+    if found is None:
+        return Finding("judge", "ok", "orders passages; refuses nothing, for it was never calibrated")
+    return Finding("judge", "ok", f"orders passages, and in English refuses below {found.refuse_below:g}")
 
 
 def check_index(project: Project, *, deep: bool) -> Finding:

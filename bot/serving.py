@@ -213,7 +213,7 @@ class Serving:
         """Loads what the first question would wait for."""
         await asyncio.to_thread(self._look)
         with contextlib.suppress(ModelError):
-            await asyncio.to_thread(self._project.embedder.load)
+            await asyncio.to_thread(self._project.load_readers)
 
     async def _look_again(self) -> None:
         """Hears of syncs that were begun by hand."""

@@ -295,6 +295,12 @@ class Project:
         file = self.path(wanted) if isinstance(wanted, str) else shipped()
         return Judge(SentenceTransformerEmbedder.from_package().folder, file)
 
+    def load_readers(self) -> None:
+        """Loads what reads questions and passages now instead of with the first question."""
+        self.embedder.load()
+        if self.judge is not None:
+            self.judge.load()
+
     def sources(self) -> list[Source]:
         """The configured sources, in the order of the configuration."""
         if not self.config.source:

@@ -15,6 +15,7 @@ from bot.doctor import (
     check_documents,
     check_embedder,
     check_index,
+    check_judge,
     check_model,
     check_network,
     check_packages,
@@ -155,6 +156,20 @@ def test_embedder_without_its_files_is_broken(tmp_path: Path) -> None:
     finding = check_embedder(project, deep=False)
     assert finding.state == "broken"
     assert "modules.json is missing" in finding.line
+
+
+@pytest.mark.parametrize(
+    ("written", "state", "said"),
+    [
+        ("true", "ok", "in English refuses below"),
+        ("false", "ok", "none"),
+        ('"nowhere.safetensors"', "broken", "set [retrieval] judge to its file, or to false"),
+    ],
+)
+def test_judge_is_named_or_its_file_missed(tmp_path: Path, written: str, state: str, said: str) -> None:
+    finding = check_judge(opened(tmp_path, f"[retrieval]\njudge = {written}\n"), deep=True)
+    assert finding.state == state
+    assert said in finding.line
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,9 @@ async def assistant_of(project: Project, search: PassageSearch | None = None) ->
             with contextlib.suppress(ModelError):
                 await model.start()
 
-    def embedder() -> None:
-        with contextlib.suppress(ModelError):
-            project.embedder.load()
+    def readers() -> None:
+        with contextlib.suppress(ModelError):  # the question meets it again and says so
+            project.load_readers()
 
     def assistant() -> Assistant:
         from bot.assistant import without_model
@@ -98,7 +98,7 @@ async def assistant_of(project: Project, search: PassageSearch | None = None) ->
 
     try:
         starting = asyncio.create_task(start())
-        loading = asyncio.create_task(asyncio.to_thread(embedder))
+        loading = asyncio.create_task(asyncio.to_thread(readers))
         try:
             made = await asyncio.to_thread(assistant)
         finally:
