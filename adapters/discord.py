@@ -97,9 +97,9 @@ class Discord:
             delivery.stop()
         await self._rest.close()
 
-    async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
+    async def who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
         """As `Platform` promises."""
-        return await self._people.who(asked, fresh=fresh)
+        return await self._people.who(asked, since=since)
 
     async def before(self, asked: Asked) -> tuple[Turn, ...]:
         """What people wrote before in the thread; without the message content intent, only what named the bot."""

@@ -6,6 +6,7 @@ Rule: whoever it is, is asked for anew; whatever goes wrong is said to them in o
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from adapters import discord_blocks as blocks
@@ -40,7 +41,7 @@ async def answer_alone(
     pressed message; what `failed` makes of a line where that goes wrong. Raises as `Rest`."""
     await rest.respond(used.id, used.token, first, ephemeral=True)
     try:
-        person = await people.person(used.where.guild, used.user, fresh=True)
+        person = await people.person(used.where.guild, used.user, since=time.monotonic())
         post = await answer(used, person, place_of(used))
     except BotError as error:
         post = failed(f"{error}.")

@@ -6,6 +6,8 @@ desk; so it works after any restart, and a made-up one does nothing.
 
 from __future__ import annotations
 
+import time
+
 from adapters import discord_blocks as blocks
 from adapters.discord_alone import place_of
 from adapters.discord_blocks import Post, Pressed
@@ -67,7 +69,7 @@ class Controls:
 
     async def _passage(self, used: Used, found: Pressed, words: Words) -> None:
         await self._rest.respond(used.id, used.token, "wait", ephemeral=True)
-        person = await self._people.person(used.where.guild, used.user, fresh=True)
+        person = await self._people.person(used.where.guild, used.user, since=time.monotonic())
         passage = await self._desk.passage(found.id, found.number, person, place_of(used))
         if passage is None:
             post = Post(words.say("not_there"))
@@ -77,8 +79,8 @@ class Controls:
 
     async def _share(self, used: Used, found: Pressed, words: Words) -> None:
         await self._rest.respond(used.id, used.token, "wait", ephemeral=True)
-        person = await self._people.person(used.where.guild, used.user, fresh=True)
-        place = await self._people.place(used.where, fresh=True)
+        person = await self._people.person(used.where.guild, used.user, since=time.monotonic())
+        place = await self._people.place(used.where, since=time.monotonic())
         entry = await self._desk.entry(found.id)
         done = False
         if entry is not None and await self._desk.may_share(found.id, person, place):

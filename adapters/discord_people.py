@@ -18,6 +18,7 @@ from bot.asked import Asked, Person, Place
 V = TypeVar("V")
 
 FRESH_S = 60.0
+_NEVER = float("-inf")
 _MOST_KEPT = 10_000
 
 
@@ -68,30 +69,31 @@ class People:
         }
         return self._person(user, known)
 
-    async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
+    async def who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
         """As `bot.platform.Platform` promises."""
         parent = asked.channel if asked.channel != asked.reply["channel"] else ""
         where = Where(asked.reply["channel"], parent, asked.team)
-        return await self.person(asked.team, asked.user, fresh=fresh), await self.place(where, fresh=fresh)
+        return await self.person(asked.team, asked.user, since=since), await self.place(where, since=since)
 
-    async def person(self, guild: str, user: str, *, fresh: bool = False) -> Person:
-        """A member of `guild`, with the roles there; in a direct channel, of every server that is served.
+    async def person(self, guild: str, user: str, *, since: float | None = None) -> Person:
+        """A member of `guild`, with the roles there; in a direct channel, of every server that is served; with `since`,
+        a moment of the clock, nothing that was read before.
 
         Raises `DeliveryFailed` where Discord cannot be asked.
         """
         asked_in = [one for one in self._guilds if guild in ("", one)]
-        known = {one: await self._roles_of(one, user, fresh=fresh) for one in asked_in}
+        known = {one: await self._roles_of(one, user, since) for one in asked_in}
         return self._person(user, {one: roles for one, roles in known.items() if roles is not None})
 
-    async def place(self, where: Where, *, fresh: bool = False) -> Place:
+    async def place(self, where: Where, *, since: float | None = None) -> Place:
         """A place with those who see it. Raises `DeliveryFailed` where Discord cannot be asked."""
         if not where.guild:
             return Place(where.ids, direct=True)
         key = (where.guild, where.root)
-        at, found = self._viewers.get(key, (-FRESH_S, None))
-        if fresh or self._clock() - at >= FRESH_S:
-            found = await self._see(where)
-            _put(self._viewers, key, (self._clock(), found))
+        at, found = self._viewers.get(key, (_NEVER, None))
+        if at < self._oldest(since):
+            began, found = self._clock(), await self._see(where)
+            _put(self._viewers, key, (began, found))
         return Place(where.ids, viewers=found)
 
     async def _see(self, where: Where) -> tuple[Person, ...] | None:
@@ -102,12 +104,15 @@ class People:
         # A channel that nobody is seen to see is one that was not understood.
         return viewers(where.guild, roles, channel.overwrites, bot=self._rest.bot) or None
 
-    async def _roles_of(self, guild: str, user: str, *, fresh: bool) -> frozenset[str] | None:
-        at, roles = self._roles.get((guild, user), (-FRESH_S, None))
-        if fresh or self._clock() - at >= FRESH_S:
-            roles = await self._rest.member(guild, user)
-            self._keep(guild, user, roles)
+    async def _roles_of(self, guild: str, user: str, since: float | None) -> frozenset[str] | None:
+        at, roles = self._roles.get((guild, user), (_NEVER, None))
+        if at < self._oldest(since):
+            began, roles = self._clock(), await self._rest.member(guild, user)
+            _put(self._roles, (guild, user), (began, roles))
         return roles
+
+    def _oldest(self, since: float | None) -> float:
+        return self._clock() - FRESH_S if since is None else since
 
     def _keep(self, guild: str, user: str, roles: frozenset[str] | None) -> None:
         _put(self._roles, (guild, user), (self._clock(), roles))

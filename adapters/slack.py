@@ -112,9 +112,9 @@ class Slack:
         await self._surface.close()
         await self._calls.close()
 
-    async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
+    async def who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
         """See `Platform`."""
-        return await self._people.both(asked.team, asked.channel, asked.user, fresh=fresh)
+        return await self._people.both(asked.team, asked.channel, asked.user, since=since)
 
     async def before(self, asked: Asked) -> tuple[Turn, ...]:
         """See `Platform`."""

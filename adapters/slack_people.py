@@ -61,10 +61,14 @@ class SlackPeople:
         self._team = team
         return await self._place(channel, user, self._clock() if fresh else None)
 
-    async def both(self, team: str, channel: str, user: str, *, fresh: bool = False) -> tuple[Person, Place]:
-        """Who `user` is, and the channel."""
+    async def both(
+        self, team: str, channel: str, user: str, *, since: float | None = None
+    ) -> tuple[Person, Place]:
+        """Who `user` is, and the channel; with `since`, a moment of the clock, nothing that was read before.
+
+        What was read before a call failed counts when it is tried again with the same `since`.
+        """
         self._team = team
-        since = self._clock() if fresh else None
         person, place = await asyncio.gather(self._person(user, since), self._place(channel, user, since))
         return person, place
 

@@ -277,7 +277,7 @@ class Answering:
         """The reply with `answer`, if it may still be seen by those who will see it."""
         asked = entry.asked
         drawn = _drawn(answer)
-        person, place = await self._who(asked, fresh=True)
+        person, place = await self._who(asked, since=time.monotonic())
         if not drawn <= self._collections(asked, person, place):
             return Reply(entry.id, "notice", notices.access_changed())
         cited: Collection[str] = [citation.document_id for citation in answer.citations]
@@ -295,16 +295,16 @@ class Answering:
             readable &= frozenset(asked.collections)
         return readable
 
-    async def _who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
+    async def _who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
         platform = self._platforms[asked.platform]
         pause = 0.5
         for _ in range(5):
             try:
-                return await platform.who(asked, fresh=fresh)
+                return await platform.who(asked, since=since)
             except DeliveryFailed as error:
                 await asyncio.sleep(max(pause, min(error.after_s, self._settings.longest_pause_s)))
                 pause *= 2
-        return await platform.who(asked, fresh=fresh)
+        return await platform.who(asked, since=since)
 
     async def _earlier(self, entry: Entry, collections: Set[str]) -> tuple[Turn, ...]:
         """The conversation so far, without answers that drew on what may not be read here now."""

@@ -120,9 +120,9 @@ class Platform(Protocol):
         """Ends every connection."""
         ...
 
-    async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
-        """Who asks and who will see the answer, not older than a minute, or as it is now where `fresh`;
-        unknown where the platform does not tell. Raises `DeliveryFailed` when it cannot be asked."""
+    async def who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
+        """Who asks and who will see the answer, not older than a minute, or not older than `since` (of
+        time.monotonic); unknown where the platform does not tell. Raises `DeliveryFailed` when it cannot be asked."""
         ...
 
     async def before(self, asked: Asked) -> tuple[Turn, ...]:

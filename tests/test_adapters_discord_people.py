@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,9 @@ async def test_the_viewers_are_those_who_really_see_the_channel(tmp_path: Path) 
         for place in places:
             found = await _viewers(made, place)
             for user in (discord.bob, carol):
-                person = await made.platform._people.person(str(discord.guild.id), str(user.id), fresh=True)
+                person = await made.platform._people.person(
+                    str(discord.guild.id), str(user.id), since=time.monotonic()
+                )
                 covered = any(
                     one.id == person.id or (not one.id and one.groups <= person.groups) for one in found
                 )
@@ -91,7 +94,7 @@ async def _viewers(made: Bench, place: Channel):  # type: ignore[no-untyped-def]
     entry = await made.desk.known(f"discord:{place.id}:{message.id}")
     while entry is None:
         entry = await made.desk.known(f"discord:{place.id}:{message.id}")
-    _, here = await made.platform.who(entry.asked, fresh=True)
+    _, here = await made.platform.who(entry.asked, since=time.monotonic())
     return here.viewers or ()
 
 

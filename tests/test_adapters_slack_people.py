@@ -118,12 +118,26 @@ async def test_nothing_is_older_than_a_minute_and_fresh_is_as_it_is_now() -> Non
         group = fake.add_group("sales", [ADA])
         assert f"slack:user:{guest}" not in str(await people.place(TEAM, GENERAL, ADA))
         now[0] += 1.0
-        person, place = await people.both(TEAM, GENERAL, ADA, fresh=True)
+        person, place = await people.both(TEAM, GENERAL, ADA, since=now[0])
         assert f"slack:user:{guest}" in str(place)
         assert f"slack:group:{group}" in person.groups
         fake.world.users[ADA].kind = "guest"
         now[0] += 61.0
         assert (await people.person(TEAM, ADA)).standing == "guest"
+
+
+async def test_what_was_read_before_a_call_failed_is_not_read_again() -> None:
+    """X06."""
+    async with FakeSlack() as fake, directory(fake) as (people, now):
+        await people.both(TEAM, GENERAL, ADA)
+        now[0] += 1.0
+        since = now[0]
+        fake.fail("conversations.info", [500])
+        with pytest.raises(DeliveryFailed):
+            await people.both(TEAM, GENERAL, ADA, since=since)
+        members = len(fake.called("conversations.members"))
+        await people.both(TEAM, GENERAL, ADA, since=since)
+        assert len(fake.called("conversations.members")) == members == 2
 
 
 async def test_directory_that_cannot_be_asked_says_so() -> None:

@@ -233,8 +233,8 @@ class WorldPlatform(FakePlatform):
         self.access = access_
         self.later: Callable[[World], None] | None = None
 
-    async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
-        if fresh and self.later is not None:
+    async def who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
+        if since is not None and self.later is not None:
             self.later(self.world)
             self.later = None
         self.access.rules = rules(self.world)

@@ -57,9 +57,9 @@ class FakePlatform:
     async def close(self) -> None:
         pass
 
-    async def who(self, asked: Asked, *, fresh: bool = False) -> tuple[Person, Place]:
+    async def who(self, asked: Asked, *, since: float | None = None) -> tuple[Person, Place]:
         person = self.people.get(asked.user, Person(f"fake:user:{asked.user}"))
-        if fresh:
+        if since is not None:
             person = self.fresh_people.get(asked.user, person)
         return person, self.places.get(asked.channel, Place(frozenset({f"fake:channel:{asked.channel}"})))
 
