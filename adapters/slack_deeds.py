@@ -191,7 +191,8 @@ class SlackDeeds:
             user=str(body["user"]["id"]),
             text=str(values["question"]["question"].get("value") or ""),
             way="shortcut",
-            at=self._calls.clock.now() + 1.0,  # it is known to the second below; what stands there came before
+            at=self._calls.clock.now()
+            + 1.0,  # it is known to the second below; what stands there came before
             thread=str(facts["thread"]),
             private=alone or self._desk.channel(f"slack:channel:{channel}").private,
             reply={"response_url": str(facts.get("response_url") or "")},
