@@ -17,6 +17,7 @@ from bot.evaluation.temporary_index import temporary_index
 from bot.question import Question
 from knowledge.retrieval import Retriever
 from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+from models.judge.judge import Judge
 
 PROMPTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "injection" / "notinject"
 
@@ -32,7 +33,7 @@ async def counted(*, every: int) -> tuple[int, int, int]:
     ]
     embedder = SentenceTransformerEmbedder.from_package()
     with temporary_index(notes, embedder, lambda *_: None) as (store, _):
-        assistant = Assistant(Retriever(store, embedder), embedder, None)
+        assistant = Assistant(Retriever(store, embedder), embedder, None, judge=Judge(embedder.folder))
         asked = list(enumerate(prompts))[::every]
         answers = [(number, await assistant.answer(Question(prompt))) for number, prompt in asked]
     missed = sum(answer.status != "answered" for _, answer in answers)
