@@ -5,8 +5,7 @@ Rule: sentences that are the same on every platform stand in `bot/notices.py`.
 
 from __future__ import annotations
 
-from bot.languages import language_of
-from bot.notices import Notices
+from adapters.words import TableWords
 
 _TEXTS = {
     "en": {
@@ -60,14 +59,8 @@ _TEXTS = {
 }
 
 
-class Words(Notices):
+class Words(TableWords):
     """For somebody who wrote `text`, or whose Discord is in the language `locale` ("de", "en-GB")."""
 
     def __init__(self, text: str, *, locale: str = "") -> None:
-        language = locale.partition("-")[0] or language_of(text[:2000].encode("utf-8", "replace").decode())
-        super().__init__(text, language=language)
-        self._own = _TEXTS.get(language, _TEXTS["en"])
-
-    def say(self, sentence: str, /, **values: object) -> str:
-        """A label or sentence by its name in the table above."""
-        return self._own[sentence].format(**values)
+        super().__init__(_TEXTS, text, locale=locale)

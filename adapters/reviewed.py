@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from adapters.words import TableWords
 from bot.asked import Person, Place
 from bot.curated import Pair
 from bot.desk import Desk
 from bot.errors import Failed, Gone
-from bot.languages import language_of
-from bot.notices import Notices
 
 MOST = 5
 """So many proposals are shown at once."""
@@ -72,17 +71,11 @@ _TEXTS = {
 }
 
 
-class ReviewedWords(Notices):
-    """For somebody who wrote or reads `text`, or whose platform is in the language `locale` ("de", "en-GB")."""
+class ReviewedWords(TableWords):
+    """For somebody who wrote or reads `text`, or whose platform is in the language `locale`."""
 
     def __init__(self, text: str, *, locale: str = "") -> None:
-        language = locale.partition("-")[0] or language_of(text[:2000].encode("utf-8", "replace").decode())
-        super().__init__(text, language=language)
-        self._own = _TEXTS.get(language, _TEXTS["en"])
-
-    def say(self, sentence: str, /, **values: object) -> str:
-        """A label or sentence by its name in the table above."""
-        return self._own[sentence].format(**values)
+        super().__init__(_TEXTS, text, locale=locale)
 
 
 def kept(pair: Pair, words: ReviewedWords) -> str:

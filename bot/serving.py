@@ -21,6 +21,7 @@ from bot.assistant import Assistant, PassageSearch
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
 from bot.chat_rules import access_rules, answering_settings, channel_settings, plans
+from bot.chat_wiring import PLATFORMS
 from bot.config import Config
 from bot.connections import Connections
 from bot.curated import SOURCE as CURATED
@@ -37,7 +38,7 @@ from bot.reload import Reload
 from bot.scheduler import ALL, Scheduler
 from bot.sync_process import SyncProcess
 from bot.tokens import without_tokens
-from bot.wiring import PLATFORMS, Model, Project
+from bot.wiring import Model, Project
 from knowledge.errors import IndexMissing, KnowledgeError
 from models.errors import ModelError
 

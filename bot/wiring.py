@@ -18,14 +18,11 @@ from bot.config import Config, load
 from bot.config_sections import SourceSection
 from bot.errors import ConfigError
 from bot.secret import secret
-from bot.tokens import token
 from knowledge.sources.folder import FolderSource
 from models.engine.generator import Generator
 
 if TYPE_CHECKING:
     from bot.assistant import Assistant, PassageSearch
-    from bot.desk import Desk
-    from bot.platform import Platform
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
     from knowledge.database import Database
@@ -105,56 +102,6 @@ MODELS: dict[str, Callable[[Project, int], Model | None]] = {
     "none": lambda _project, _parallel: None,
 }
 """How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
-
-
-def _slack(project: Project, desk: Desk) -> Platform:
-    from adapters.slack import Slack
-    from adapters.slack_settings import SlackSettings
-
-    section = project.config.slack
-    return Slack(
-        desk,
-        bot_token=token("SLACK_BOT_TOKEN", "slack"),
-        app_token=token("SLACK_APP_TOKEN", "slack"),
-        settings=SlackSettings(
-            streaming=section.streaming,
-            sockets=section.sockets,
-            backfill_s=section.backfill_hours * 3600,
-            prompts=section.prompts,
-            follow_ups=section.follow_ups,
-        ),
-        api_url=os.environ.get("SLACK_API_URL"),
-    )
-
-
-def _discord(project: Project, desk: Desk) -> Platform:
-    from adapters.discord import Discord
-    from adapters.discord_settings import DiscordSettings
-
-    section = project.config.discord
-    return Discord(
-        desk,
-        token=token("DISCORD_TOKEN", "discord"),
-        settings=DiscordSettings(
-            guilds=section.guilds,
-            streaming=section.streaming,
-            shards=section.shards,
-            message_content=section.message_content,
-            backfill_s=section.backfill_hours * 3600,
-            private=section.private,
-            proxy=section.proxy,
-        ),
-        state=project.data / "discord.json",
-        api_url=os.environ.get("DISCORD_API_URL"),
-        gateway_url=os.environ.get("DISCORD_GATEWAY_URL"),
-    )
-
-
-PLATFORMS: dict[str, Callable[[Project, Desk], Platform]] = {
-    "slack": _slack,
-    "discord": _discord,
-}
-"""How each chat platform is made whose section says `enabled`; a new one is a file in adapters/ and a line here."""
 
 
 JUDGE_SHARE = 0.5

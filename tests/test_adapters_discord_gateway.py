@@ -115,6 +115,7 @@ async def test_a_direct_channel_heard_before_all_was_read_is_read_back_by_the_ne
         lost = discord.direct(discord.bob, "Meanwhile?")
         async with bench(tmp_path, discord) as made:
             await made.until(lambda: any("On Meanwhile?" in one.text for one in made.answers_to(lost)))
+            assert [one.text for one in made.answers.asked] == ["Meanwhile?"]
 
 
 async def test_what_a_resume_sends_twice_is_answered_once(tmp_path: Path) -> None:

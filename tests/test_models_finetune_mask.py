@@ -14,7 +14,7 @@ import torch
 from models.engine.context import Context, Row
 from models.engine.llama import Llama
 from models.engine.settings import EnginePlan
-from models.finetune import base
+from models.finetune import lora_model
 from models.finetune.mask import batch, hidden_states
 from models.finetune.tokens import Pack, Tokens, packs
 from tests.test_models_finetune_tokens import row
@@ -34,7 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(path: Path) -> Any:
-    return base.load(path).eval()
+    return lora_model.load(path).eval()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.finetune import base
+from models.finetune import lora_model
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import read_rows, write_rows
 from models.finetune.training import CHECKPOINT, Progress, TrainingError, packed, train
@@ -116,11 +116,11 @@ def test_rows_that_share_passages_are_read_once_and_too_long_ones_left_out(folde
 
 
 def test_a_lora_that_was_not_trained_yet_changes_nothing(folder: Path) -> None:
-    model = base.load(folder / "tiny.gguf")
+    model = lora_model.load(folder / "tiny.gguf")
     ids = torch.arange(40)[None]
     with torch.inference_mode():
         before = model(input_ids=ids).logits
-        base.add_lora(model, rank=4, alpha=8, seed=0)
+        lora_model.add_lora(model, rank=4, alpha=8, seed=0)
         after = model.float()(input_ids=ids).logits
     assert torch.allclose(before, after, atol=0.1)
 

@@ -157,9 +157,9 @@ def export(
 ) -> None:
     """Write the trained LoRA as a GGUF file for the project's model."""
     from bot.errors import Failed
-    from models.finetune.base import BaseError
     from models.finetune.export import ExportError, parity_over
     from models.finetune.export import export as write
+    from models.finetune.lora_model import BaseError
     from models.finetune.rows import RowError
 
     base = project.weights().path

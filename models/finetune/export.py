@@ -19,7 +19,7 @@ import torch
 from models.engine.context import Context, Row
 from models.engine.llama import Llama
 from models.engine.settings import EnginePlan, Lora
-from models.finetune import base
+from models.finetune import lora_model
 from models.finetune.mask import batch, hidden_states
 from models.finetune.rows import read_rows
 from models.finetune.tokens import Pack, Tokens, packs
@@ -62,7 +62,7 @@ def export(trained: Path, model: Path, out: Path, *, name: str, licence: str) ->
     reader = gguf.GGUFReader(model)
     architecture = str(_field(reader, "general.architecture"))
     tensors = {tensor.name: tensor for tensor in reader.tensors}
-    dense = base.load(model).state_dict()
+    dense = lora_model.load(model).state_dict()
     names = _names(reader, architecture)
     heads = (
         int(_field(reader, f"{architecture}.attention.head_count")),
@@ -110,10 +110,10 @@ def parity(trained: Path, model: Path, lora: Path, asked: Sequence[Pack]) -> Par
     read from the first to the last token. Raises ExportError below `LEAST_COSINE`."""
     there, there_bare = (_served(model, path, asked) for path in (lora, None))
     state = _state(trained)
-    dense = base.load(model)
+    dense = lora_model.load(model)
     here_bare = _trained(dense, asked)
-    base.add_lora(dense, rank=state["rank"], alpha=state["alpha"], seed=0, dtype=torch.float32)
-    base.set_lora_state(dense, state["lora"])
+    lora_model.add_lora(dense, rank=state["rank"], alpha=state["alpha"], seed=0, dtype=torch.float32)
+    lora_model.set_lora_state(dense, state["lora"])
     here = _trained(dense, asked)
     one, other = here - here_bare, there - there_bare
     found = Parity(

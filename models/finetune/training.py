@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from models.finetune import base
+from models.finetune import lora_model
 from models.finetune.mask import Batch, batch, hidden_states
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import Row, RowError, read_rows
@@ -55,7 +55,7 @@ Say = Callable[[Progress], None]
 def train(recipe: Recipe, say: Say, *, most_steps: int | None = None) -> Path:
     """Runs `recipe` to its end, or `most_steps` steps of it; the file of the LoRA or of the checkpoint.
 
-    Raises RecipeError, RowError, base.BaseError and TrainingError.
+    Raises RecipeError, RowError, lora_model.BaseError and TrainingError.
     """
     recipe.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
@@ -109,8 +109,10 @@ class _Run:
         self._plan = plan
         self._used = used
         self._digest = recipe.digest()
-        self._model = base.load(recipe.base)
-        self._trained = base.add_lora(self._model, rank=recipe.rank, alpha=recipe.alpha, seed=recipe.seed)
+        self._model = lora_model.load(recipe.base)
+        self._trained = lora_model.add_lora(
+            self._model, rank=recipe.rank, alpha=recipe.alpha, seed=recipe.seed
+        )
         self._optimizer = torch.optim.AdamW(
             self._trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
         )
@@ -209,7 +211,7 @@ class _Run:
                 raise TrainingError(
                     f"{path} belongs to another recipe or other rows; choose another folder or remove it"
                 )
-            base.set_lora_state(self._model, state["lora"])
+            lora_model.set_lora_state(self._model, state["lora"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._step, self._seconds, self._tokens = state["step"], state["seconds"], state["tokens"]
         except TrainingError:
@@ -221,7 +223,7 @@ class _Run:
         recipe = self._recipe
         state: dict[str, Any] = {
             "digest": self._digest,
-            "lora": base.lora_state(self._model),
+            "lora": lora_model.lora_state(self._model),
             "rank": recipe.rank,
             "alpha": recipe.alpha,
             "used": self._used,
@@ -250,7 +252,7 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         path = train(Recipe.from_file(Path(arguments[0])), say)
-    except (RecipeError, RowError, base.BaseError, TrainingError, OSError) as error:
+    except (RecipeError, RowError, lora_model.BaseError, TrainingError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps({"saved": str(path)}) + "\n")
