@@ -23,7 +23,7 @@ from models.judge.file import (
 from models.judge.judge import Judge
 from models.judge.network import SHAPE, read, tensors
 from models.judge.pairs import MAX_TOKENS, QUESTION_TOKENS, PairTokens, shown
-from models.judge.training import IGNORED, Recipe, load_examples, train
+from models.judge.training import IGNORED, Recipe, load_examples, main, train
 
 ROWS = [
     ("How many days of leave?", "Leave\nFull-time staff have 26 days.", 1, "26 days"),
@@ -123,6 +123,15 @@ def test_training_that_was_killed_goes_on_where_it_was(base: Path, tmp_path: Pat
     parts = torch.load(tmp_path / "parts/out/checkpoint.pt", weights_only=True)
     assert parts["step"] == whole["step"]
     assert all(torch.equal(parts["weights"][name], weight) for name, weight in whole["weights"].items())
+
+
+def test_a_run_that_cannot_begin_says_so_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("rate = 1e-4")
+    assert main(recipe) == 1
+    assert capsys.readouterr().err == f"{recipe} does not name its 'base'\n"
 
 
 def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:

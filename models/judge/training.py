@@ -11,13 +11,14 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.errors import EmbedderUnavailable
 from models.judge.file import BASE_KEY, Base, base_of, save_weights, weights_sha256
 from models.judge.network import HEADS, SHAPE, read, tensors
 from models.judge.pairs import Pair, PairTokens
@@ -57,10 +58,14 @@ class Recipe:
     def from_file(cls, file: Path) -> Recipe:
         """The recipe in a TOML file; raises `ValueError` in one line when a key is unknown or missing."""
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-        try:
-            return cls(**table)
-        except TypeError as error:
-            raise ValueError(f"{file}: {error}") from None
+        names = [one.name for one in fields(cls)]
+        for name in table:
+            if name not in names:
+                raise ValueError(f"{file} has {name!r}, which no recipe has; known are {', '.join(names)}")
+        for name in ("base", "rows", "out"):
+            if not isinstance(table.get(name), str):
+                raise ValueError(f"{file} does not name its {name!r}")
+        return cls(**table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,5 +263,15 @@ class _Mean:
         return mean
 
 
+def main(file: Path) -> int:
+    """Runs the recipe in `file`; one line on standard error and 1 where it fails."""
+    try:
+        train(Recipe.from_file(file))
+    except (ValueError, ArithmeticError, OSError, EmbedderUnavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    train(Recipe.from_file(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1])))
