@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from models.engine.generator import Delta, Turn
+from models.engine.generator import Delta, Sampling, Turn
 from models.engine.process import LocalModel
 from models.engine.settings import EngineSettings
 from models.errors import BrokenWeights, ModelUnavailable
@@ -382,3 +382,27 @@ def test_child_is_not_told_the_secrets_of_the_environment(monkeypatch: pytest.Mo
     environment = with_model(use)
     assert b"GOMP_SPINCOUNT=" in environment
     assert b"xoxb-secret" not in environment
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.01])
+def test_answer_does_not_begin_as_it_is_to_avoid_and_tells_how_likely_it_would_have(
+    temperature: float,
+) -> None:
+    async def both(model: LocalModel) -> list[list[Delta]]:
+        said: list[list[Delta]] = []
+        for avoid in ("", None, "zebra"):
+            sampling = Sampling(
+                temperature=temperature, avoid=text_of(said[0]).lstrip() if avoid is None else avoid
+            )
+            said.append([delta async for delta in model.stream(QUESTION, max_tokens=8, sampling=sampling)])
+        return said
+
+    free, other, unlikely = with_model(both)
+    assert [delta.avoided for delta in free] == [None] * len(free)
+    assert text_of(free).split()[0] != text_of(other).split()[0]
+    assert {delta.avoided for delta in other} == {other[0].avoided}  # told from the first piece on
+    assert other[0].avoided is not None
+    assert -3.0 < other[0].avoided < 0.0
+    assert text_of(unlikely) == text_of(free)
+    assert unlikely[0].avoided is not None
+    assert unlikely[0].avoided < -5.0

@@ -333,6 +333,7 @@ class Batching:
         assert running.chooser is not None
         answer.reused_tokens = running.reused
         token = running.chooser.choose(self._context, row)
+        answer.avoided = running.chooser.avoided
         if self._llama.ends(token):
             return answer.end("stop")
         text = answer.add(self._llama.bytes_of(token))

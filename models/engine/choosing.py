@@ -1,6 +1,7 @@
 """Chooses the next token of one answer from the model's logits.
 
-Rule: the likeliest token unless the request says otherwise; a grammar leaves only what it allows.
+Rule: the likeliest token unless the request says otherwise; a grammar leaves only what it allows, and the
+token that an answer is not to begin with is never its first.
 """
 
 from __future__ import annotations
@@ -18,14 +19,26 @@ class GrammarError(ValueError):
 
 
 class Chooser:
-    """The choices of one answer, in order; `close` frees what they hold. Raises GrammarError."""
+    """The choices of one answer, in order; `close` frees what they hold. Raises GrammarError.
+
+    `avoided` is the logarithm of how likely the first choice was what the request avoids.
+    """
 
     def __init__(self, llama: Llama, request: Generate) -> None:
+        self.avoided: float | None = None
+        avoided = [] if request.begun else llama.tokenize(request.avoid, control=False)
+        self._avoid = avoided[0] if avoided else None
         self._chain = None if request.temperature <= 0 and request.grammar is None else _chain(llama, request)
 
     def choose(self, context: Context, row: int) -> int:
         """The token after `row` of the last batch; raises ArithmeticError for logits that are no numbers."""
         logits = context.logits(row)
+        if self._avoid is not None:
+            most = logits.max()
+            whole = most + np.log(np.exp(logits - most, dtype=np.float64).sum())
+            self.avoided = float(logits[self._avoid] - whole)
+            logits[self._avoid] = -np.inf  # in llama.cpp's own memory, where a sampler sees it too
+            self._avoid = None
         likeliest = int(np.argmax(logits))
         if np.isnan(logits[likeliest]):  # argmax finds the first NaN if there is any
             raise ArithmeticError("the model computed no numbers: the file is damaged")

@@ -37,7 +37,8 @@ class Delta:
 
     The texts of all deltas joined are the answer. `finished` is set on the last one only. `waiting` is
     set on deltas without text that come while the request waits for its turn. `reused_tokens` of the
-    prompt were not read again.
+    prompt were not read again. `avoided` is the natural logarithm of how likely the answer would have begun
+    as `Sampling.avoid` does, where the model tells it.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Delta:
     completion_tokens: int = 0
     finished: Literal["stop", "length", "cancelled", "deadline"] | None = None
     waiting: Waiting | None = None
+    avoided: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,15 @@ class Sampling:
 
     `top_p` keeps the likeliest tokens whose probabilities reach that sum (1 keeps all). The same
     `seed`, prompt and settings give the same answer, asked alone. `grammar` in llama.cpp's GBNF allows
-    only answers of its language.
+    only answers of its language. The answer does not begin with the first token of `avoid`, and how likely
+    it would have is told with it; a model on a server knows nothing of this.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
     grammar: str | None = None
+    avoid: str = ""
 
 
 GREEDY = Sampling()

@@ -111,6 +111,7 @@ class LocalModel:
             sampling.grammar,
             asking.audience,
             asking.lora,
+            avoid=sampling.avoid,
         )
         for_all = self._quarantine_of_this_loop()
         last = Delta("")
@@ -150,6 +151,7 @@ class LocalModel:
                         reply.reused_tokens,
                         reply.completion_tokens,
                         reply.finished,
+                        avoided=reply.avoided,
                     )
 
     async def close(self) -> None:

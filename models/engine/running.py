@@ -187,6 +187,7 @@ class AnswerText:
         self._text = GrowingText(request.stop)
         self.reused_tokens = 0
         self.completion_tokens = 0
+        self.avoided: float | None = None
 
     @property
     def stopped(self) -> bool:
@@ -198,16 +199,20 @@ class AnswerText:
         return self._text.add(token)
 
     def piece(self, text: str) -> Piece:
-        return Piece(self._id, text, self._prompt_tokens, self.reused_tokens, self.completion_tokens)
+        return self._piece(text, None)
 
     def end(self, finished: Finish, text: str = "") -> Piece:
         """The last piece. What was held back for a stop text is shown, unless that came."""
         rest = "" if self.stopped else self._text.rest()
+        return self._piece(text + rest, finished)
+
+    def _piece(self, text: str, finished: Finish | None) -> Piece:
         return Piece(
             self._id,
-            text + rest,
+            text,
             self._prompt_tokens,
             self.reused_tokens,
             self.completion_tokens,
             finished,
+            self.avoided,
         )

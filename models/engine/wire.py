@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from models.engine.generator import Role, Turn
 from models.engine.settings import EnginePlan, Lora
 
-VERSION = 2
+VERSION = 3
 Finish = Literal["stop", "length", "cancelled", "deadline"]
 
 
@@ -59,6 +59,7 @@ class Generate:
     audience: str = ""
     lora: str | None = None
     begun: str = ""
+    avoid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Piece:
     reused_tokens: int
     completion_tokens: int
     finished: Finish | None = None
+    avoided: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
