@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, fields, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.answer import Answer, Timings
 from bot.citations import cite
@@ -36,6 +36,8 @@ REFUSE_BELOW = 0.2
 SURE = 0.5
 """Likelihood from which a small model's own "it does not say" is not believed."""
 
+Quote = Literal["always", "bare", "never"]
+
 Show = Callable[[str], None]
 """Takes the next sentence of an answer, with its number, as soon as it has been checked."""
 
@@ -56,8 +58,9 @@ class AnswerSettings:
     """How answers are made.
 
     The model reads the `prompt_passages` best of the `passages` found, and is stopped after
-    `most_sentences`. `always_quote` puts the documents' own words below the model's: what a small model
-    says is seldom wrong by its passage and often beside the point. `refuse_below` bounds the likelihood
+    `most_sentences`. `quote` puts the documents' own words below the model's, always or below those of a
+    "bare" model, one without a LoRA: what a small one says is seldom wrong by its passage and often beside
+    the point. `refuse_below` bounds the likelihood
     of the best evidence, for some collections by `refuse_below_in`. `lora` is the name of the LoRA that
     answers, for some collections another by `lora_in`; the first passage's collection decides both. `lora_sha256` names their files for the answer.
     """
@@ -68,7 +71,7 @@ class AnswerSettings:
     question_characters: int = 4000
     persona: str = ""
     sampling: Sampling = GREEDY
-    always_quote: bool = False
+    quote: Quote = "never"
     most_sentences: int = 12
     prompt_passages: int = 8
     refuse_below: float | None = None
@@ -190,6 +193,11 @@ class Assistant:
             return question.lora or self._settings.lora
         return self._settings.lora_in.get(passages[0].collection, self._settings.lora)
 
+    def _quotes_below(self, asking: Asking) -> bool:
+        """Whether the documents' own words are to follow those of the model."""
+        quote = self._settings.quote
+        return quote == "always" or (quote == "bare" and asking.lora is None)
+
     def _identity(self, lora: str | None) -> ModelIdentity | None:
         """What would write the answer with `lora`."""
         if self._generator is None:
@@ -202,7 +210,8 @@ class Assistant:
         self, blank: Answer, request: _Request, evidence: Sequence[Evidence], timings: Timings
     ) -> tuple[Answer, Timings]:
         written, note = None, self._without_model
-        early = None if self._settings.always_quote else request.show
+        quoting = self._quotes_below(request.asking)
+        early = None if quoting else request.show
         if self._generator is not None:
             try:
                 written = await self._write(self._generator, replace(request, show=early), blank, evidence)
@@ -222,7 +231,7 @@ class Assistant:
             completion_tokens=written.last.completion_tokens,
         )
         draft, chosen = written.draft, choose(evidence, blank.passages)
-        doubtful = not self._settings.always_quote or request.likelihood < SURE
+        doubtful = not quoting or request.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
         # A model that was trained to answer from passages answers in fewer words than the evidence has.
@@ -230,7 +239,7 @@ class Assistant:
         telling = trained or tells(draft, evidence[0].unit, request.query, blank.language)
         if not telling and not (early and draft.sentences):
             return _in_quotes(blank, chosen, note), timings
-        quotes = chosen if self._settings.always_quote or not telling else ()
+        quotes = chosen if quoting or not telling else ()
         return _in_model_words(blank, draft, quotes), timings
 
     async def _write(

@@ -203,7 +203,7 @@ class ModelSection(Section):
     deadline_s: float = Field(default=120.0, gt=0, description="Seconds that an answer may take.")
     quote: Literal["auto", "always", "never"] = Field(
         default="auto",
-        description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters.",
+        description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters without a LoRA.",
     )
 
     @model_validator(mode="after")

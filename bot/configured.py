@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
-from bot.assistant import AnswerSettings
+from bot.assistant import AnswerSettings, Quote
 from bot.config import Config
 from bot.config_sections import ModelSection
 from models.engine.generator import Sampling
@@ -31,7 +32,7 @@ def answer_settings(config: Config, *, parameters: int | None, loras: Mapping[st
         deadline_s=config.model.deadline_s,
         question_characters=config.limits.question_characters,
         persona=config.bot.persona,
-        always_quote=_quotes(config.model.quote, small=small),
+        quote=_quote(config.model.quote, small=small),
         most_sentences=2 if small else AnswerSettings().most_sentences,
         prompt_passages=3 if small else config.retrieval.passages,
         sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
@@ -60,6 +61,8 @@ def engine_settings(section: ModelSection, passages: Path) -> EngineSettings:
     )
 
 
-def _quotes(wanted: str, *, small: bool) -> bool:
-    """Whether the documents' own words follow the model's."""
-    return small if wanted == "auto" else wanted == "always"
+def _quote(wanted: Literal["auto", "always", "never"], *, small: bool) -> Quote:
+    """When the documents' own words follow the model's: below a small model's that nobody trained for it."""
+    if wanted == "auto":
+        return "bare" if small else "never"
+    return wanted

@@ -300,7 +300,7 @@ class House:
                 retriever,
                 embedder,
                 self.model,
-                settings=AnswerSettings(refuse_below=0.0, always_quote=quoting),
+                settings=AnswerSettings(refuse_below=0.0, quote="always" if quoting else "never"),
             ),
             Assistant(retriever, embedder, self.model, settings=AnswerSettings(refuse_below=1.1)),
         )

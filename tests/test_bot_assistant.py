@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from bot.answer import Answer
-from bot.assistant import AnswerSettings, Assistant
+from bot.assistant import AnswerSettings, Assistant, Quote
 from bot.evaluation.golden import dangling
 from bot.prompt import compose
 from bot.question import Question
@@ -31,7 +31,7 @@ def assistant(
     *,
     refuse_below: float = 0.2,
     without_model: str | None = None,
-    always_quote: bool = False,
+    quote: Quote = "never",
     settings: AnswerSettings | None = None,
 ) -> Assistant:
     embedder = WordVectors()
@@ -55,7 +55,7 @@ def assistant(
         Retriever(store, embedder),
         embedder,
         generator,
-        settings=settings or AnswerSettings(refuse_below=refuse_below, always_quote=always_quote),
+        settings=settings or AnswerSettings(refuse_below=refuse_below, quote=quote),
         index_version=lambda: store.version,
         without_model=without_model,
     )
@@ -81,13 +81,24 @@ def test_a_supported_draft_is_the_answer_with_the_programs_own_citation() -> Non
 def test_a_small_models_words_are_followed_by_the_documents_own() -> None:
     model = ScriptedGenerator("You have 26 days of annual leave.")
     question = "How many days of annual leave do full-time staff have?"
-    answer = ask(assistant(model, always_quote=True), question)
+    answer = ask(assistant(model, quote="bare"), question)
 
     lead, quotes = answer.text.split("\n\n")
     assert lead == "You have 26 days of annual leave. [1]"
     assert quotes.startswith("Full-time staff have 26 days of annual leave.")
     assert answer.voice == "model"
     assert dangling(answer) == 0
+
+
+def test_words_of_a_small_model_with_a_lora_stand_alone_and_are_shown_as_they_come() -> None:
+    shown: list[str] = []
+    one = assistant(ScriptedGenerator("26 days [1]."), settings=AnswerSettings(quote="bare", lora="house"))
+    question = Question("How many days of annual leave do full-time staff have?")
+    answer = asyncio.run(one.answer(question, show=shown.append))
+
+    assert answer.text == "26 days. [1]"
+    assert shown == ["26 days. [1] "]
+    assert answer.citations[0].quote == "Full-time staff have 26 days of annual leave."
 
 
 def test_an_unsupported_draft_gives_way_to_a_quote() -> None:
@@ -146,7 +157,7 @@ def test_the_models_own_refusal_is_a_refusal() -> None:
 def test_a_small_models_refusal_is_not_believed_against_good_evidence() -> None:
     model = ScriptedGenerator("The sources do not mention this.")
     question = "Do visitors park behind the warehouse?"
-    answer = ask(assistant(model, always_quote=True), question)
+    answer = ask(assistant(model, quote="bare"), question)
 
     assert answer.status == "answered"
     assert "Visitors park behind the warehouse." in answer.text
