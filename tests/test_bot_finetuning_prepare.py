@@ -12,11 +12,11 @@ import pytest
 from bot.errors import WrongUse
 from bot.evaluation.datasets import ReferenceQuestion, Text
 from bot.evaluation.golden import GoldenQuestion
+from bot.evaluation.split import is_test
 from bot.finetuning.golden import golden_rows
 from bot.finetuning.memory import RememberingEmbedder
 from bot.finetuning.prepare import Asked, Shares, rows_of
 from bot.finetuning.sets import squad_set
-from bot.finetuning.split import is_test
 from bot.languages import REFUSALS
 from bot.prompt import SYSTEM
 from knowledge.documents import Chunk

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from bot.assistant import told
 from bot.evaluation.golden import GoldenQuestion, holds
+from bot.evaluation.split import is_test
 from bot.evidence import Evidence, find_evidence
 from bot.finetuning.prepare import SEARCHED, TOLD, row_for
-from bot.finetuning.split import is_test
 from bot.languages import REFUSALS, language_of
 from knowledge.retrieval import Retriever
 from models.embedding.embedder import Embedder

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from bot.assistant import told
 from bot.evaluation.datasets import ReferenceQuestion, Text
+from bot.evaluation.split import is_test
 from bot.evaluation.temporary_index import SOURCE, temporary_index
 from bot.evidence import find_evidence
 from bot.finetuning.memory import RememberingEmbedder
-from bot.finetuning.split import is_test
 from bot.languages import REFUSALS, language_of
 from bot.prompt import compose
 from knowledge.documents import Passage

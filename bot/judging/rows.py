@@ -5,7 +5,6 @@ Rule: a document belongs to one side by its title alone, whoever asks: tested, c
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,14 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from bot.errors import WrongUse
+from bot.evaluation.split import is_calibration, is_test
 from knowledge.chunking import Chunker
 from knowledge.documents import Chunk, Document, Section
 from models.judge.pairs import shown
 
 Side = Literal["learn", "calibrate", "test"]
-
-TEST_FIFTH = 5
-CALIBRATION_SHARE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,9 @@ class Row:
 
 def side_of(title: str) -> Side:
     """ "test" for a fifth of all titles, "calibrate" for a twelfth of the others, else "learn"."""
-    number = int(hashlib.sha256(title.encode()).hexdigest(), 16)
-    if number % TEST_FIFTH == 0:
+    if is_test(title):
         return "test"
-    return "calibrate" if number // TEST_FIFTH % CALIBRATION_SHARE == 0 else "learn"
+    return "calibrate" if is_calibration(title) else "learn"
 
 
 def chunks_of(name: str, title: str, sections: Sequence[Section], chunker: Chunker) -> list[Chunk]:

@@ -9,6 +9,7 @@ import hashlib
 import unicodedata
 
 FIFTHS = 5
+TWELFTHS = 12
 
 
 def is_test(title: str) -> bool:
@@ -17,6 +18,15 @@ def is_test(title: str) -> bool:
     Underscores count as blanks, and an accent as the same however it is written, so that a title may come
     from a file name.
     """
+    return _number(title) % FIFTHS == 0
+
+
+def is_calibration(title: str) -> bool:
+    """Whether a bound may be set on the document called `title`: a twelfth of those that are not measured on."""
+    number = _number(title)
+    return number % FIFTHS != 0 and number // FIFTHS % TWELFTHS == 0
+
+
+def _number(title: str) -> int:
     plain = unicodedata.normalize("NFC", title.replace("_", " "))
-    digest = hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()
-    return int(digest, 16) % FIFTHS == 0
+    return int(hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest(), 16)
