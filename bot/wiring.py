@@ -217,6 +217,11 @@ class Project:
 
     @functools.cached_property
     def retriever(self) -> Retriever:
+        """The search over this project's index."""
+        return self.retriever_over(self.store)
+
+    def retriever_over(self, store: LanceStore) -> Retriever:
+        """The configured search over any index that was made with the configured embedding model."""
         from bot.likelihood import ReadingReranker
         from knowledge.retrieval import RetrievalSettings, Retriever
 
@@ -228,7 +233,7 @@ class Project:
 
             reranker = LocalCrossEncoder(self.path(section.reranker))
             settings = replace(settings, reranker_share=1.0)
-        return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
+        return Retriever(store, self.embedder, settings=settings, reranker=reranker)
 
     @functools.cached_property
     def judge(self) -> Judge | None:

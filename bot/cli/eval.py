@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.eval_arms import arms
 from bot.cli.options import as_json, with_any_project, with_project, write_json
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.group(name="eval")
 def evaluate() -> None:
     """Measure the quality of retrieval and answers."""
+
+
+evaluate.add_command(arms)
 
 
 @evaluate.command()
@@ -80,8 +84,9 @@ def answers(
 ) -> None:
     """Measure answers, citations and refusals over the questions of a SQuAD file."""
     from bot.cli.ask import assistant_of
-    from bot.evaluation.answers import GivenPassages, score_answers
+    from bot.evaluation.answers import score_answers
     from bot.evaluation.datasets import load_answers
+    from bot.evaluation.given import GivenPassages
     from bot.evaluation.temporary_index import temporary_index
     from knowledge.retrieval import Retriever
 
