@@ -22,7 +22,7 @@ from knowledge.sources.folder import FolderSource
 from models.engine.generator import Generator
 
 if TYPE_CHECKING:
-    from bot.assistant import Assistant, PassageSearch
+    from bot.assistant import AnswerSettings, Assistant, PassageSearch
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
     from knowledge.database import Database
@@ -335,6 +335,16 @@ class Project:
         none. Raises `ModelError`, also for a file that is no model."""
         return MODELS[self.config.model.kind](self, parallel)
 
+    def answer_settings(self, generator: Model | None) -> AnswerSettings:
+        """How questions are answered with `generator`."""
+        from bot.configured import answer_settings
+
+        return answer_settings(
+            self.config,
+            parameters=None if generator is None else generator.parameters,
+            loras=generator.loras if generator is not None else {},
+        )
+
     def assistant(
         self,
         generator: Model | None,
@@ -348,14 +358,8 @@ class Project:
         `parallel` questions at once while the others wait in a fair queue; or in quotes, saying
         `without_model`."""
         from bot.assistant import Assistant
-        from bot.configured import answer_settings
         from models.engine.fair_queue import FairQueue
 
-        settings = answer_settings(
-            self.config,
-            parameters=None if generator is None else generator.parameters,
-            loras=generator.loras if generator is not None else {},
-        )
         queue = None
         if generator is not None:
             limits = self.config.limits
@@ -369,7 +373,7 @@ class Project:
             search or self.retriever,
             self.embedder,
             queue,
-            settings=settings,
+            settings=self.answer_settings(generator),
             index_version=index_version or ((lambda: self.store.version) if search is None else (lambda: 0)),
             without_model=without_model,
             judge=self.judge,

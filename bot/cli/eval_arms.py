@@ -109,7 +109,7 @@ def _with_lora(project: Project, lora: str | None) -> Iterator[tuple[Project, st
     from bot.wiring import Project
 
     config = project.config
-    wanted = lora or config.model.lora
+    wanted = lora or _configured(project)
     if wanted is None:
         raise WrongUse("there is no LoRA to compare with; name one: --lora FILE.gguf, or [model] lora")
     names = [one.name for one in config.lora]
@@ -127,6 +127,12 @@ def _with_lora(project: Project, lora: str | None) -> Iterator[tuple[Project, st
     changed = config.model_copy(update={"lora": (*config.lora, section)})
     with Project(changed, root=project.root, data=project.data, file=project.file) as own:
         yield own, name
+
+
+def _configured(project: Project) -> str | None:
+    """The LoRA that answers when nobody names one."""
+    model = project.generator()
+    return None if model is None else project.answer_settings(model).lora
 
 
 def _write(found: ArmsFound) -> None:

@@ -106,7 +106,6 @@ async def parts_of(
     """What answers over `texts` are made with, as the project is configured, in a temporary index; the model
     is loaded, and ended afterwards. `quote` says whether quotes follow the model's words, None as configured.
     Raises `ModelError` where the model cannot be used: quotes in its place would measure something else."""
-    from bot.configured import answer_settings
     from bot.evaluation.arms import Parts
     from bot.evaluation.given import GivenPassages, WithoutAnswer
     from bot.evaluation.temporary_index import temporary_index
@@ -116,11 +115,7 @@ async def parts_of(
     try:
         if model is not None:
             await model.start()
-        settings = answer_settings(
-            project.config,
-            parameters=None if model is None else model.parameters,
-            loras={} if model is None else model.loras,
-        )
+        settings = project.answer_settings(model)
         embedder = RememberingEmbedder(project.embedder)
         with temporary_index(texts, project.embedder, counter) as (store, _):
             found = project.retriever_over(store)

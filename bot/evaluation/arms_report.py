@@ -29,7 +29,7 @@ _SHOWN = (
     ("citation_precision", "citations right"),
     ("refused", "refused rightly"),
     ("false_refusals", "refused wrongly"),
-    ("foreign_facts", "sentences with facts from nowhere"),
+    ("facts_from_nowhere", "facts from nowhere"),
     ("bleu", "BLEU"),
     ("rouge_l", "ROUGE-L"),
     ("chrf", "chrF"),
@@ -87,8 +87,8 @@ def arms_json(found: ArmsFound) -> dict[str, object]:
                 "metric": one.metric,
                 "questions": one.questions,
                 "documents": one.documents,
-                "difference": round(one.difference.mean, 4),
-                "95": _interval(one.difference),
+                "difference": round(one.difference.mean, 4) if one.questions else None,
+                "95": _interval(one.difference) if one.questions else None,
                 "verdict": one.verdict,
             }
             for one in found.comparisons
@@ -244,6 +244,7 @@ def _comparisons_table(comparisons: Sequence[Comparison]) -> Table:
                 one.verdict,
             )
             for one in comparisons
+            if one.questions
         ),
     )
 
@@ -259,6 +260,8 @@ def _behind(one: Comparison, told: str) -> str | None:
 
 def told_comparison(one: Comparison) -> str:
     """The comparison in one line."""
+    if not one.questions:
+        return f"{one.arm} against {one.against}, {one.metric}: no question tells, {one.verdict}"
     return (
         f"{one.arm} against {one.against}, {one.metric}: {signed(one.difference.mean)} "
         f"({signed(one.difference.low)} to {signed(one.difference.high)}), {one.verdict}"

@@ -6,11 +6,12 @@ where passages were read.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot.answer import Answer
+from bot.answer import Answer, Timings
 from bot.assistant import AnswerSettings
 from bot.drafting import gives_up
 from bot.languages import NAMES, language_of
@@ -32,13 +33,14 @@ async def answer_alone(
 ) -> Answer:
     """The model's answer to the bare question; `beside` are passages that it does not see, kept to hold its
     words against. A model that fails gives an answer with the status "failed" and says why in its note."""
-    language = language_of(ask)
+    language, began = language_of(ask), time.monotonic()
     blank = Answer(ask, "", "refused", language, "none", passages=tuple(beside), model=generator.identity)
     turns = [Turn("system", SYSTEM.format(language=NAMES.get(language, "English"))), Turn("user", ask)]
     try:
         said = await _said(generator, turns, settings, lora)
     except ModelError as error:
         return replace(blank, status="failed", note=str(error))
+    blank = replace(blank, timings=Timings(total_ms=round((time.monotonic() - began) * 1000)))
     if not said or gives_up(said):
         return replace(blank, text=said)
     return replace(blank, text=said, status="answered", voice="model")

@@ -11,6 +11,15 @@ from bot.evaluation.measures import Measures
 
 Nested = dict[str, object]
 
+NAMES = (
+    *("em", "f1", "citation_precision", "citation_recall", "false_refusals", "holds_reference", "refused"),
+    *("ungrounded_sentences", "hallucinated_entities", "overall_f1", "in_model_words", "key_facts"),
+    *("foreign_numbers", "foreign_names", "facts_from_nowhere", "alce_recall", "alce_precision", "uncited"),
+    *("unresolved", "abstention_precision", "abstention_recall", "abstention_f1", "aurc"),
+    *("bleu", "rouge_l", "chrf"),
+)
+"""Every figure that may be bound."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -19,36 +28,45 @@ class Figures:
     measures: Measures
 
     def nested(self) -> Nested:
-        """As the JSON of `eval answers` has them, answerable and unanswerable questions apart."""
-        flat = {name: value if value is None else round(value, 4) for name, value in self.flat().items()}
-        answers, citations = self.measures.answers, self.measures.citations
-        known = ("em", "f1", "citation_precision", "citation_recall", "false_refusals", "holds_reference")
-        rest = (
-            "ungrounded_sentences", "hallucinated_entities", "overall_f1", "in_model_words",
-        )  # fmt: skip
-        abstention = ("precision", "recall", "f1")
+        """As the JSON of `eval answers` has them, answerable and unanswerable questions apart; 0 for a mean of
+        nothing, where `n` tells."""
+        answers, citations, facts = self.measures.answers, self.measures.citations, self.measures.facts
+        abstention = self.measures.abstention
         return {
-            "answerable": {"n": answers.answerable, **{name: flat[name] for name in known}},
-            "unanswerable": {"n": answers.unanswerable, "refused": flat["refused"]},
-            **{name: flat[name] for name in rest},
-            "key_facts": {"n": self.measures.facts.questions, "recall": flat["key_facts"]},
-            "foreign_facts": {
-                "sentences": self.measures.facts.sentences,
-                "numbers": flat["foreign_numbers"],
-                "names": flat["foreign_names"],
-                "either": flat["foreign_facts"],
+            "answerable": {
+                "n": answers.answerable,
+                "em": _round(answers.em),
+                "f1": _round(answers.f1),
+                "citation_precision": _round(answers.citation_precision),
+                "citation_recall": _round(answers.citation_recall),
+                "false_refusals": _round(answers.false_refusals),
+                "holds_reference": _round(answers.holds_reference),
+            },
+            "unanswerable": {"n": answers.unanswerable, "refused": _round(answers.refused)},
+            "ungrounded_sentences": _round(answers.ungrounded_sentences),
+            "hallucinated_entities": _round(answers.hallucinated_entities),
+            "overall_f1": _round(answers.overall_f1),
+            "in_model_words": _round(answers.in_model_words),
+            "key_facts": {"n": facts.questions, "recall": _round(facts.recall)},
+            "facts_from_nowhere": {
+                "sentences": facts.sentences,
+                "numbers": _round(facts.numbers),
+                "names": _round(facts.names),
+                "either": _round(facts.either),
             },
             "alce": {
                 "statements": citations.statements,
-                "recall": flat["alce_recall"],
-                "precision": flat["alce_precision"],
-                "uncited": flat["uncited"],
-                "unresolved": flat["unresolved"],
+                "recall": _round(citations.recall),
+                "precision": _round(citations.precision),
+                "uncited": _round(citations.uncited),
+                "unresolved": _round(citations.unresolved),
             },
             "abstention": {
-                **{name: flat[f"abstention_{name}"] for name in abstention},
-                "aurc": flat["aurc"],
-                "aurc_least": flat["aurc_least"],
+                "precision": _round(abstention.precision),
+                "recall": _round(abstention.recall),
+                "f1": _round(abstention.f1),
+                "aurc": _round(abstention.aurc),
+                "aurc_least": _round(abstention.aurc_least),
             },
             "overlap": self._overlap(),
             "outcomes": dict(self.measures.outcomes),
@@ -56,38 +74,40 @@ class Figures:
         }
 
     def flat(self) -> dict[str, float | None]:
-        """Every figure by one name; None for one that could not be told."""
+        """Every figure by one name; None for one that could not be told, or is the mean of nothing."""
         found, abstention = self.measures.answers, self.measures.abstention
         facts, citations, overlap = self.measures.facts, self.measures.citations, self.measures.overlap
-        return {
-            "em": found.em,
-            "f1": found.f1,
-            "citation_precision": found.citation_precision,
-            "citation_recall": found.citation_recall,
-            "false_refusals": found.false_refusals,
-            "holds_reference": found.holds_reference,
-            "refused": found.refused,
-            "ungrounded_sentences": found.ungrounded_sentences,
-            "hallucinated_entities": found.hallucinated_entities,
-            "overall_f1": found.overall_f1,
-            "in_model_words": found.in_model_words,
-            "key_facts": facts.recall,
-            "foreign_numbers": facts.numbers,
-            "foreign_names": facts.names,
-            "foreign_facts": facts.either,
-            "alce_recall": citations.recall,
-            "alce_precision": citations.precision,
-            "uncited": citations.uncited,
-            "unresolved": citations.unresolved,
-            "abstention_precision": abstention.precision,
-            "abstention_recall": abstention.recall,
-            "abstention_f1": abstention.f1,
-            "aurc": abstention.aurc,
-            "aurc_least": abstention.aurc_least,
-            "bleu": None if overlap is None else overlap.bleu,
-            "rouge_l": None if overlap is None else overlap.rouge_l,
-            "chrf": None if overlap is None else overlap.chrf,
+        known, unknown = found.answerable > 0, found.unanswerable > 0
+        said, cited = facts.sentences > 0, citations.statements > 0
+        told: dict[str, tuple[bool, float | None]] = {
+            "em": (known, found.em),
+            "f1": (known, found.f1),
+            "citation_precision": (known and cited, found.citation_precision),
+            "citation_recall": (known and cited, found.citation_recall),
+            "false_refusals": (known, found.false_refusals),
+            "holds_reference": (known, found.holds_reference),
+            "refused": (unknown, found.refused),
+            "ungrounded_sentences": (said, found.ungrounded_sentences),
+            "hallucinated_entities": (said, found.hallucinated_entities),
+            "overall_f1": (known or unknown, found.overall_f1),
+            "in_model_words": (said, found.in_model_words),
+            "key_facts": (facts.questions > 0, facts.recall),
+            "foreign_numbers": (said, facts.numbers),
+            "foreign_names": (said, facts.names),
+            "facts_from_nowhere": (said, facts.either),
+            "alce_recall": (cited, citations.recall),
+            "alce_precision": (cited, citations.precision),
+            "uncited": (cited, citations.uncited),
+            "unresolved": (cited, citations.unresolved),
+            "abstention_precision": (unknown, abstention.precision),
+            "abstention_recall": (unknown, abstention.recall),
+            "abstention_f1": (unknown, abstention.f1),
+            "aurc": (True, abstention.aurc),
+            "bleu": (known, None if overlap is None else overlap.bleu),
+            "rouge_l": (known, None if overlap is None else overlap.rouge_l),
+            "chrf": (known, None if overlap is None else overlap.chrf),
         }
+        return {name: value if there else None for name, (there, value) in told.items()}
 
     def _overlap(self) -> Nested | None:
         overlap = self.measures.overlap
@@ -99,6 +119,10 @@ class Figures:
             "chrf": round(overlap.chrf, 4),
             "signatures": [overlap.bleu_signature, overlap.chrf_signature],
         }
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def figures(measures: Measures) -> Figures:
