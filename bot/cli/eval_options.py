@@ -27,6 +27,8 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 DEADLINE_S = 600.0
 """A slow machine makes answers late, not wrong: here an answer may take this long."""
 
+_MANY = 20
+
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -168,6 +170,9 @@ def facts_of(parts: Parts, files: Iterable[Path], *, lora: str | None, command: 
 
 
 def counter(what: str, done: int, of: int) -> None:
-    """A counter on a terminal, nothing elsewhere."""
-    if sys.stderr.isatty() and (done % 10 == 0 or done >= of - 1):
-        click.echo(f"\r{what}: {done} of {of}    ", nl=False, err=True)
+    """A counter on a terminal; elsewhere a line for each tenth of many questions, which may take hours."""
+    if sys.stderr.isatty():
+        if done % 10 == 0 or done >= of - 1:
+            click.echo(f"\r{what}: {done} of {of}    ", nl=False, err=True)
+    elif what == "questions" and of >= _MANY and done % (of // 10) == 0:
+        click.echo(f"{what}: {done} of {of}", err=True)

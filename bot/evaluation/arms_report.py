@@ -166,8 +166,8 @@ def arms_document(found: ArmsFound, facts: Sequence[tuple[str, str]]) -> Report:
 NOTES = (
     "Intervals are 95 % percentile intervals of a paired bootstrap over documents with 10,000 draws. With few "
     "documents they are too narrow.",
-    "An answer is right where a reference stands in it, or its F1 is at least 0.5. Support of citations is "
-    "lexical; no model judges anything here.",
+    "An answer is right where a reference stands in it, or where it has an F1 of at least 0.5 with one and all "
+    "its numbers and names. Support of citations is lexical; no model judges anything here.",
 )
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.answer import Answer
+from bot.citations import without_markers
 from bot.evaluation.answers import best, exact, f1, holds_one
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.given import holds_reference, is_own
+from bot.evaluation.golden import holds
+from bot.evaluation.key_facts import key_facts
 
-RIGHT = 0.5
-"""F1 from which an answer counts as right, where no reference stands in it whole."""
+ALIKE = 0.5
+"""F1 from which other words may say the same as a reference; "12 days" has it with "26 days"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,15 @@ class AskedQuestion:
 
     @property
     def in_words(self) -> bool:
-        """Whether the words are right: a reference stands in the answer, or F1 is at least `RIGHT`."""
-        return bool(holds_one(self.question, self.answer)) or self.f1 >= RIGHT
+        """Whether the words are right: a reference stands in the answer, or has an F1 of at least `ALIKE` with
+        it and all its numbers and names in it."""
+        if not self.answered:
+            return False
+        said = without_markers(self.answer.text)
+        return bool(holds_one(self.question, self.answer)) or any(
+            f1(said, reference) >= ALIKE and all(holds(said, fact) for fact in key_facts(reference))
+            for reference in self.question.references
+        )
 
     @property
     def value(self) -> float:

@@ -42,15 +42,18 @@ class CitationScores:
 
 
 def statements(answer: Answer) -> list[Statement]:
-    """The sentences of `answer`, each with the citations behind it."""
+    """The sentences of `answer`, each with the citations behind it: a number stands for everything on its line
+    since the number before, as the program sets them."""
     found: list[Statement] = []
     position = 0
     for marker in MARKERS.finditer(answer.text):
         numbers = tuple(int(number) for number in re.findall(r"\d+", marker[1]))
         said = _sentences(answer.text[position : marker.start()])
+        lines = answer.text[position : marker.start()].rstrip().splitlines()
+        own = len(_sentences(lines[-1])) if lines else 0
         if said:
-            found += [Statement(text, ()) for text in said[:-1]]
-            found.append(Statement(said[-1], numbers))
+            found += [Statement(text, ()) for text in said[: len(said) - own]]
+            found += [Statement(text, numbers) for text in said[len(said) - own :]]
         elif found:
             found[-1] = replace(found[-1], cited=(*found[-1].cited, *numbers))
         position = marker.end()

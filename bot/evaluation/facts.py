@@ -5,7 +5,6 @@ Rule: a fact is a number, or a word with a capital letter; what is neither is no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +12,7 @@ from bot.citations import without_markers
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.golden import holds
 from bot.evaluation.grounding import facts_from_nowhere, sentences
-from bot.words import FUNCTION_WORDS
-
-_FACT = re.compile(r"\d+(?:[.,:/]\d+)*|\b[A-ZÀ-ÖØ-Þ][\w’'-]*")
+from bot.evaluation.key_facts import key_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +60,6 @@ def fact_recall(asked: AskedQuestion) -> float | None:
         return 0.0
     said = without_markers(asked.answer.text)
     return max(sum(holds(said, fact) for fact in facts) / len(facts) for facts in wanted)
-
-
-def key_facts(reference: str) -> list[str]:
-    """The numbers and the words with a capital letter of `reference`, each once, without its function words."""
-    found = dict.fromkeys(_FACT.findall(reference))
-    return [fact for fact in found if fact.casefold() not in FUNCTION_WORDS["en"]]
 
 
 def _mean(values: Sequence[float]) -> float:
