@@ -12,11 +12,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.errors import Failed
+from bot.evaluation.answers_report import Bound, answers_document, answers_found
+from bot.evaluation.golden import GoldenQuestion, GoldenReport, GoldenResult
+from bot.evaluation.golden_report import golden_document, wrong
 from bot.evaluation.report import Bar, Bars, Case, Lines, Report, Stack, Table
 from bot.evaluation.report_folder import ReportFolder
 from bot.evaluation.report_html import page
 from bot.evaluation.report_junit import junit
 from bot.evaluation.report_markdown import markdown
+from tests.test_bot_evaluation_measures import UNKNOWN, answer, asked
 
 HOSTILE = (
     "</td></svg><script>alert(1)</script><img src=x onerror=alert(1)> ![p](http://a.example/p.png) "
@@ -24,7 +28,7 @@ HOSTILE = (
 )
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "dl", "dt", "dd", "figure", "figcaption"),
-    *("svg", "line", "text", "rect", "polyline", "table", "thead", "tbody", "tr", "th", "td", "p"),
+    *("svg", "line", "text", "rect", "polyline", "circle", "table", "thead", "tbody", "tr", "th", "td", "p"),
 }
 
 
@@ -124,3 +128,46 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_asked(tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(Failed, match="no report can be written to"):
         ReportFolder(tmp_path / "file" / "out")
+
+
+def test_each_golden_question_is_a_case_beside_the_gate() -> None:
+    known = GoldenQuestion(
+        "days", "How many days?", answerable=True, facts=(("26",),), documents=("handbook:a",)
+    )
+    unknown = GoldenQuestion("why", "Why?", answerable=False, facts=(), documents=())
+    said = answer("26 days [1]")
+    results = (
+        GoldenResult(known, said, facts=True, cited=True, retrieved=True, dangling=0),
+        GoldenResult(known, said, facts=False, cited=False, retrieved=False, dangling=1),
+        GoldenResult(unknown, said, facts=False, cited=False, retrieved=False, dangling=0),
+    )
+    made = golden_document(GoldenReport(results), [("questions", "golden.toml")], "it fails")
+    assert [case.failure for case in made.cases] == [
+        "it fails",
+        None,
+        "facts missing, document not cited, document not found, citations that do not resolve",
+        "wanted a refusal",
+    ]
+    assert wrong(results[0]) is None
+    suites = Xml.fromstring(junit(made))
+    assert (suites.get("tests"), suites.get("failures")) == ("4", "3")
+
+
+def test_bounds_are_cases_and_a_figure_that_could_not_be_told_keeps_none() -> None:
+    found = answers_found([asked("26 days [1]", confidence=0.8)], None, seed=0)
+    bounds = [Bound("f1", 0.9, least=True), Bound("refused", 0.0, least=True), Bound("em", 0.5, least=False)]
+    made = answers_document(found, [], bounds)
+    assert [(case.name, case.failure is None) for case in made.cases] == [
+        ("f1 at least 0.9", True),
+        ("refused at least 0", False),
+        ("em at most 0.5", False),
+    ]
+    assert found.measures.overlap is None
+    assert "BLEU" not in made.tables[0].heads
+
+
+def test_without_bounds_each_figure_that_could_be_told_is_a_case() -> None:
+    found = answers_found([asked("No", UNKNOWN, status="refused")], None, seed=0)
+    names = [case.name for case in answers_document(found, [], []).cases]
+    assert "refused 1.0000" in names
+    assert not any(name.startswith("f1 ") for name in names)

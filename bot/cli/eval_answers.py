@@ -71,7 +71,7 @@ def answers(
                 parts,
                 done=lambda number, _: counter("questions", number, len(chosen)),
             )
-            facts = facts_of(parts, squad, lora=arm.lora, command="eval answers")
+            facts = facts_of(parts, squad, lora=arm.lora, command="eval answers", test_fifth=test_fifth)
             return answers_found(rows[arm.name], overlap, seed=seed), facts
 
     found, facts = asyncio.run(run())

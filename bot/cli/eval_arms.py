@@ -89,7 +89,7 @@ def arms(
                     parts,
                     done=lambda number, _: counter("questions", number, len(chosen)),
                 )
-                facts = facts_of(parts, squad, lora=name, command="eval arms")
+                facts = facts_of(parts, squad, lora=name, command="eval arms", test_fifth=test_fifth)
                 return arms_found(rows, grid, overlap, seed=seed), facts
 
         found, facts = asyncio.run(run())

@@ -150,9 +150,13 @@ def overlap_if_installed() -> Overlap | None:
         return None
 
 
-def facts_of(parts: Parts, files: Iterable[Path], *, lora: str | None, command: str) -> list[tuple[str, str]]:
+def facts_of(
+    parts: Parts, files: Iterable[Path], *, lora: str | None, command: str, test_fifth: bool
+) -> list[tuple[str, str]]:
     """What was measured, with what: the first lines of a report."""
     facts = [("command", command), ("files", ", ".join(file.name for file in files))]
+    if test_fifth:
+        facts.append(("asked about", "documents that no training and no calibration may use"))
     if parts.generator is None:
         facts.append(("model", "none"))
     else:

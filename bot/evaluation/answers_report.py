@@ -54,7 +54,12 @@ class Bound:
         """The figure beside its bound, in one line."""
         found = figures(measures).flat().get(self.figure)
         shown = "not told" if found is None else f"{found:.4f}"
-        return f"{self.figure} is {shown}, {'at least' if self.least else 'at most'} {self.value:g} is wanted"
+        return f"{self.figure} is {shown}, {self.wanted} is wanted"
+
+    @property
+    def wanted(self) -> str:
+        """Such as "at least 0.65"."""
+        return f"{'at least' if self.least else 'at most'} {self.value:g}"
 
 
 def answers_found(asked: Sequence[AskedQuestion], overlap: Overlap | None, *, seed: int) -> AnswersFound:
@@ -110,7 +115,7 @@ def answers_document(
 
 def _case(bound: Bound, measures: Measures) -> Case:
     told = bound.told(measures)
-    return Case("bounds", told, None if bound.kept(measures) else told, told)
+    return Case("bounds", f"{bound.figure} {bound.wanted}", None if bound.kept(measures) else told, told)
 
 
 def _figures(measures: Measures) -> tuple[Case, ...]:

@@ -251,11 +251,8 @@ def _comparisons_table(comparisons: Sequence[Comparison]) -> Table:
 
 def _case(one: Comparison) -> Case:
     told = told_comparison(one)
-    return Case(one.against, f"{one.arm} against {one.against}: {one.metric}", _behind(one, told), told)
-
-
-def _behind(one: Comparison, told: str) -> str | None:
-    return told if one.verdict == "behind" else None
+    failure = told if one.verdict == "behind" else None
+    return Case(one.against, f"{one.arm} against {one.against}: {one.metric}", failure, told)
 
 
 def told_comparison(one: Comparison) -> str:

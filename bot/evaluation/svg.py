@@ -83,14 +83,15 @@ def _lines(plot: Lines) -> Iterator[str]:
         f"{_text(plot.y)}</text>"
     )
     for place, (label, points) in enumerate(plot.lines):
-        path = " ".join(
-            f"{left + _held(x) * wide:.1f},{top + (1 - _held(y) / ceiling) * high:.1f}" for x, y in points
-        )
+        spots = [(left + _held(x) * wide, top + (1 - _held(y) / ceiling) * high) for x, y in points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
         colour = f"var(--c{place % _COLOURS})"
         yield (
             f'<polyline points="{path}" fill="none" style="stroke:{colour}" stroke-width="2">'
             f"<title>{_text(label)}</title></polyline>"
         )
+        if spots:  # a curve of one point has no line
+            yield f'<circle cx="{spots[-1][0]:.1f}" cy="{spots[-1][1]:.1f}" r="3" style="fill:{colour}"/>'
     yield from _legend(tuple(label for label, _ in plot.lines), top + high + 52)
 
 
