@@ -81,11 +81,6 @@ def test_a_bound_that_is_not_kept_fails_and_is_told_in_the_report(run: Run, here
     assert (code, out) == (2, "")
     assert "no such figure" in err
 
-    code, out, err = run(
-        *("eval", "answers", "--squad", "q.json", "--out", "out", "--json"),
-        *("--most", "without_citation=1"),
-    )
-    assert code == 2
     assert not (here / "out").exists()
 
     code, out, err = run(
@@ -119,6 +114,10 @@ def test_a_bound_that_is_not_kept_fails_and_is_told_in_the_report(run: Run, here
             "--least f1=high is not a figure and its bound",
         ),
         (("answers", "--squad", "q.json", "--most", "f1"), "--most f1 is not a figure and its bound"),
+        (
+            ("answers", "--squad", "q.json", "--support-model", "."),
+            "--support-model . holds no cross-encoder",
+        ),
         (("answers", "--squad", "q.json", "--out", "q.json/out"), "no report can be written to q.json/out"),
     ],
 )

@@ -13,6 +13,7 @@ from bot.evaluation.arms_report import arms_found, arms_json, question_rows
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.datasets import ReferenceQuestion, Text
 from bot.evaluation.given import GivenPassages, WithoutAnswer
+from bot.evaluation.measures import Extras
 from bot.evaluation.overlap import Overlap
 from bot.evaluation.temporary_index import SOURCE
 from knowledge.documents import Chunk, Passage
@@ -117,7 +118,7 @@ def test_a_model_that_fails_is_told_and_not_taken_for_a_refusal() -> None:
     model.failure = "it is gone"
     arms = [Arm(None, "nothing"), Arm(None, "found")]
     rows = asked(arms, model, Words())
-    found = arms_found(rows, arms, None, seed=0)
+    found = arms_found(rows, arms, seed=0)
     assert {row.answer.status for row in rows["base"]} == {"failed"}
     assert found.measures["base"].without_model == 3
     assert found.measures["base+retrieval"].without_model == 3
@@ -144,7 +145,7 @@ def test_questions_that_the_distractors_answer_by_chance_are_kept_from_it() -> N
 def test_json_of_a_comparison_has_every_arm_and_an_interval_for_every_difference() -> None:
     arms = arms_of("skill", oracle=True)
     rows = asked(arms, ScriptedGenerator(reply), Words())
-    found = arms_found(rows, arms, Overlap(), seed=1)
+    found = arms_found(rows, arms, Extras(Overlap()), seed=1)
     told = json.loads(json.dumps(arms_json(found)))
     assert set(told["arms"]) == {arm.name for arm in arms}
     assert told["arms"]["LoRA+retrieval"]["answerable"]["n"] == 2

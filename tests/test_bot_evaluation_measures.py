@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,8 @@ from bot.evaluation.comparison import METRICS, compare, mean_of
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.facts import fact_recall, fact_scores
 from bot.evaluation.key_facts import key_facts
-from bot.evaluation.measures import measure, search_scores
+from bot.evaluation.measures import Extras, measure, search_scores
+from bot.evaluation.model_support import ModelSupport, model_support
 from bot.evaluation.overlap import Overlap
 from knowledge.documents import Chunk, Passage
 
@@ -110,6 +112,18 @@ def test_unsupported_uncited_and_unresolved_statements_are_told_apart() -> None:
     assert citation_scores([answer("No.", status="refused")]).statements == 0
 
 
+def test_a_model_reads_every_statement_with_what_it_cites() -> None:
+    class Equal:
+        """1 where the statement stands in the text."""
+
+        def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+            return [float(query in text) for text in texts]
+
+    said = asked("It has 26 days. [1] The office closes in May. [1] Nobody cites this.")
+    assert model_support([said, asked("No", status="refused")], Equal()) == ModelSupport(2, 0.5, 0.5)
+    assert measure([said], Extras(support=Equal())).support == ModelSupport(2, 0.5, 0.5)
+
+
 def test_numbers_and_names_from_nowhere_are_counted_by_sentence() -> None:
     found = fact_scores([asked("It has 77 days [1]. You should ask Peter [1]. It has 26 days [1].")])
     assert found.sentences == 3
@@ -194,5 +208,5 @@ def test_the_search_is_measured_apart_from_what_was_said() -> None:
 
 
 def test_measures_of_no_question_are_told_without_a_division() -> None:
-    assert measure([], Overlap()).answers.answerable == 0
+    assert measure([], Extras(Overlap())).answers.answerable == 0
     assert search_scores([]).mrr == 0

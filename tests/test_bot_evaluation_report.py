@@ -154,7 +154,7 @@ def test_each_golden_question_is_a_case_beside_the_gate() -> None:
 
 
 def test_bounds_are_cases_and_a_figure_that_could_not_be_told_keeps_none() -> None:
-    found = answers_found([asked("26 days [1]", confidence=0.8)], None, seed=0)
+    found = answers_found([asked("26 days [1]", confidence=0.8)], seed=0)
     bounds = [Bound("f1", 0.9, least=True), Bound("refused", 0.0, least=True), Bound("em", 0.5, least=False)]
     made = answers_document(found, [], bounds)
     assert [(case.name, case.failure is None) for case in made.cases] == [
@@ -167,7 +167,7 @@ def test_bounds_are_cases_and_a_figure_that_could_not_be_told_keeps_none() -> No
 
 
 def test_without_bounds_each_figure_that_could_be_told_is_a_case() -> None:
-    found = answers_found([asked("No", UNKNOWN, status="refused")], None, seed=0)
+    found = answers_found([asked("No", UNKNOWN, status="refused")], seed=0)
     names = [case.name for case in answers_document(found, [], []).cases]
     assert "refused 1.0000" in names
     assert not any(name.startswith("f1 ") for name in names)

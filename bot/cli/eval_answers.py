@@ -10,12 +10,13 @@ import click
 
 from bot.cli.eval_options import (
     counter,
+    extras_of,
     facts_of,
     out_option,
-    overlap_if_installed,
     parts_of,
     questions_of,
     squad_options,
+    support_option,
 )
 from bot.cli.options import as_json, with_any_project, write_json
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--least", multiple=True, metavar="FIGURE=VALUE", help="Fail below this (repeatable).")
 @click.option("--most", multiple=True, metavar="FIGURE=VALUE", help="Fail above this (repeatable).")
+@support_option
 @out_option
 @as_json
 @with_any_project
@@ -46,6 +48,7 @@ def answers(
     distractors: int,
     least: tuple[str, ...],
     most: tuple[str, ...],
+    support_model: Path | None,
     out: Path | None,
     json_: bool,
 ) -> None:
@@ -59,7 +62,7 @@ def answers(
     bounds = _bounds(least, least=True) + _bounds(most, least=False)
     texts, chosen = questions_of(squad, limit=limit, seed=seed, test_fifth=test_fifth)
     folder = None if out is None else ReportFolder(out)
-    overlap = overlap_if_installed()
+    extras = extras_of(support_model)
     documents = {text.name: text.title for text in texts}
 
     async def run() -> tuple[AnswersFound, list[tuple[str, str]]]:
@@ -72,7 +75,7 @@ def answers(
                 done=lambda number, _: counter("questions", number, len(chosen)),
             )
             facts = facts_of(parts, squad, lora=arm.lora, command="eval answers", test_fifth=test_fifth)
-            return answers_found(rows[arm.name], overlap, seed=seed), facts
+            return answers_found(rows[arm.name], extras, seed=seed), facts
 
     found, facts = asyncio.run(run())
     if folder is not None:

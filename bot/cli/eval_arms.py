@@ -12,12 +12,13 @@ import click
 
 from bot.cli.eval_options import (
     counter,
+    extras_of,
     facts_of,
     out_option,
-    overlap_if_installed,
     parts_of,
     questions_of,
     squad_options,
+    support_option,
 )
 from bot.cli.options import as_json, table, with_any_project, write_json
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     type=click.Choice(["always", "never"]),
     help="Whether the documents' own words follow the model's.  [default: as configured]",
 )
+@support_option
 @out_option
 @as_json
 @with_any_project
@@ -62,6 +64,7 @@ def arms(
     oracle: bool,
     distractors: int,
     quote: Literal["always", "never"] | None,
+    support_model: Path | None,
     out: Path | None,
     json_: bool,
 ) -> None:
@@ -74,7 +77,7 @@ def arms(
     with _with_lora(project, lora) as (own, name):
         texts, chosen = questions_of(squad, limit=limit, seed=seed, test_fifth=test_fifth)
         folder = None if out is None else ReportFolder(out)
-        overlap = overlap_if_installed()
+        extras = extras_of(support_model)
         grid = arms_of(name, oracle=oracle)
         documents = {text.name: text.title for text in texts}
 
@@ -90,7 +93,7 @@ def arms(
                     done=lambda number, _: counter("questions", number, len(chosen)),
                 )
                 facts = facts_of(parts, squad, lora=name, command="eval arms", test_fifth=test_fifth)
-                return arms_found(rows, grid, overlap, seed=seed), facts
+                return arms_found(rows, grid, extras, seed=seed), facts
 
         found, facts = asyncio.run(run())
     if folder is not None:

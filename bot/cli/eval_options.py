@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bot.assistant import AnswerSettings, PassageSearch
     from bot.evaluation.arms import Given, Parts
     from bot.evaluation.datasets import ReferenceQuestion, Text
-    from bot.evaluation.overlap import Overlap
+    from bot.evaluation.measures import Extras
+    from bot.evaluation.model_support import SupportModel
     from bot.wiring import Project
 
 P = ParamSpec("P")
@@ -33,6 +34,13 @@ out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder for report.md, report.json, report.xml (JUnit) and report.html.",
+)
+
+
+support_option = click.option(
+    "--support-model",
+    type=FOLDER,
+    help="A cross-encoder's folder that also says whether citations support: one figure more, never a bound.",
 )
 
 
@@ -137,17 +145,27 @@ def _patient(settings: AnswerSettings, quote: bool | None) -> AnswerSettings:
     return replace(settings, deadline_s=max(settings.deadline_s, DEADLINE_S), always_quote=quotes)
 
 
-def overlap_if_installed() -> Overlap | None:
-    """BLEU, ROUGE-L and chrF; None, and a line that says so, where their packages are missing."""
+def extras_of(support_model: Path | None) -> Extras:
+    """BLEU, ROUGE-L and chrF, or a line that says that their packages are missing; and the model in the folder
+    `support_model`. Raises `WrongUse` where that holds none."""
+    from bot.evaluation.measures import Extras
     from bot.evaluation.overlap import Overlap
 
+    support: SupportModel | None = None
+    if support_model is not None:
+        from bot.errors import WrongUse
+        from models.embedding.cross_encoder import LocalCrossEncoder
+
+        if not (support_model / "config.json").is_file():
+            raise WrongUse(f"--support-model {support_model} holds no cross-encoder: it has no config.json")
+        support = LocalCrossEncoder(support_model)
     try:
-        return Overlap()
+        return Extras(Overlap(), support)
     except ImportError:
         click.echo(
             "BLEU, ROUGE-L and chrF are left out; to have them: pip install 'groundling[eval]'", err=True
         )
-        return None
+        return Extras(None, support)
 
 
 def facts_of(

@@ -20,8 +20,7 @@ from bot.evaluation.arms_report import (
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.comparison import METRICS, mean_of
 from bot.evaluation.figures import figures
-from bot.evaluation.measures import Measures, SearchScores, measure, search_scores
-from bot.evaluation.overlap import Overlap
+from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
 from bot.evaluation.report import Bar, Bars, Case, Report, Table
 
 
@@ -62,9 +61,9 @@ class Bound:
         return f"{'at least' if self.least else 'at most'} {self.value:g}"
 
 
-def answers_found(asked: Sequence[AskedQuestion], overlap: Overlap | None, *, seed: int) -> AnswersFound:
+def answers_found(asked: Sequence[AskedQuestion], extras: Extras = Extras(), *, seed: int) -> AnswersFound:
     """The figures of `asked`."""
-    return AnswersFound(asked, measure(asked, overlap), search_scores(asked), seed)
+    return AnswersFound(asked, measure(asked, extras), search_scores(asked), seed)
 
 
 def answers_json(found: AnswersFound) -> dict[str, object]:

@@ -15,8 +15,7 @@ from bot.evaluation.attribution import OUTCOMES, outcome
 from bot.evaluation.comparison import METRICS, Comparison, compare, mean_of
 from bot.evaluation.figures import figures, signed
 from bot.evaluation.intervals import Difference
-from bot.evaluation.measures import Measures, SearchScores, measure, search_scores
-from bot.evaluation.overlap import Overlap
+from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
 from bot.evaluation.report import Bar, Bars, Case, Lines, Report, Stack, Table
 
 BEST = "LoRA+retrieval"
@@ -34,6 +33,7 @@ _SHOWN = (
     ("rouge_l", "ROUGE-L"),
     ("chrf", "chrF"),
     ("aurc", "AURC"),
+    ("model_support", "model's support"),
 )
 _CURVE = 60
 
@@ -52,7 +52,7 @@ class ArmsFound:
 
 
 def arms_found(
-    rows: Mapping[str, Sequence[AskedQuestion]], arms: Sequence[Arm], overlap: Overlap | None, *, seed: int
+    rows: Mapping[str, Sequence[AskedQuestion]], arms: Sequence[Arm], extras: Extras = Extras(), *, seed: int
 ) -> ArmsFound:
     """The figures of `rows`. Arms that answer from distractors alone are in no comparison: their questions have
     another right answer."""
@@ -61,7 +61,7 @@ def arms_found(
     overall = next(metric for metric in METRICS if metric.name == "overall_f1")
     return ArmsFound(
         rows=rows,
-        measures={name: measure(asked, overlap) for name, asked in rows.items()},
+        measures={name: measure(asked, extras) for name, asked in rows.items()},
         comparisons=tuple(compare(rows, BEST, others, seed=seed)) if BEST in rows else (),
         overall={name: mean_of(asked, overall, seed=seed)[1] for name, asked in rows.items()},
         search=search_scores(rows[retrieved]),
@@ -261,7 +261,8 @@ def told_comparison(one: Comparison) -> str:
         return f"{one.arm} against {one.against}, {one.metric}: no question tells, {one.verdict}"
     return (
         f"{one.arm} against {one.against}, {one.metric}: {signed(one.difference.mean)} "
-        f"({signed(one.difference.low)} to {signed(one.difference.high)}), {one.verdict}"
+        f"({signed(one.difference.low)} to {signed(one.difference.high)}) over {one.questions} questions of "
+        f"{one.documents} documents, {one.verdict}"
     )
 
 

@@ -92,11 +92,11 @@ def _is_needed(text: str, number: int, cited: Sequence[int], answer: Answer) -> 
 
 
 def _supports(text: str, cited: Sequence[int], answer: Answer) -> bool:
-    return bool(cited) and grounded(text, [_joined([answer.passages[n - 1] for n in cited])], answer.language)
+    return bool(cited) and grounded(text, [joined([answer.passages[n - 1] for n in cited])], answer.language)
 
 
-def _joined(passages: Sequence[Passage]) -> Passage:
-    """Passages one after the other, as one."""
+def joined(passages: Sequence[Passage]) -> Passage:
+    """`passages`, of which there is at least one, one after the other as one."""
     if len(passages) == 1:
         return passages[0]
     text = "\n".join(f"{p.title}\n{p.chunk.location}\n{p.chunk.text}" for p in passages)

@@ -18,7 +18,7 @@ NAMES = (
     *("unresolved", "abstention_precision", "abstention_recall", "abstention_f1", "aurc"),
     *("bleu", "rouge_l", "chrf"),
 )
-"""Every figure that may be bound."""
+"""Every figure that may be bound; what a model says of citations is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Figures:
                 "aurc_least": _round(abstention.aurc_least),
             },
             "overlap": self._overlap(),
+            "support_model": self._support(),
             "outcomes": dict(self.measures.outcomes),
             "without_model": self.measures.without_model,
         }
@@ -78,12 +79,14 @@ class Figures:
         found, abstention = self.measures.answers, self.measures.abstention
         facts, citations, overlap = self.measures.facts, self.measures.citations, self.measures.overlap
         known, unknown = found.answerable > 0, found.unanswerable > 0
+        # Where everything was refused there is no citation to be right or wrong.
+        told_some = known and found.false_refusals < 1
         said, cited = facts.sentences > 0, citations.statements > 0
         told: dict[str, tuple[bool, float | None]] = {
             "em": (known, found.em),
             "f1": (known, found.f1),
-            "citation_precision": (known and cited, found.citation_precision),
-            "citation_recall": (known and cited, found.citation_recall),
+            "citation_precision": (told_some and cited, found.citation_precision),
+            "citation_recall": (told_some and cited, found.citation_recall),
             "false_refusals": (known, found.false_refusals),
             "holds_reference": (known, found.holds_reference),
             "refused": (unknown, found.refused),
@@ -107,7 +110,19 @@ class Figures:
             "rouge_l": (known, None if overlap is None else overlap.rouge_l),
             "chrf": (known, None if overlap is None else overlap.chrf),
         }
+        if self.measures.support is not None:
+            told["model_support"] = (self.measures.support.statements > 0, self.measures.support.mean)
         return {name: value if there else None for name, (there, value) in told.items()}
+
+    def _support(self) -> Nested | None:
+        support = self.measures.support
+        if support is None:
+            return None
+        return {
+            "statements": support.statements,
+            "mean": _round(support.mean),
+            "above_half": _round(support.above_half),
+        }
 
     def _overlap(self) -> Nested | None:
         overlap = self.measures.overlap

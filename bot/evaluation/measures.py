@@ -14,9 +14,18 @@ from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.attribution import Outcome, outcomes
 from bot.evaluation.citing import CitationScores, citation_scores
 from bot.evaluation.facts import FactScores, fact_scores
+from bot.evaluation.model_support import ModelSupport, SupportModel, model_support
 from bot.evaluation.overlap import Overlap, OverlapScores
 
 SEARCH_PLACES = (1, 3, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What not every machine has: the packages for BLEU, ROUGE-L and chrF, and a model that reads citations."""
+
+    overlap: Overlap | None = None
+    support: SupportModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,7 @@ class Measures:
     facts: FactScores
     abstention: AbstentionScores
     overlap: OverlapScores | None
+    support: ModelSupport | None
     outcomes: Mapping[Outcome, int]
     without_model: int
 
@@ -46,14 +56,15 @@ class SearchScores:
     read: float
 
 
-def measure(asked: Sequence[AskedQuestion], overlap: Overlap | None) -> Measures:
+def measure(asked: Sequence[AskedQuestion], extras: Extras = Extras()) -> Measures:
     """All figures of the questions of one arm."""
     return Measures(
         answers=scores([(one.question, one.answer) for one in asked]),
         citations=citation_scores([one.answer for one in asked if not one.alone]),
         facts=fact_scores(asked),
         abstention=abstention_scores(asked),
-        overlap=None if overlap is None else overlap.scores(asked),
+        overlap=None if extras.overlap is None else extras.overlap.scores(asked),
+        support=None if extras.support is None else model_support(asked, extras.support),
         outcomes=outcomes(asked),
         without_model=sum(one.answer.note is not None for one in asked),
     )
