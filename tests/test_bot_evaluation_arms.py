@@ -149,6 +149,8 @@ def test_json_of_a_comparison_has_every_arm_and_an_interval_for_every_difference
     told = json.loads(json.dumps(arms_json(found)))
     assert set(told["arms"]) == {arm.name for arm in arms}
     assert told["arms"]["LoRA+retrieval"]["answerable"]["n"] == 2
+    low, high = told["arms"]["LoRA+retrieval"]["f1_95"]
+    assert low <= told["arms"]["LoRA+retrieval"]["answerable"]["f1"] <= high
     against = {one["against"] for one in told["comparisons"]}
     assert against == {"base", "base+retrieval", "LoRA", "base+oracle", "LoRA+oracle"}
     assert all(one["verdict"] in {"ahead", "behind", "not told apart"} for one in told["comparisons"])

@@ -92,7 +92,14 @@ def arms(
                     parts,
                     done=lambda number, _: counter("questions", number, len(chosen)),
                 )
-                facts = facts_of(parts, squad, lora=name, command="eval arms", test_fifth=test_fifth)
+                facts = facts_of(
+                    parts,
+                    squad,
+                    lora=name,
+                    command="eval arms",
+                    test_fifth=test_fifth,
+                    lora_file=None if lora is None else Path(lora).name,
+                )
                 return arms_found(rows, grid, extras, seed=seed), facts
 
         found, facts = asyncio.run(run())

@@ -169,7 +169,13 @@ def extras_of(support_model: Path | None) -> Extras:
 
 
 def facts_of(
-    parts: Parts, files: Iterable[Path], *, lora: str | None, command: str, test_fifth: bool
+    parts: Parts,
+    files: Iterable[Path],
+    *,
+    lora: str | None,
+    command: str,
+    test_fifth: bool,
+    lora_file: str | None = None,
 ) -> list[tuple[str, str]]:
     """What was measured, with what: the first lines of a report."""
     facts = [("command", command), ("files", ", ".join(file.name for file in files))]
@@ -181,7 +187,9 @@ def facts_of(
         identity = parts.generator.identity
         facts.append(("model", f"{identity.name}, sha256 {identity.sha256}"))
     if lora is not None:
-        facts.append(("LoRA", f"{lora}, sha256 {parts.settings.lora_sha256.get(lora, 'unknown')}"))
+        facts.append(
+            ("LoRA", f"{lora_file or lora}, sha256 {parts.settings.lora_sha256.get(lora, 'unknown')}")
+        )
     facts += [
         ("embedding model", parts.embedder.name),
         ("judge", "yes" if parts.judge is not None else "no"),

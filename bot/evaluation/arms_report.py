@@ -21,6 +21,11 @@ from bot.evaluation.report import Bar, Bars, Case, Lines, Report, Stack, Table
 BEST = "LoRA+retrieval"
 """The arm that is held against the others."""
 
+DRAWN = {
+    "f1": "F1 of answerable questions with its 95 % interval",
+    "overall_f1": "Overall F1 with its 95 % interval",
+}
+
 _SHOWN = (
     ("f1", "F1"),
     ("em", "exact"),
@@ -40,12 +45,13 @@ _CURVE = 60
 
 @dataclass(frozen=True, slots=True)
 class ArmsFound:
-    """The answers of every arm by its name, what is told of them, and how sure the differences are."""
+    """The answers of every arm by its name, what is told of them, how sure the differences are, and for each of
+    `DRAWN` the mean of every arm with its interval."""
 
     rows: Mapping[str, Sequence[AskedQuestion]]
     measures: Mapping[str, Measures]
     comparisons: tuple[Comparison, ...]
-    overall: Mapping[str, Difference]
+    means: Mapping[str, Mapping[str, Difference]]
     search: SearchScores
     documents: int
     seed: int
@@ -58,12 +64,15 @@ def arms_found(
     another right answer."""
     others = [arm.name for arm in arms if arm.given != "distractors" and arm.name != BEST]
     retrieved = next(arm.name for arm in arms if arm.given == "found")
-    overall = next(metric for metric in METRICS if metric.name == "overall_f1")
+    drawn = [metric for metric in METRICS if metric.name in DRAWN]
     return ArmsFound(
         rows=rows,
         measures={name: measure(asked, extras) for name, asked in rows.items()},
         comparisons=tuple(compare(rows, BEST, others, seed=seed)) if BEST in rows else (),
-        overall={name: mean_of(asked, overall, seed=seed)[1] for name, asked in rows.items()},
+        means={
+            metric.name: {name: mean_of(asked, metric, seed=seed)[1] for name, asked in rows.items()}
+            for metric in drawn
+        },
         search=search_scores(rows[retrieved]),
         documents=len({one.document for one in rows[retrieved]}),
         seed=seed,
@@ -77,7 +86,10 @@ def arms_json(found: ArmsFound) -> dict[str, object]:
         "documents": found.documents,
         "seed": found.seed,
         "arms": {
-            name: {**figures(measures).nested(), "overall_f1_95": _interval(found.overall[name])}
+            name: {
+                **figures(measures).nested(),
+                **{f"{metric}_95": _interval(means[name]) for metric, means in found.means.items()},
+            }
             for name, measures in found.measures.items()
         },
         "comparisons": [
@@ -151,9 +163,9 @@ def arms_document(found: ArmsFound, facts: Sequence[tuple[str, str]]) -> Report:
             search_table(found.search),
         ),
         plots=(
-            Bars(
-                "Overall F1 with its 95 % interval",
-                tuple(Bar(name, one.mean, one.low, one.high) for name, one in found.overall.items()),
+            *(
+                Bars(DRAWN[metric], tuple(Bar(name, m.mean, m.low, m.high) for name, m in means.items()))
+                for metric, means in found.means.items()
             ),
             outcomes_plot(found.measures),
             *risk_plots(found.measures),
