@@ -97,6 +97,19 @@ def test_a_bound_that_is_not_kept_fails_and_is_told_in_the_report(run: Run, here
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
 
 
+def test_every_question_is_one_to_refuse_when_its_answer_is_taken_out(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text('[model]\nkind = "none"\n')
+    squad(here / "q.json", [LEARNED, "Other"])
+
+    code, out, _ = run("eval", "answers", "--squad", "q.json", "--taken-out", "--json", "--out", "out")
+
+    assert code == 0
+    told = json.loads(out)
+    assert (told["answerable"]["n"], told["unanswerable"]["n"]) == (0, 6)
+    rows = [json.loads(line) for line in (here / "out" / "questions.jsonl").read_text().splitlines()]
+    assert not any(row["answering"] for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -108,6 +121,7 @@ def test_a_bound_that_is_not_kept_fails_and_is_told_in_the_report(run: Run, here
         (("arms", "--squad", "q.json", "--lora", "q.json"), "q.json"),
         (("arms", "--squad", "broken.json", "--lora", "q.json"), "broken.json is not a SQuAD file"),
         (("answers", "--squad", "q.json", "--test-fifth"), "no question about a document that no training"),
+        (("answers", "--squad", "q.json", "--taken-out", "--oracle"), "--taken-out takes away what"),
         (("answers", "--squad", "empty.json"), "there is no question in empty.json"),
         (
             ("answers", "--squad", "q.json", "--least", "f1=high"),

@@ -22,6 +22,7 @@ from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
     from bot.evaluation.answers_report import AnswersFound, Bound
+    from bot.evaluation.arms import Given
     from bot.wiring import Project
 
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 @click.option("--oracle", is_flag=True, help="Give the question's own paragraph instead of searching.")
 @click.option(
     "--distractors", type=click.IntRange(0), default=0, show_default=True, help="Other paragraphs beside it."
+)
+@click.option(
+    "--taken-out", is_flag=True, help="Keep what answers a question from it: each is then one to refuse."
 )
 @click.option("--least", multiple=True, metavar="FIGURE=VALUE", help="Fail below this (repeatable).")
 @click.option("--most", multiple=True, metavar="FIGURE=VALUE", help="Fail above this (repeatable).")
@@ -46,6 +50,7 @@ def answers(
     test_fifth: bool,
     oracle: bool,
     distractors: int,
+    taken_out: bool,
     least: tuple[str, ...],
     most: tuple[str, ...],
     support_model: Path | None,
@@ -53,12 +58,14 @@ def answers(
     json_: bool,
 ) -> None:
     """Measure answers, citations and refusals over the questions of a SQuAD file."""
-    from bot.errors import Failed
+    from bot.errors import Failed, WrongUse
     from bot.evaluation.answers_report import answers_document, answers_found, answers_json
     from bot.evaluation.arms import Arm, ask_arms
     from bot.evaluation.arms_report import question_rows
     from bot.evaluation.report_folder import ReportFolder
 
+    if taken_out and (oracle or distractors):
+        raise WrongUse("--taken-out takes away what --oracle and --distractors give; leave one of them out")
     bounds = _bounds(least, least=True) + _bounds(most, least=False)
     texts, chosen = questions_of(squad, limit=limit, seed=seed, test_fifth=test_fifth)
     folder = None if out is None else ReportFolder(out)
@@ -66,8 +73,10 @@ def answers(
     documents = {text.name: text.title for text in texts}
 
     async def run() -> tuple[AnswersFound, list[tuple[str, str]]]:
-        async with parts_of(project, texts, chosen, distractors=distractors) as parts:
-            arm = Arm(parts.settings.lora, "oracle" if oracle or distractors else "found")
+        beside = project.config.retrieval.passages if taken_out else distractors
+        async with parts_of(project, texts, chosen, distractors=beside) as parts:
+            given: Given = "distractors" if taken_out else "oracle" if oracle or distractors else "found"
+            arm = Arm(parts.settings.lora, given)
             rows = await ask_arms(
                 [(question, documents[question.text]) for question in chosen],
                 [arm],

@@ -134,15 +134,22 @@ async def parts_of(
                 "oracle": GivenPassages(found, questions, texts, distractors),
                 "distractors": WithoutAnswer(found, questions, max(1, distractors)),
             }
-            yield Parts(model, embedder, project.judge, _patient(settings, quote), searches)
+            longest = max(len(question.ask) for question in questions)
+            yield Parts(model, embedder, project.judge, _patient(settings, quote, longest), searches)
     finally:
         if model is not None:
             await model.close()
 
 
-def _patient(settings: AnswerSettings, quote: bool | None) -> AnswerSettings:
+def _patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:
+    """With time enough for a slow machine, and room for the longest question."""
     quotes = settings.always_quote if quote is None else quote
-    return replace(settings, deadline_s=max(settings.deadline_s, DEADLINE_S), always_quote=quotes)
+    return replace(
+        settings,
+        deadline_s=max(settings.deadline_s, DEADLINE_S),
+        question_characters=max(settings.question_characters, longest),
+        always_quote=quotes,
+    )
 
 
 def extras_of(support_model: Path | None) -> Extras:
