@@ -81,16 +81,20 @@ class Drafting:
 
     def _checked(self, text: str) -> Sentence | None:
         sentence = without_markers(text)
+        self._gave_up = self._gave_up or gives_up(sentence)
         if sentence in REFUSALS.values():
-            self._gave_up = True
             return None
-        self._gave_up = self._gave_up or _GIVES_UP.search(sentence) is not None
         if sentence.endswith("?") or sentence in [one.text for one in self._kept]:
             return None
         if not set(content_words(sentence, self._language)) - self._asked:
             return None
         carried = support.check(sentence, self._passages, self._units, self._language)
         return Sentence(sentence, carried.unit) if carried.unit is not None else None
+
+
+def gives_up(sentence: str) -> bool:
+    """Whether `sentence` is a refusal, or says that there is no answer."""
+    return sentence.strip() in REFUSALS.values() or _GIVES_UP.search(sentence) is not None
 
 
 def tells(draft: Draft, best: Unit, question: str, language: str) -> bool:

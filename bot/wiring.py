@@ -22,7 +22,7 @@ from knowledge.sources.folder import FolderSource
 from models.engine.generator import Generator
 
 if TYPE_CHECKING:
-    from bot.assistant import Assistant, PassageSearch
+    from bot.assistant import AnswerSettings, Assistant, PassageSearch
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
     from knowledge.database import Database
@@ -217,6 +217,11 @@ class Project:
 
     @functools.cached_property
     def retriever(self) -> Retriever:
+        """The search over this project's index."""
+        return self.retriever_over(self.store)
+
+    def retriever_over(self, store: LanceStore) -> Retriever:
+        """The configured search over any index that was made with the configured embedding model."""
         from bot.likelihood import ReadingReranker
         from knowledge.retrieval import RetrievalSettings, Retriever
 
@@ -228,7 +233,7 @@ class Project:
 
             reranker = LocalCrossEncoder(self.path(section.reranker))
             settings = replace(settings, reranker_share=1.0)
-        return Retriever(self.store, self.embedder, settings=settings, reranker=reranker)
+        return Retriever(store, self.embedder, settings=settings, reranker=reranker)
 
     @functools.cached_property
     def judge(self) -> Judge | None:
@@ -330,6 +335,16 @@ class Project:
         none. Raises `ModelError`, also for a file that is no model."""
         return MODELS[self.config.model.kind](self, parallel)
 
+    def answer_settings(self, generator: Model | None) -> AnswerSettings:
+        """How questions are answered with `generator`."""
+        from bot.configured import answer_settings
+
+        return answer_settings(
+            self.config,
+            parameters=None if generator is None else generator.parameters,
+            loras=generator.loras if generator is not None else {},
+        )
+
     def assistant(
         self,
         generator: Model | None,
@@ -343,14 +358,8 @@ class Project:
         `parallel` questions at once while the others wait in a fair queue; or in quotes, saying
         `without_model`."""
         from bot.assistant import Assistant
-        from bot.configured import answer_settings
         from models.engine.fair_queue import FairQueue
 
-        settings = answer_settings(
-            self.config,
-            parameters=None if generator is None else generator.parameters,
-            loras=generator.loras if generator is not None else {},
-        )
         queue = None
         if generator is not None:
             limits = self.config.limits
@@ -364,7 +373,7 @@ class Project:
             search or self.retriever,
             self.embedder,
             queue,
-            settings=settings,
+            settings=self.answer_settings(generator),
             index_version=index_version or ((lambda: self.store.version) if search is None else (lambda: 0)),
             without_model=without_model,
             judge=self.judge,

@@ -1,0 +1,156 @@
+"""`groundling eval arms`: the model alone, with retrieval, with its LoRA, and with both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from bot.cli.eval_options import (
+    counter,
+    extras_of,
+    facts_of,
+    out_option,
+    parts_of,
+    questions_of,
+    squad_options,
+    support_option,
+)
+from bot.cli.options import as_json, table, with_any_project, write_json
+
+if TYPE_CHECKING:
+    from bot.evaluation.arms_report import ArmsFound
+    from bot.wiring import Project
+
+
+@click.command()
+@squad_options
+@click.option(
+    "--lora",
+    metavar="NAME|FILE",
+    help="The LoRA: a name in the configuration or a GGUF file.  [default: [model] lora]",
+)
+@click.option(
+    "--oracle", is_flag=True, help="Also answer from given passages, with and without the right one."
+)
+@click.option(
+    "--distractors",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Other paragraphs beside the right one, with --oracle.",
+)
+@click.option(
+    "--quote",
+    type=click.Choice(["always", "never"]),
+    help="Whether the documents' own words follow the model's.  [default: as configured]",
+)
+@support_option
+@out_option
+@as_json
+@with_any_project
+def arms(
+    project: Project,
+    *,
+    squad: tuple[Path, ...],
+    limit: int | None,
+    seed: int,
+    test_fifth: bool,
+    lora: str | None,
+    oracle: bool,
+    distractors: int,
+    quote: Literal["always", "never"] | None,
+    support_model: Path | None,
+    out: Path | None,
+    json_: bool,
+) -> None:
+    """Compare the model alone, with retrieval, with its LoRA, and with both, over the same questions."""
+    from bot.errors import WrongUse
+    from bot.evaluation.arms import arms_of, ask_arms
+    from bot.evaluation.arms_report import arms_document, arms_found, arms_json, question_rows
+    from bot.evaluation.report_folder import ReportFolder
+
+    with _with_lora(project, lora) as (own, name):
+        texts, chosen = questions_of(squad, limit=limit, seed=seed, test_fifth=test_fifth)
+        folder = None if out is None else ReportFolder(out)
+        extras = extras_of(support_model)
+        grid = arms_of(name, oracle=oracle)
+        documents = {text.name: text.title for text in texts}
+
+        async def run() -> tuple[ArmsFound, list[tuple[str, str]]]:
+            quotes = None if quote is None else quote == "always"
+            async with parts_of(own, texts, chosen, distractors=distractors, quote=quotes) as parts:
+                if parts.generator is None:
+                    raise WrongUse('[model] kind is "none": there is no model to compare with itself')
+                rows = await ask_arms(
+                    [(question, documents[question.text]) for question in chosen],
+                    grid,
+                    parts,
+                    done=lambda number, _: counter("questions", number, len(chosen)),
+                )
+                facts = facts_of(
+                    parts,
+                    squad,
+                    lora=name,
+                    command="eval arms",
+                    test_fifth=test_fifth,
+                    lora_file=None if lora is None else Path(lora).name,
+                )
+                return arms_found(rows, grid, extras, seed=seed), facts
+
+        found, facts = asyncio.run(run())
+    if folder is not None:
+        folder.write(arms_document(found, facts), arms_json(found), question_rows(found.rows))
+    if json_:
+        write_json(arms_json(found))
+    else:
+        _write(found)
+
+
+@contextlib.contextmanager
+def _with_lora(project: Project, lora: str | None) -> Iterator[tuple[Project, str]]:
+    """The project that has the LoRA, and the name by which the model knows it."""
+    from bot.config_sections import LoraSection
+    from bot.errors import WrongUse
+    from bot.wiring import Project
+
+    config = project.config
+    wanted = lora or _configured(project)
+    if wanted is None:
+        raise WrongUse("there is no LoRA to compare with; name one: --lora FILE.gguf, or [model] lora")
+    names = [one.name for one in config.lora]
+    if wanted in names or (config.model.kind == "server" and not Path(wanted).is_file()):
+        yield project, wanted
+        return
+    if not Path(wanted).is_file():
+        raise WrongUse(
+            f"--lora {wanted} is neither a file nor a [[lora]]; there is: {', '.join(names) or 'none'}"
+        )
+    if config.model.kind != "gguf":
+        raise WrongUse(f'--lora takes a file only where [model] kind is "gguf", not {config.model.kind!r}')
+    name = "evaluated" + "-again" * ("evaluated" in names)
+    section = LoraSection(name=name, path=str(Path(wanted).resolve()))
+    changed = config.model_copy(update={"lora": (*config.lora, section)})
+    with Project(changed, root=project.root, data=project.data, file=project.file) as own:
+        yield own, name
+
+
+def _configured(project: Project) -> str | None:
+    """The LoRA that answers when nobody names one."""
+    model = project.generator()
+    return None if model is None else project.answer_settings(model).lora
+
+
+def _write(found: ArmsFound) -> None:
+    from bot.evaluation.arms_report import outcomes_table, scores_table, told_comparison
+
+    for one in (scores_table(found.measures), outcomes_table(found.measures)):
+        for line in table(one.heads, one.rows):
+            click.echo(line)
+        click.echo()
+    for comparison in found.comparisons:
+        click.echo(told_comparison(comparison))

@@ -1,0 +1,159 @@
+"""`groundling eval answers` and `eval arms` over a small file, and one line for what cannot be measured."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as Xml
+from pathlib import Path
+
+import pytest
+
+from bot.cli.eval_options import questions_of, unseen
+from bot.finetuning.split import is_test
+from bot.judging.rows import side_of
+from tests.lora_files import write_lora
+from tests.test_bot_cli import Run
+from tests.test_bot_cli import here as here
+from tests.test_bot_cli import run as run
+from tests.test_bot_cli_finetune import squad
+
+TITLES = [f"Workshop {n}" for n in range(400)]
+UNSEEN = next(title for title in TITLES if unseen(title))
+LEARNED = next(title for title in TITLES if not is_test(title))
+JUDGED = next(title for title in TITLES if is_test(title) and not unseen(title))
+
+
+def test_a_document_is_unseen_only_where_neither_lora_nor_judge_may_learn_from_it() -> None:
+    assert is_test(UNSEEN)
+    assert side_of(UNSEEN.replace(" ", "_")) == "test"
+    assert is_test(JUDGED)
+    assert side_of(JUDGED.replace(" ", "_")) != "test"
+
+
+def test_questions_are_asked_of_unseen_documents_and_searched_in_all(tmp_path: Path) -> None:
+    squad(tmp_path / "q.json", [UNSEEN, JUDGED, LEARNED])
+    texts, chosen = questions_of([tmp_path / "q.json"], limit=None, seed=0, test_fifth=True)
+    assert {text.title for text in texts} == {UNSEEN, JUDGED, LEARNED}
+    assert {question.text for question in chosen} == {f"{UNSEEN}/0"}
+    assert len(chosen) == 3
+
+
+def test_files_with_the_same_articles_stay_apart_and_no_question_is_asked_twice(tmp_path: Path) -> None:
+    squad(tmp_path / "a.json", [LEARNED])
+    squad(tmp_path / "b.json", [LEARNED, "Other"])
+    texts, chosen = questions_of(
+        [tmp_path / "a.json", tmp_path / "b.json"], limit=None, seed=0, test_fifth=False
+    )
+    assert len({text.name for text in texts}) == len(texts) == 3
+    assert len({question.ask for question in chosen}) == len(chosen) == 6
+    assert {question.text for question in chosen} <= {text.name for text in texts}
+
+
+def test_arms_come_out_as_json_and_as_a_report(run: Run, here: Path) -> None:
+    squad(here / "q.json", [LEARNED, "Other"])
+    write_lora(here / "skill.gguf", scale=0.0)
+
+    code, out, err = run(
+        *("eval", "arms", "--squad", "q.json", "--limit", "2", "--lora", "skill.gguf", "--quote", "never"),
+        *("--out", "out", "--json"),
+    )
+
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert list(told["arms"]) == ["base", "base+retrieval", "LoRA", "LoRA+retrieval"]
+    # This LoRA adds nothing, so the model says alone what it says without it.
+    assert told["arms"]["base"]["overall_f1"] == told["arms"]["LoRA"]["overall_f1"]
+    assert {one["against"] for one in told["comparisons"]} == {"base", "base+retrieval", "LoRA"}
+    assert json.loads((here / "out" / "report.json").read_text()) == told
+    rows = [json.loads(line) for line in (here / "out" / "questions.jsonl").read_text().splitlines()]
+    assert len(rows) == 8
+    assert "sha256" in (here / "out" / "report.md").read_text()
+
+
+def test_a_bound_that_is_not_kept_fails_and_is_told_in_the_report(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text('[model]\nkind = "none"\n')
+    squad(here / "q.json", [LEARNED, "Other"])
+
+    code, out, err = run(
+        *("eval", "answers", "--squad", "q.json", "--out", "out", "--json"),
+        *("--least", "exact=0", "--least", "f1=0.99"),
+    )
+    assert (code, out) == (2, "")
+    assert "no such figure" in err
+
+    assert not (here / "out").exists()
+
+    code, out, err = run(
+        *("eval", "answers", "--squad", "q.json", "--out", "out", "--json"),
+        *("--least", "f1=0.99", "--most", "false_refusals=1"),
+    )
+    assert code == 1
+    assert "f1 is 0." in err
+    assert err.count("\n") == 1
+    told = json.loads(out)
+    assert told["answerable"]["n"] == 4
+    assert told["unanswerable"]["n"] == 2
+    suite = Xml.fromstring((here / "out" / "report.xml").read_text())
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+def test_every_question_is_one_to_refuse_when_its_answer_is_taken_out(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text('[model]\nkind = "none"\n')
+    squad(here / "q.json", [LEARNED, "Other"])
+
+    code, out, _ = run("eval", "answers", "--squad", "q.json", "--taken-out", "--json", "--out", "out")
+
+    assert code == 0
+    told = json.loads(out)
+    assert (told["answerable"]["n"], told["unanswerable"]["n"]) == (0, 6)
+    rows = [json.loads(line) for line in (here / "out" / "questions.jsonl").read_text().splitlines()]
+    assert not any(row["answering"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("arms", "--squad", "q.json"), "there is no LoRA to compare with; name one: --lora FILE.gguf"),
+        (
+            ("arms", "--squad", "q.json", "--lora", "nowhere"),
+            "--lora nowhere is neither a file nor a [[lora]]",
+        ),
+        (("arms", "--squad", "q.json", "--lora", "q.json"), "q.json"),
+        (("arms", "--squad", "broken.json", "--lora", "q.json"), "broken.json is not a SQuAD file"),
+        (("answers", "--squad", "q.json", "--test-fifth"), "no question about a document that no training"),
+        (("answers", "--squad", "q.json", "--taken-out", "--oracle"), "--taken-out takes away what"),
+        (("answers", "--squad", "empty.json"), "there is no question in empty.json"),
+        (
+            ("answers", "--squad", "q.json", "--least", "f1=high"),
+            "--least f1=high is not a figure and its bound",
+        ),
+        (("answers", "--squad", "q.json", "--most", "f1"), "--most f1 is not a figure and its bound"),
+        (
+            ("answers", "--squad", "q.json", "--support-model", "."),
+            "--support-model . holds no cross-encoder",
+        ),
+        (("answers", "--squad", "q.json", "--out", "q.json/out"), "no report can be written to q.json/out"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_in_one_line(
+    run: Run, here: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    squad(here / "q.json", [LEARNED])
+    (here / "broken.json").write_text('{"data": [{"title": 3}]}')
+    (here / "empty.json").write_text('{"data": []}')
+
+    code, out, err = run("eval", *arguments)
+
+    assert code in {1, 2}
+    assert out == ""
+    assert line in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_a_model_that_is_none_has_no_arms(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text('[model]\nkind = "none"\n')
+    squad(here / "q.json", [LEARNED])
+    write_lora(here / "skill.gguf")
+    code, _, err = run("eval", "arms", "--squad", "q.json", "--lora", "skill.gguf")
+    assert code == 2
+    assert "takes a file only where" in err
