@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.eval_options import questions_of, unseen
-from bot.finetuning.split import is_test
+from bot.evaluation.split import is_test
 from bot.judging.rows import side_of
 from tests.lora_files import write_lora
 from tests.test_bot_cli import Run

@@ -97,7 +97,7 @@ def questions_of(
 
 def unseen(title: str) -> bool:
     """Whether neither a LoRA nor the judge may have learned from, or been calibrated on, the document `title`."""
-    from bot.finetuning.split import is_test
+    from bot.evaluation.split import is_test
     from bot.judging.rows import side_of
 
     # The judge goes by titles as files write them, and SQuAD's have underscores for blanks.
