@@ -20,7 +20,7 @@ from bot.finetuning.split import is_test
 from bot.followup import standalone
 from bot.languages import REFUSALS, language_of
 from bot.support import check
-from bot.words import content_words
+from bot.words import content_words, words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
 from knowledge.store import Readable
@@ -30,6 +30,8 @@ from models.finetune.rows import Row
 
 MOST_SENTENCES = 4
 UNSUPPORTED = "not supported by the index"
+_DECISIONS = frozenset("yes no ja nein".split())
+_POLITE = frozenset("hi hello hey hallo thank thanks welcom sure ok okay cheer dank gern gruss".split())
 TOO_LONG = "answer too long"
 ONE_PASSAGE = "one passage says both"
 
@@ -183,12 +185,21 @@ class _Asking:
 
 
 def _sentences(answer: str, language: str) -> list[str]:
-    """The sentences of `answer` that say something, without the numbers of sources and marks of lists."""
-    found = []
+    """The sentences of `answer` that say something, without the numbers of sources and marks of lists; a
+    mere yes or no stays with the sentence after it."""
+    found: list[str] = []
+    decided = ""
     for line in answer.splitlines():
         plain = without_markers(line).lstrip(" >*-•\t")
-        found += [" ".join(plain[start:end].split()) for start, end in sentence_spans(plain)]
-    return [text for text in found if content_words(text, language)]
+        for start, end in sentence_spans(plain):
+            text = " ".join(plain[start:end].split())
+            told = set(words(text))
+            if told and told <= _DECISIONS:
+                decided = f"{text} "
+            elif set(content_words(text, language)) - _POLITE:
+                found.append(f"{decided}{text}")
+                decided = ""
+    return found
 
 
 def _carriers(sentences: Sequence[str], shown: Mapping[int, Passage], language: str) -> list[int]:

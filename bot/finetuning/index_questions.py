@@ -10,13 +10,13 @@ import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bot.evidence import Unit, cells, units
 from bot.finetuning.grounded import Pair
 from bot.followup import leans
 from bot.languages import language_of
-from bot.words import content_words
+from bot.words import FUNCTION_WORDS, content_words
 from knowledge.documents import Passage
 from knowledge.store import IndexedChunk
 
@@ -40,6 +40,10 @@ _NO_TERM = frozenset(
     """it this that there these those he she they we you here what if when who as in at on for no
     es dies das dieser diese hier was wenn wer sie er wir man""".split()
 )
+_MARKS = frozenset("x yes no ja nein – -".split())
+_KEY = re.compile(r"[^\W\d_]{3}|\w{3,}[-/.]\w{2,}")
+_COLUMN = re.compile(r"[^\W\d_].{1,38}")
+_NUMBERED = re.compile(r"(?:\d+(?:\.\d+)*[.)]?|§ ?\d+|[A-Z][.)]) +")
 _PLAIN = re.compile(
     r"overview|introduction|background|summary|notes?|links?|resources?|faqs?|contents|scope|general|misc.*"
     r"|überblick|einleitung|allgemeines|hinweise?|inhalt|sonstiges",
@@ -75,6 +79,14 @@ def index_pairs(chunks: Sequence[IndexedChunk], licence: str, *, seed: int = 0) 
     return list({pair.ask + "\n".join(pair.earlier): pair for pair in made}.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of a table: what it is about, and its other cells by their columns."""
+
+    key: str
+    columns: dict[str, str]
+
+
 class _Found:
     """What one chunk asks and answers."""
 
@@ -94,28 +106,34 @@ class _Found:
         yield from self._of_table()
 
     def following(self) -> Iterator[Pair]:
-        """A row of a table after another one."""
-        found = list(self._rows())
+        """A row of a table after the one above it, asked for the same column."""
         form = _AND_FOR.get(self._language)
-        for (before, _, _), (_, key, answer) in itertools.pairwise(found):
-            if form is not None and leans(ask := form.format(key=key), self._language):
-                yield replace(self._pair(ask, answer), earlier=(before,))
+        for before, row in itertools.pairwise(self._rows()):
+            if form is None or not leans(ask := form.format(key=row.key), self._language):
+                continue
+            for column in row.columns:
+                if column in before.columns:
+                    yield replace(self._cell(row, column, ask=ask), earlier=(self._cell(before, column).ask,))
+                    break
 
     def _of_heading(self) -> Iterator[Pair]:
         headings = self._item.chunk.headings
-        heading = headings[-1].strip() if headings else ""
-        first = next((unit for unit in self._units if _tells(unit, self._language)), None)
-        if not heading or first is None or _PLAIN.fullmatch(heading) or first.text.startswith("|"):
+        heading = _NUMBERED.sub("", headings[-1].strip(), count=1) if headings else ""
+        told = [unit for unit in self._units if not unit.text.lstrip().startswith("|")]
+        first = next((unit for unit in told if _tells(unit, self._language)), None)
+        if first is None or not heading[:1].isalpha() or len(heading) > 80 or _PLAIN.fullmatch(heading):
             return
         if heading.endswith("?"):
             yield self._pair(heading, first.text)
-        elif (form := _ABOUT.get(self._language)) and heading != self._item.title:
+        elif (form := _ABOUT.get(self._language)) and self._item.title not in heading:
             yield self._pair(form.format(title=self._item.title, heading=heading), first.text)
 
     def _of_sentences(self) -> Iterator[Pair]:
         """A question in the text with the sentence after it, and what a term is."""
         pattern, form = _DEFINED.get(self._language), _IS.get(self._language)
         for unit in self._units:
+            if unit.text.lstrip().startswith("|"):
+                continue
             asked, _, said = unit.text.partition("?")
             if said.strip() and "\n" not in asked and len(asked) < 120:
                 yield self._pair(f"{asked.strip()}?", said.strip())
@@ -128,25 +146,43 @@ class _Found:
                 yield self._pair(form.format(verb=found["verb"], term=term), unit.text)
 
     def _of_table(self) -> Iterator[Pair]:
-        for ask, _, answer in self._rows():
-            yield self._pair(ask, answer)
+        """One cell of each row, of another column each time; a row whose key asks is a question itself."""
+        for place, row in enumerate(self._rows()):
+            columns = list(row.columns)
+            column = columns[place % len(columns)]
+            asks = row.key.endswith("?") and column == columns[0]
+            yield self._pair(row.key, row.columns[column]) if asks else self._cell(row, column)
 
-    def _rows(self) -> Iterator[tuple[str, str, str]]:
-        """For each row of the chunk's table: the question for one of its cells, its key, and the answer."""
+    def _rows(self) -> Iterator[_Line]:
+        """The rows of the chunk's table whose key names something."""
         lines = [line for line in self._item.chunk.text.split("\n") if line.lstrip().startswith("|")]
-        ask, told = _CELL.get(self._language), _TOLD.get(self._language)
-        if len(lines) < 4 or ask is None or told is None:
+        if len(lines) < 4 or self._language not in _CELL:
             return
         header = cells(lines[0])
-        for place, line in enumerate(lines[2:]):
+        for line in lines[2:]:
             row = cells(line)
-            if len(row) != len(header) or len(row) < 2 or not row[0]:
+            if len(row) != len(header) or not _KEY.search(row[0]) or len(row[0]) > 60:
                 continue
-            column = 1 + place % (len(row) - 1)
-            if not 1 < len(header[column]) < 40 or not 0 < len(row[column]) < 120 or len(row[0]) > 60:
-                continue
-            names = {"column": header[column], "key": row[0], "value": row[column]}
-            yield ask.format(**names), row[0], told.format(**names)
+            columns = {
+                name: cell
+                for name, cell in zip(header[1:], row[1:], strict=True)
+                if self._names(name) and 0 < len(cell) < 120 and cell.casefold() not in _MARKS
+            }
+            if columns:
+                yield _Line(row[0], columns)
+
+    def _names(self, column: str) -> bool:
+        """Whether the column's name is that of a thing, so that one can ask for it."""
+        first = column.split()[0].casefold() if column.strip() else ""
+        asks = first in FUNCTION_WORDS.get(self._language, frozenset())
+        return _COLUMN.fullmatch(column) is not None and not asks and not column.endswith("?")
+
+    def _cell(self, row: _Line, column: str, *, ask: str = "") -> Pair:
+        first = column.split()[0]
+        kept = self._language == "de" or not first[1:].islower()
+        name = column if kept else column[0].lower() + column[1:]
+        words = {"column": name, "key": row.key.rstrip("?"), "value": row.columns[column]}
+        return self._pair(ask or _CELL[self._language].format(**words), _TOLD[self._language].format(**words))
 
     def _pair(self, ask: str, answer: str) -> Pair:
         only = frozenset({self._item.collection})

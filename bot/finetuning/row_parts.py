@@ -16,8 +16,9 @@ _REFUSALS = frozenset(REFUSALS.values())
 
 
 def question_of(row: Row) -> str:
-    """What was asked."""
-    return row.turns[-1].text.rpartition(_ASKED)[2]
+    """What was asked; empty where the row was put together in another way."""
+    _, mark, asked = row.turns[-1].text.rpartition(_ASKED)
+    return asked if mark else ""
 
 
 def passages_of(row: Row) -> dict[int, str]:
