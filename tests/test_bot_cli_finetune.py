@@ -43,7 +43,7 @@ def squad(file: Path, titles: list[str]) -> None:
 def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> None:
     base = write_tiny_base(here / "tiny.gguf")
     (here / "groundling.toml").write_text('[model]\npath = "tiny.gguf"\n')
-    squad(here / "questions.json", [*TITLES[:4], HELD_BACK])
+    squad(here / "questions.json", [*TITLES, HELD_BACK])
 
     code, out, _ = run(
         "finetune", "prepare", "--squad", "questions.json", "--licence", "CC0-1.0", "--out", "rows.jsonl"
@@ -73,8 +73,12 @@ def test_what_cannot_be_is_said_in_one_line(run: Run, here: Path) -> None:
     (here / "bad.toml").write_text("dora = true")
     (here / "lora.pt").write_bytes(b"no LoRA")
     for arguments, code, says in (
-        (("prepare", "--out", "rows.jsonl"), 2, "give at least one --squad"),
-        (("prepare", "--squad", "questions.json", "--out", "rows.jsonl"), 2, "a --licence for each"),
+        (("prepare", "--out", "rows.jsonl"), 2, "give at least one source"),
+        (
+            ("prepare", "--squad", "questions.json", "--out", "rows.jsonl"),
+            2,
+            "name the licence of 'questions'",
+        ),
         (("train", "bad.toml"), 1, "'dora', which no recipe has"),
         (
             ("export", "lora.pt", "--out", "x.gguf", "--name", "x", "--licence", "x"),
