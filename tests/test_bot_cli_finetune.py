@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gguf
+
 from models.lora import read_lora
 from models.weights import sha256_of
 from tests.test_bot_cli import Run
@@ -53,6 +55,11 @@ def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> No
     assert HELD_BACK not in (here / "rows.jsonl").read_text()
     assert (here / "rows.toml").exists()
 
+    marked = [
+        {**json.loads(line), "audience": "hr"} for line in (here / "rows.jsonl").read_text().splitlines()
+    ]
+    (here / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in marked))
+
     code, out, _ = run("finetune", "train", "rows.toml", "--json")
     assert code == 0
     saved = json.loads(out.splitlines()[-1])["saved"]
@@ -65,6 +72,8 @@ def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> No
     said = json.loads(out)
     header = read_lora(here / "house.gguf", base=base, base_sha256=sha256_of(base))
     assert said["file"]["rank"] == header.rank == 16
+    told = gguf.GGUFReader(here / "house.gguf").fields["groundling.audience"].contents()
+    assert told == "hr"
     assert said["parity"]["cosine"] > 0.999
 
 

@@ -64,6 +64,8 @@ def inside(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_index_alone_gives_rows_test_rows_recipe_and_card(run: Run, inside: Path, tmp_path: Path) -> None:
     made = [tmp_path / "one" / "rows.jsonl", tmp_path / "two" / "rows.jsonl"]
+    made[1].parent.mkdir()
+    made[1].with_name("rows.jsonl.part").write_text('{"id": "torn')  # as a run that was killed leaves it
     for out in made:
         code, said, error = run(
             "finetune", "prepare", "--index", "--licence", "own", "--out", str(out), "--json"

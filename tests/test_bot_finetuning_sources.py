@@ -65,6 +65,7 @@ def test_columns_of_a_help_desk_are_guessed_and_the_guess_is_told(tmp_path: Path
         ("wide.csv", b"question,answer\na,b,c\n", "line 2 has more cells"),
         ("torn.jsonl", b'{"question": "a"\n', "line 1 is no JSON"),
         ("list.jsonl", b"[1]\n", "line 1 is no JSON object"),
+        ("export.zip", b"PK\x03\x04\xff", "unpack export.zip, and name the folder"),
         ("page.html", b"<p>", "is neither .csv, .tsv nor .jsonl"),
     ],
 )

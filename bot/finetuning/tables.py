@@ -74,6 +74,8 @@ def text_of(file: Path) -> str:
 
 def _rows(file: Path) -> Iterator[_Cells]:
     """Each row by its columns' names; raises WrongUse, also where there is none."""
+    if file.suffix.lower() == ".zip":
+        raise WrongUse(f"unpack {file.name}, and name the folder that is in it")
     text = text_of(file)
     if file.suffix.lower() in (".jsonl", ".ndjson"):
         rows = _json_rows(file, text)
