@@ -113,6 +113,13 @@ def test_a_row_that_is_nearly_one_of_the_test_is_left_out() -> None:
     assert of(found, "near the test").ids == ("n",)
 
 
+def test_two_refusals_are_no_near_duplicates_for_their_sentence() -> None:
+    refused = row("oak", ask="How high?", answer=REFUSALS["en"])
+    found = through([refused], [row("elm", ask="How wide?", answer=REFUSALS["en"])])
+    assert found.rows == (refused,)
+    assert not through([refused], [row("fir", ask="How high?", answer=REFUSALS["en"])]).rows
+
+
 def test_near_duplicates_are_those_that_share_most_of_their_words_in_a_row() -> None:
     text = " ".join(WORDS)
     others = [" ".join(reversed(WORDS)), f"{text} again", ""]

@@ -172,8 +172,10 @@ async def test_the_journal_teaches_what_was_voted_up_and_what_was_corrected(tmp_
     database = Database.open(tmp_path / "groundling.sqlite")
     inbox, journal = Inbox(database), Journal(database)
 
-    async def ask(text: str, reply: str, *votes: str, way: str = "mention", voice: str = "model") -> None:
-        asked = Asked("slack", "T", "C", "U1", text, way, 1.0, message=text, thread="t")  # type: ignore[arg-type]
+    async def ask(
+        text: str, reply: str, *votes: str, way: str = "mention", voice: str = "model", private: bool = False
+    ) -> None:
+        asked = Asked("slack", "T", "C", "U1", text, way, 1.0, text, "t", private)  # type: ignore[arg-type]
         id_ = await inbox.add(asked, [text])
         assert id_ is not None
         await inbox.note_reply(id_, Reply(id_, "answer", reply, answered(reply, voice)))
@@ -182,6 +184,7 @@ async def test_the_journal_teaches_what_was_voted_up_and_what_was_corrected(tmp_
             await journal.vote(id_, f"person{number}", verdict)  # type: ignore[arg-type]
 
     await ask("How much leave is there?", "25 days.", "up", "up")
+    await ask("What do I earn?", "400 EUR.", "up", private=True)
     await ask("And for trainees?", "30 days.", "up")
     await ask("When does it open?", "At nine.", "up", "down")
     await ask("How heavy is the lathe?", "50 tons.")
@@ -202,7 +205,7 @@ async def test_the_journal_teaches_what_was_voted_up_and_what_was_corrected(tmp_
     ]
     assert learned.pairs[1].earlier == ("How much leave is there?",)
     assert [sorted(pair.collections) for pair in learned.pairs] == [["hr"], ["hr"], ["main"]]
-    assert learned.left_out == {"asked in private": 1, "voted down": 1, "without a vote": 1}
+    assert learned.left_out == {"asked in private": 2, "voted down": 1, "without a vote": 1}
     assert [pair.answer for pair in curated_pairs(kept, "own")] == ["Behind the hall.", "Outside."]
 
 

@@ -110,8 +110,13 @@ def _add_transcript(found: Sources, path: Path, wanted: Wanted, licence: dict[st
         name = path.resolve().name
         threads = slack_pairs(path, licence[name])
         lost = {"nobody answered": threads.unanswered, "asks nothing": threads.asking_nothing}
-        pairs = [replace(pair, origin=name) for pair in threads.pairs]
-        _add(found, name, licence, pairs, {reason: count for reason, count in lost.items() if count})
+        _add(
+            found,
+            name,
+            licence,
+            list(threads.pairs),
+            {reason: count for reason, count in lost.items() if count},
+        )
         return
     pairs, columns = transcript_pairs(
         path, licence[path.stem], question=wanted.question_column, answer=wanted.answer_column

@@ -140,6 +140,9 @@ def _text(row: Row) -> str:
 
 
 def _compared(row: Row) -> str:
-    """What a row teaches: its question, its answer and the passages that it cites."""
+    """What a row teaches: its question, its answer and the passages that it cites; refusals are all alike, so
+    that their question counts alone."""
+    if is_refusal(row):
+        return question_of(row)
     passages = passages_of(row)
     return "\n".join([question_of(row), said(row), *(passages[n] for n in cited(row) if n in passages)])

@@ -50,13 +50,14 @@ def journal_pairs(
     asked_before: dict[str, list[str]] = {}
     for entry in entries:
         asked = entry.asked
+        private = asked.private or asked.way == "direct"
         earlier = tuple(asked_before.get(asked.conversation, ())) if asked.conversation else ()
-        if asked.conversation and asked.text:
+        if asked.conversation and asked.text and not private:
             asked_before.setdefault(asked.conversation, []).append(asked.text)
         answer = entry.reply.answer if entry.reply is not None else None
         if answer is None or not asked.text or answer.voice == "curated":
             continue
-        if asked.private or asked.way == "direct":
+        if private:
             left_out["asked in private"] += 1
         elif (right := _approved(asked.text, kept)) is not None:
             readers = frozenset({right.collection})

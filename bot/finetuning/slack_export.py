@@ -58,6 +58,7 @@ def slack_pairs(folder: Path, licence: str) -> SlackThreads:
     the one that was marked with a tick.
     """
     pairs: list[Pair] = []
+    origin = folder.resolve().name
     unanswered = nothing = 0
     for channel in _channels(folder):
         for thread in _threads(channel):
@@ -69,7 +70,7 @@ def slack_pairs(folder: Path, licence: str) -> SlackThreads:
             if answer is None:
                 unanswered += 1
                 continue
-            pairs.append(Pair(" ".join(first.text.split()), answer.text, folder.name, licence))
+            pairs.append(Pair(" ".join(first.text.split()), answer.text, origin, licence))
     return SlackThreads(tuple(pairs), unanswered, nothing)
 
 
