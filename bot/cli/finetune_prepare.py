@@ -1,4 +1,7 @@
-"""`groundling finetune prepare`: rows out of every source that is named, checked, with their card."""
+"""`groundling finetune prepare`: rows out of every source that is named, checked, with their card.
+
+Rule: nothing is written before everything is made and checked.
+"""
 
 from __future__ import annotations
 
