@@ -120,6 +120,10 @@ class Inbox:
         """Every question without an outcome, in the order in which they came."""
         return await self._do(lambda: self._entries(_questions.c.state != "done"))
 
+    async def answered(self) -> list[Entry]:
+        """Every question that is kept and was answered, in the order in which they came."""
+        return await self._do(lambda: self._entries(_questions.c.outcome == "answered"))
+
     async def entry(self, id: str) -> Entry | None:
         """The question `id`, or None."""
         found = await self._do(lambda: self._entries(_questions.c.id == id))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gguf
+
 from models.lora import read_lora
 from models.weights import sha256_of
 from tests.test_bot_cli import Run
@@ -43,7 +45,7 @@ def squad(file: Path, titles: list[str]) -> None:
 def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> None:
     base = write_tiny_base(here / "tiny.gguf")
     (here / "groundling.toml").write_text('[model]\npath = "tiny.gguf"\n')
-    squad(here / "questions.json", [*TITLES[:4], HELD_BACK])
+    squad(here / "questions.json", [*TITLES, HELD_BACK])
 
     code, out, _ = run(
         "finetune", "prepare", "--squad", "questions.json", "--licence", "CC0-1.0", "--out", "rows.jsonl"
@@ -52,6 +54,11 @@ def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> No
     assert "next: groundling finetune train rows.toml" in out
     assert HELD_BACK not in (here / "rows.jsonl").read_text()
     assert (here / "rows.toml").exists()
+
+    marked = [
+        {**json.loads(line), "audience": "hr"} for line in (here / "rows.jsonl").read_text().splitlines()
+    ]
+    (here / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in marked))
 
     code, out, _ = run("finetune", "train", "rows.toml", "--json")
     assert code == 0
@@ -65,6 +72,8 @@ def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> No
     said = json.loads(out)
     header = read_lora(here / "house.gguf", base=base, base_sha256=sha256_of(base))
     assert said["file"]["rank"] == header.rank == 16
+    told = gguf.GGUFReader(here / "house.gguf").fields["groundling.audience"].contents()
+    assert told == "hr"
     assert said["parity"]["cosine"] > 0.999
 
 
@@ -73,8 +82,12 @@ def test_what_cannot_be_is_said_in_one_line(run: Run, here: Path) -> None:
     (here / "bad.toml").write_text("dora = true")
     (here / "lora.pt").write_bytes(b"no LoRA")
     for arguments, code, says in (
-        (("prepare", "--out", "rows.jsonl"), 2, "give at least one --squad"),
-        (("prepare", "--squad", "questions.json", "--out", "rows.jsonl"), 2, "a --licence for each"),
+        (("prepare", "--out", "rows.jsonl"), 2, "give at least one source"),
+        (
+            ("prepare", "--squad", "questions.json", "--out", "rows.jsonl"),
+            2,
+            "name the licence of 'questions'",
+        ),
         (("train", "bad.toml"), 1, "'dora', which no recipe has"),
         (
             ("export", "lora.pt", "--out", "x.gguf", "--name", "x", "--licence", "x"),

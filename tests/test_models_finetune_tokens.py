@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
 
 from models.engine.generator import Turn
-from models.finetune.rows import Row, RowError, read_rows, write_rows
+from models.finetune.rows import Row, RowError, audience_of, read_rows, write_rows
 from models.finetune.tokens import TokenRow, Tokens, packs
 from models.weights import bundled_path
 
@@ -91,6 +92,16 @@ def test_what_is_learned_is_the_answer_and_its_end(tokens: Tokens) -> None:
     assert longer.tokens[: made.answer] == made.tokens[: made.answer]
 
 
+def test_a_row_can_be_seen_as_the_training_reads_it(tokens: Tokens) -> None:
+    parts = tokens.parts(tokens.row(row(["Größe 🦊", "Two."], "What?", "Größe [1].")))
+    assert [part.text for part in parts if part.kind == "block"] == [
+        *("\n\n[1]", " Title\nGröße 🦊", "\n\n[2]", " Title\nTwo.")
+    ]
+    assert parts[0].text.startswith("<|im_start|>system\nBe short.<|im_end|>\n<|im_start|>user\nSources:")
+    assert parts[-2].text.endswith("Question: What?<|im_end|>\n<|im_start|>assistant\n")
+    assert [part.text for part in parts if part.kind == "answer"] == ["Größe [1].<|im_end|>"]
+
+
 def test_rows_with_the_same_passages_share_one_prefix(tokens: Tokens) -> None:
     rows = [
         tokens.row(row(["One.", "Two."], "First?", "One [1].")),
@@ -118,6 +129,17 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     rows = [row([text], "What?", "That [1].") for text in TEXTS]
     assert write_rows(tmp_path / "rows.jsonl", rows) == len(TEXTS)
     assert read_rows(tmp_path / "rows.jsonl") == rows
+
+
+def test_the_audience_of_rows_comes_back_and_rows_without_one_are_for_everyone(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    open_ = row(["One."], "What?", "One [1].")
+    rows = [open_, replace(open_, audience="hr, sales"), replace(open_, audience="board, hr")]
+    write_rows(file, rows)
+    assert read_rows(file) == rows
+    assert "audience" not in file.read_text().splitlines()[0]
+    assert audience_of(rows) == "board, hr, sales"
+    assert audience_of([open_]) == ""
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ facts are in no passage that the model would read gives no row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from bot.assistant import told
 from bot.evaluation.golden import GoldenQuestion, holds
@@ -30,15 +30,23 @@ async def golden_rows(
     *,
     origin: str,
     licence: str,
+    held_back: bool = False,
+    audience: Callable[[Set[str]], str] = lambda _collections: "",
 ) -> list[Row]:
-    """One row for each question that allows one, outside the test fifth; `generator` only counts tokens."""
+    """One row for each question that allows one, outside the test fifth; `generator` only counts tokens.
+
+    With `held_back` the rows are those whose answer a document of the test fifth gives, to measure on.
+    `audience` marks a row by the collections of its passages.
+    """
     rows = []
     for question in questions:
         found = retriever.search(question.ask, limit=SEARCHED)
+        if not held_back:
+            found = [passage for passage in found if not is_test(passage.title)]
         language = language_of(question.ask)
         evidence = find_evidence(question.ask, found, embedder, language)
         passages = told(found, evidence, TOLD)
-        if not passages or any(is_test(passage.title) for passage in passages.values()):
+        if not passages:
             continue
         answer = REFUSALS.get(language, REFUSALS["en"])
         document = next(iter(passages.values())).title
@@ -49,6 +57,8 @@ async def golden_rows(
                 continue
             answer = " ".join(sentences)
             document = passages[numbers[0]].title
+        if held_back != is_test(document) or (held_back and not question.answerable):
+            continue
         rows.append(
             await row_for(
                 question.ask,
@@ -58,6 +68,7 @@ async def golden_rows(
                 origin=origin,
                 licence=licence,
                 document=document,
+                audience=audience({passage.collection for passage in passages.values()}),
             )
         )
     return rows

@@ -1,7 +1,7 @@
 """Training rows out of questions with known answers, as the assistant itself would have asked the model.
 
 Rule: passages come from the project's own search and prompts from `bot.prompt`; a document of the test
-fifth gives no row, neither as the question's own nor as a passage beside it.
+fifth gives no row to train on, neither as the question's own nor as a passage beside it.
 """
 
 from __future__ import annotations
@@ -66,9 +66,11 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
+    """A row with what it shows: "answer", "refusal" or "near miss"."""
+
     row: Row
-    kind: str  # "answer", "refusal" or "near miss"
+    kind: str
 
 
 async def rows_of(
@@ -79,16 +81,22 @@ async def rows_of(
     shares: Shares = Shares(),
     seed: int = 0,
     most: int | None = None,
+    held_back: bool = False,
     progress: Progress = lambda _what, _done, _of: None,
 ) -> list[Row]:
-    """Rows of all `sets`, at most `most`; the same for the same `seed`. `generator` only counts tokens."""
+    """Rows of all `sets`, at most `most`; the same for the same `seed`. `generator` only counts tokens.
+
+    With `held_back` they are made of the test fifth alone, to measure on; else of everything but it.
+    """
     chance = random.Random(seed)  # noqa: S311 (a sample, not a secret)
-    sets = [_without_test(one) for one in sets]
+    sets = [_side(one, test=held_back) for one in sets]
     groups = list(_groups(sets, shares, chance))
     chance.shuffle(groups)
     remembering = RememberingEmbedder(embedder)
     texts = [text for one in sets for text in one.texts]
-    made: list[_Made] = []
+    if not texts:
+        return []
+    made: list[Made] = []
     with temporary_index(texts, embedder, progress) as (store, _):
         retriever = Retriever(store, remembering)
         for done, group in enumerate(groups):
@@ -100,13 +108,15 @@ async def rows_of(
                 one = await _made(group, question, passages, generator, shares)
                 if one is not None:
                     made.append(one)
-    return [one.row for one in _mixed(made, shares, chance)][:most]
+    return [one.row for one in mixed(made, shares, chance)][:most]
 
 
-def _without_test(asked: Asked) -> Asked:
-    """Without the test fifth; texts are named after their set, so that no two share a name."""
+def _side(asked: Asked, *, test: bool) -> Asked:
+    """The test fifth, or all but it; texts are named after their set, so that no two share a name."""
     texts = tuple(
-        replace(text, name=f"{asked.origin}/{text.name}") for text in asked.texts if not is_test(text.title)
+        replace(text, name=f"{asked.origin}/{text.name}")
+        for text in asked.texts
+        if is_test(text.title) == test
     )
     names = {text.name for text in texts}
     questions = (replace(one, text=f"{asked.origin}/{one.text}") for one in asked.questions)
@@ -155,7 +165,7 @@ async def _made(
     passages: dict[int, Passage],
     generator: Generator,
     shares: Shares,
-) -> _Made | None:
+) -> Made | None:
     """The row for `question`; None where nobody could say what is right."""
     own = f"{SOURCE}:{group.text.name}"
     there = [number for number, passage in passages.items() if passage.chunk.document_id == own]
@@ -180,7 +190,7 @@ async def _made(
         licence=group.asked.licence,
         document=group.text.title,
     )
-    return _Made(row, kind)
+    return Made(row, kind)
 
 
 async def row_for(
@@ -192,11 +202,12 @@ async def row_for(
     origin: str,
     licence: str,
     document: str,
+    audience: str = "",
 ) -> Row:
     """The row that asks `ask` of `passages` as the assistant would; its id is that of its prompt."""
     turns = await compose(ask, passages, generator, max_tokens=ANSWER_TOKENS, language=language_of(ask))
     digest = hashlib.sha256(repr([turn.text for turn in turns]).encode("utf-8", "replace")).hexdigest()
-    return Row(digest[:16], tuple(turns), answer, origin, licence, document)
+    return Row(digest[:16], tuple(turns), answer, origin, licence, document, audience)
 
 
 def _gold(
@@ -210,7 +221,7 @@ def _gold(
     return None
 
 
-def _mixed(made: Sequence[_Made], shares: Shares, chance: random.Random) -> list[_Made]:
+def mixed(made: Sequence[Made], shares: Shares, chance: random.Random) -> list[Made]:
     """All answers, with as many refusals as the shares allow; the order stays."""
     places = {
         kind: [i for i, one in enumerate(made) if one.kind == kind] for kind in ("refusal", "near miss")

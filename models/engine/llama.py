@@ -77,17 +77,17 @@ class Llama:
 
     @property
     def bos_text(self) -> str:
-        return self._text_of(llama_cpp.llama_vocab_bos(self.vocab))
+        return self.text_of(llama_cpp.llama_vocab_bos(self.vocab))
 
     @property
     def eos_text(self) -> str:
-        return self._text_of(llama_cpp.llama_vocab_eos(self.vocab))
+        return self.text_of(llama_cpp.llama_vocab_eos(self.vocab))
 
     def control_texts(self) -> list[str]:
         """The texts of all tokens that steer the model instead of saying something."""
         steering = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
         return [
-            self._text_of(token)
+            self.text_of(token)
             for token in range(self.vocabulary)
             if llama_cpp.llama_vocab_get_attr(self.vocab, token) & steering
         ]
@@ -119,6 +119,12 @@ class Llama:
                 return buffer.raw[:count]
             size = -count
 
+    def text_of(self, token: int) -> str:
+        """What `token` is called in the vocabulary, also one that steers; empty for none."""
+        if token < 0:
+            return ""
+        return bytes(llama_cpp.llama_vocab_get_text(self.vocab, token) or b"").decode("utf-8", "replace")
+
     def ends(self, token: int) -> bool:
         """Whether `token` ends an answer."""
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
@@ -131,11 +137,6 @@ class Llama:
                 raise LoadError(f"llama.cpp cannot load the LoRA {lora.name}{complaint()}")
             self._loras[lora.name] = pointer
         return self._loras[lora.name]
-
-    def _text_of(self, token: int) -> str:
-        if token < 0:
-            return ""
-        return bytes(llama_cpp.llama_vocab_get_text(self.vocab, token) or b"").decode("utf-8", "replace")
 
 
 def _load(plan: EnginePlan, progress: Callable[[], None]) -> Pointer:

@@ -192,6 +192,8 @@ def _add_keys(
         writer.add_dataset_name(number, origin)
     # llama.cpp shows an adapter's plain keys only, no lists: so one text.
     writer.add_string("groundling.data", "; ".join(f"{origin} ({kind})" for origin, kind in used.items()))
+    # What was learned from a collection may be told to its readers only.
+    writer.add_string("groundling.audience", str(state.get("audience") or "everyone"))
     writer.add_string("groundling.recipe", f"sha256:{state['digest']}")
     writer.add_uint32("groundling.steps", int(state["step"]))
 

@@ -26,7 +26,8 @@ class Row:
     """One example: after `turns` the model should write `answer`.
 
     `origin` names the data set, `licence` its licence, `document` the document that the question is about,
-    by which training and test are kept apart.
+    by which training and test are kept apart. `audience` names the collections of its passages that not
+    everyone may read, with commas between; it is empty where everyone may.
     """
 
     id: str
@@ -35,6 +36,12 @@ class Row:
     origin: str
     licence: str
     document: str
+    audience: str = ""
+
+
+def audience_of(rows: Iterable[Row]) -> str:
+    """The collections that stand in the audience of any of `rows`, with commas between; empty for everyone."""
+    return ", ".join(sorted({name.strip() for row in rows for name in row.audience.split(",")} - {""}))
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -55,18 +62,20 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with part.open("w", encoding="utf-8") as file:
-        for line in _lines(rows):
+        for line in lines_of(rows):
             file.write(line)
             count += 1
     part.replace(path)
     return count
 
 
-def _lines(rows: Iterable[Row]) -> Iterator[str]:
+def lines_of(rows: Iterable[Row]) -> Iterator[str]:
+    """The lines of the file that `write_rows` makes of `rows`."""
     for row in rows:
         turns = [{"role": turn.role, "text": turn.text, "blocks": turn.blocks} for turn in row.turns]
         texts = {name: getattr(row, name) for name in _TEXTS}
-        yield json.dumps({**texts, "turns": turns}, ensure_ascii=False) + "\n"
+        marked = {"audience": row.audience} if row.audience else {}
+        yield json.dumps({**texts, **marked, "turns": turns}, ensure_ascii=False) + "\n"
 
 
 def _row(path: Path, number: int, line: str) -> Row:
@@ -76,10 +85,13 @@ def _row(path: Path, number: int, line: str) -> Row:
         wrong = [name for name, value in texts.items() if not isinstance(value, str) or not value.strip()]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no text")
+        audience = found.get("audience", "")
+        if not isinstance(audience, str):
+            raise ValueError("'audience' is no text")
         turns = tuple(map(_turn, found["turns"]))
         if not turns or turns[-1].role != "user":
             raise ValueError("the last of its turns is not the user's")
-        return Row(turns=turns, **texts)
+        return Row(turns=turns, audience=audience, **texts)
     except KeyError as error:
         raise RowError(f"{path} line {number}: {error} is missing") from error
     except (ValueError, TypeError, AttributeError) as error:

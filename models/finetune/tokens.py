@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from models.engine.generator import Turn
 from models.engine.llama import Llama
@@ -31,6 +32,14 @@ class TokenRow:
     def shared(self) -> int:
         """Where the last block ends: what stands before is the same for every question to these passages."""
         return self.blocks[-1][1] if self.blocks else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a row as text: read from its beginning, read apart ("block"), or learned ("answer")."""
+
+    kind: Literal["prompt", "block", "answer"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,21 @@ class Tokens:
         asked = prompt.in_one_part().parts[0].tokens
         answer = self._llama.tokenize(row.answer, control=False)  # as the engine goes on with what is begun
         return TokenRow((*asked, *answer, self._end), prompt.head, tuple(blocks), len(asked))
+
+    def parts(self, row: TokenRow) -> list[Part]:
+        """The row's tokens as text again, with the names of the tokens that steer the model."""
+        made: list[Part] = []
+        place = 0
+        for start, end in row.blocks:
+            made += [Part("prompt", self._text(row.tokens[place:start]))] if start > place else []
+            made.append(Part("block", self._text(row.tokens[start:end])))
+            place = end
+        made.append(Part("prompt", self._text(row.tokens[place : row.answer])))
+        return [*made, Part("answer", self._text(row.tokens[row.answer :]))]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        pieces = [self._llama.bytes_of(token) or self._llama.text_of(token).encode() for token in tokens]
+        return b"".join(pieces).decode("utf-8", "replace")
 
     def _end_of_an_answer(self) -> int:
         """The token that the chat template puts behind an answer."""

@@ -21,7 +21,7 @@ import torch
 from models.finetune import lora_model
 from models.finetune.mask import Batch, batch, hidden_states
 from models.finetune.recipe import Recipe, RecipeError
-from models.finetune.rows import Row, RowError, read_rows
+from models.finetune.rows import Row, RowError, audience_of, read_rows
 from models.finetune.tokens import Pack, Tokens, packs
 
 CHECKPOINT = "checkpoint.pt"
@@ -61,7 +61,7 @@ def train(recipe: Recipe, say: Say, *, most_steps: int | None = None) -> Path:
     torch.set_num_threads(recipe.threads)
     rows = [row for path in recipe.rows for row in read_rows(path)]
     plan = _plan(recipe, packed(recipe, rows))
-    run = _Run(recipe, plan, _used(rows))
+    run = _Run(recipe, plan, _used(rows), audience_of(rows))
     run.resume()
     return run.go_on(say, most_steps)
 
@@ -104,10 +104,13 @@ def _room(packs: Sequence[Pack]) -> int:
 class _Run:
     """A run between its steps."""
 
-    def __init__(self, recipe: Recipe, plan: list[list[list[Pack]]], used: dict[str, str]) -> None:
+    def __init__(
+        self, recipe: Recipe, plan: list[list[list[Pack]]], used: dict[str, str], audience: str
+    ) -> None:
         self._recipe = recipe
         self._plan = plan
         self._used = used
+        self._audience = audience
         self._digest = recipe.digest()
         self._model = lora_model.load(recipe.base)
         self._trained = lora_model.add_lora(
@@ -227,6 +230,7 @@ class _Run:
             "rank": recipe.rank,
             "alpha": recipe.alpha,
             "used": self._used,
+            "audience": self._audience,
             "step": self._step,
             "seconds": self._seconds,
             "tokens": self._tokens,

@@ -1,0 +1,68 @@
+"""What must not be learned by heart: secrets, and what belongs to a person.
+
+Rule: only kinds are told, never what was found; a number counts only where its check digits are right.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SECRETS = {
+    "private key": re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    "password in an address": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@", re.IGNORECASE),
+    "access token": re.compile(
+        r"\b(?:xox[abposr]-[\w-]{10,}|xapp-[\w-]{10,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
+        r"|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|sk-[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}"
+        r"|ya29\.[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
+    ),
+    "API key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}"),
+    "password": re.compile(
+        r"\b(?:password|passwd|passwort|kennwort|pwd|secret|api[_ -]?key|access[_ -]?key|token)"
+        r"\s*(?:is|ist|[:=]+>?)\s*[\"'`]?(?=[^\s\"'`]*\d)(?=[^\s\"'`]*[A-Za-z])[^\s\"'`]{8,}",
+        re.IGNORECASE,
+    ),
+}
+_EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
+_PHONE = re.compile(
+    r"(?<![\w.,/])(?<!\d )(?:(?:\+|00)\d{1,3}|\(0\d{1,5}\)|\(\d{3}\)|0\d{2,5})"
+    r"(?:[ ./()-]{0,3}\d){6,12}(?!\w| \d)"
+)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
+_CARD = re.compile(r"(?<![\d.,])\d(?:[ -]?\d){12,18}(?![\d.,]\d|\d)")
+_IBAN_LENGTHS = range(15, 35)
+
+
+def secrets_in(text: str) -> list[str]:
+    """The kinds of secrets that `text` holds."""
+    return [kind for kind, pattern in _SECRETS.items() if pattern.search(text)]
+
+
+def personal_in(text: str) -> list[str]:
+    """The kinds of personal data that `text` holds."""
+    kinds = {
+        "e-mail address": bool(_EMAIL.search(text)),
+        "IBAN": any(map(_is_iban, _IBAN.findall(text))),
+        "card number": any(map(_is_card, _CARD.findall(text))),
+        "phone number": bool(_PHONE.search(text)),
+    }
+    return [kind for kind, found in kinds.items() if found]
+
+
+def _is_iban(text: str) -> bool:
+    """By ISO 13616: the first four signs behind the others, letters as numbers, leave 1 of 97. Words that
+    follow in capitals may have been taken along, so that every shorter beginning counts too."""
+    bare = text.replace(" ", "")
+    return any(_leaves_one(bare[:end]) for end in range(_IBAN_LENGTHS.start, len(bare) + 1))
+
+
+def _leaves_one(iban: str) -> bool:
+    return int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4])) % 97 == 1
+
+
+def _is_card(text: str) -> bool:
+    """By Luhn's rule (ISO/IEC 7812): every second digit from the right doubled, the sum a multiple of 10."""
+    digits = [int(sign) for sign in text if sign.isdigit()]
+    if len(set(digits)) == 1:
+        return False
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

@@ -1,0 +1,143 @@
+"""`groundling finetune prepare` over a real index: every source, the files it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.cli.root import root
+from bot.finetuning.split import is_test
+from models.finetune.rows import read_rows
+from tests.test_bot_cli import Run
+from tests.test_bot_cli import here as here
+from tests.test_bot_cli import run as run
+from tests.tiny_base import write_tiny_base
+
+TOPICS = {
+    "Lathe": ("weighs 4 tons", "blue"),
+    "Kiln": ("burns at 900 degrees", "red"),
+    "Loom": ("weaves 3 metres an hour", "green"),
+    "Anvil": ("was cast in Oslo", "black"),
+    "Press": ("bends 12 sheets an hour", "grey"),
+    "Forge": ("is lit at six", "brown"),
+    "Crane": ("lifts 9 tons", "yellow"),
+    "Pump": ("moves 80 litres a minute", "white"),
+}
+HELD = next(name for name in (f"Saw {n}" for n in range(50)) if is_test(name))
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synced project about machines, one of them of the test fifth."""
+    folder = tmp_path_factory.mktemp("workshop")
+    documents = folder / "documents"
+    documents.mkdir()
+    names = [next(f"{name} {n}" for n in range(50) if not is_test(f"{name} {n}")) for name in TOPICS]
+    for name, (fact, colour) in zip(
+        [*names, HELD], [*TOPICS.values(), ("cuts 7 boards", "pink")], strict=True
+    ):
+        thing = name.split()[0].lower()
+        (documents / f"{name}.md").write_text(
+            f"# {name}\n\n## What the {thing} does\n\nThe {thing} of our workshop {fact} every day.\n\n"
+            f"## Colour of the {thing}\n\nThe {thing} is the one machine that was painted {colour} last year.\n"
+        )
+    write_tiny_base(folder / "tiny.gguf")
+    (folder / "groundling.toml").write_text(
+        '[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n'
+        '[[collection]]\nname = "main"\nreaders = ["everyone"]\n'
+        '[model]\npath = "tiny.gguf"\n[retrieval]\njudge = false\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        root.main(["sync"], standalone_mode=False)
+    return folder
+
+
+@pytest.fixture
+def inside(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workshop)
+    return workshop
+
+
+def test_the_index_alone_gives_rows_test_rows_recipe_and_card(run: Run, inside: Path, tmp_path: Path) -> None:
+    made = [tmp_path / "one" / "rows.jsonl", tmp_path / "two" / "rows.jsonl"]
+    made[1].parent.mkdir()
+    made[1].with_name("rows.jsonl.part").write_text('{"id": "torn')  # as a run that was killed leaves it
+    for out in made:
+        code, said, error = run(
+            "finetune", "prepare", "--index", "--licence", "own", "--out", str(out), "--json"
+        )
+        assert code == 0, error
+        report = json.loads(said)
+    first, second = ({file.name: file.read_bytes() for file in out.parent.iterdir()} for out in made)
+    assert sorted(first) == ["README.md", "rows.jsonl", "rows.test.jsonl", "rows.toml"]
+    assert first == second
+    rows, test = read_rows(made[0]), read_rows(made[0].with_name("rows.test.jsonl"))
+    assert len(rows) == report["rows"] >= 20
+    assert {row.document for row in test} == {HELD}
+    assert not any(HELD in turn.text for row in rows for turn in row.turns)
+    assert report["audience"] == "everyone"
+    assert report["sha256"] == hashlib.sha256(first["rows.jsonl"]).hexdigest()
+    card = first["README.md"].decode()
+    assert report["sha256"] in card
+    assert card.startswith("---\npretty_name: ")
+    assert "| index | own |" in card
+
+
+def test_people_see_sources_checks_and_the_rows_as_the_training_reads_them(
+    run: Run, inside: Path, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(
+        "question,answer\nWhat does the kiln of our workshop do?,The kiln burns at 900 degrees every day.\n"
+        "What does the kiln cost?,The kiln costs 12 EUR.\n"
+    )
+    (tmp_path / "README.md").write_text("mine")
+    code, out, error = run(
+        *("finetune", "prepare", "--index", "--reviewed", str(pairs), "--licence", "MIT", "--licence", "own"),
+        *("--out", str(tmp_path / "rows.jsonl"), "--preview", "1"),
+    )
+    assert code == 0, error
+    assert "1 not supported by the index" in out
+    assert "conflicting answers" in out
+    assert "<|im_start|>system\nYou answer questions from numbered sources." in out
+    assert "{{\n\n[1]}}" in out
+    assert ">>>The kiln burns at 900 degrees every day [" in out
+    assert "<|im_end|><<<" in out
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert "| pairs | MIT | 2 |" in (tmp_path / "rows.README.md").read_text()
+    assert {row.licence for row in read_rows(tmp_path / "rows.jsonl")} == {"MIT", "own"}
+
+
+def test_what_cannot_be_prepared_is_said_in_one_line_and_nothing_is_written(
+    run: Run, inside: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.csv"
+    few.write_text("question,answer\nWhat does the kiln do?,The kiln of our workshop burns at 900 degrees.\n")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    twice = tmp_path / "other"
+    twice.mkdir()
+    (twice / "few.csv").write_text(few.read_text())
+    for arguments, says in (
+        (("--transcripts", str(few), "--licence", "own"), "1 rows came out, and 20 are wanted at least"),
+        (("--transcripts", str(empty), "--licence", "own"), "empty.csv holds no rows"),
+        (("--index",), "name the licence of 'index'"),
+        (("--index", "--licence", "CC BY-ND 4.0"), "forbids to change the work"),
+        (("--reviewed", str(few), "--reviewed", str(twice / "few.csv"), "--licence", "x"), "called 'few'"),
+        (("--transcripts", str(tmp_path), "--licence", "own"), "is no unpacked Slack export"),
+    ):
+        code, _, error = run("finetune", "prepare", *arguments, "--out", str(tmp_path / "out" / "rows.jsonl"))
+        assert code == 2
+        assert says in error.splitlines()[-1]
+        assert "Traceback" not in error
+        assert not (tmp_path / "out").exists()
+
+
+def test_own_answers_are_wanted_of_a_project_that_has_some(run: Run, here: Path) -> None:
+    code, _, error = run("finetune", "prepare", "--curated", "--licence", "own", "--out", "rows.jsonl")
+    assert code == 1
+    assert "nothing was asked or approved in" in error
