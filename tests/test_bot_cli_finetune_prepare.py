@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.root import root
-from bot.finetuning.split import is_test
+from bot.evaluation.split import is_test
 from models.finetune.rows import read_rows
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here

@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import itertools
 
+from bot.evaluation.split import is_test
 from bot.finetuning.grounded import ONE_PASSAGE, TOO_LONG, UNSUPPORTED, Ground, Grounded, Pair, grounded_rows
 from bot.finetuning.prepare import Shares
 from bot.finetuning.row_parts import cited, is_refusal, passages_of, question_of
-from bot.finetuning.split import is_test
 from bot.languages import REFUSALS
 from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore

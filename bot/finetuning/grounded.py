@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from bot.assistant import PassageSearch, told
 from bot.citations import without_markers
+from bot.evaluation.split import is_test
 from bot.evidence import find_evidence, units
 from bot.finetuning.memory import RememberingEmbedder
 from bot.finetuning.prepare import SEARCHED, TOLD, Made, Progress, Shares, mixed, row_for
-from bot.finetuning.split import is_test
 from bot.followup import standalone
 from bot.languages import REFUSALS, language_of
 from bot.support import check
