@@ -189,8 +189,11 @@ def test_an_arm_that_is_right_in_every_document_is_ahead_and_the_other_behind() 
     assert told["refused"].verdict == "not told apart"
 
 
-def test_one_document_tells_nothing_apart() -> None:
-    good, poor = [asked("26 days [1]")] * 4, [asked("No", status="refused")] * 4
+@pytest.mark.parametrize("documents", [1, 4])
+def test_a_few_documents_tell_nothing_apart(documents: int) -> None:
+    names = [f"D{number % documents}" for number in range(8)]
+    good = [asked("26 days [1]", document=name) for name in names]
+    poor = [asked("No", status="refused", document=name) for name in names]
     told = compare({"a": good, "b": poor}, "a", ["b"])
     assert {one.verdict for one in told} == {"not told apart"}
     assert mean_of(good, METRICS[0])[1].mean == 1

@@ -12,7 +12,7 @@ from bot.evaluation.abstention import RiskPoint
 from bot.evaluation.arms import Arm
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.attribution import OUTCOMES, outcome
-from bot.evaluation.comparison import METRICS, Comparison, compare, mean_of
+from bot.evaluation.comparison import FEWEST, METRICS, Comparison, compare, mean_of
 from bot.evaluation.figures import figures, signed
 from bot.evaluation.intervals import Difference
 from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
@@ -177,7 +177,7 @@ def arms_document(found: ArmsFound, facts: Sequence[tuple[str, str]]) -> Report:
 
 NOTES = (
     "Intervals are 95 % percentile intervals of a paired bootstrap over documents with 10,000 draws. With few "
-    "documents they are too narrow.",
+    f"documents they are too narrow; with fewer than {FEWEST} nothing is told apart.",
     "An answer is right where a reference stands in it, or where it has an F1 of at least 0.5 with one and all "
     "its numbers and names. Support of citations is lexical; no model judges anything here.",
 )

@@ -13,6 +13,10 @@ from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.grounding import facts_from_nowhere, is_right
 from bot.evaluation.intervals import RESAMPLES, Difference, paired_difference
 
+FEWEST = 5
+"""Documents below which nothing is told apart, whatever the interval: four go the same way by chance one time in
+eight, and a bootstrap over so few never draws anything else."""
+
 Verdict = Literal["ahead", "behind", "not told apart"]
 
 
@@ -117,8 +121,7 @@ def _compared(
 
 
 def _verdict(difference: Difference, documents: int, metric: Metric) -> Verdict:
-    # One document drawn again is itself: its interval has no width and says nothing.
-    if not difference.sure or documents < 2:
+    if not difference.sure or documents < FEWEST:
         return "not told apart"
     return "ahead" if (difference.low > 0) is metric.more_is_better else "behind"
 
