@@ -24,6 +24,7 @@ from models.errors import BrokenWeights, ModelError
 if TYPE_CHECKING:
     from knowledge.catalogue import IndexState
     from knowledge.lancedb import LanceStore
+    from models.engine.settings import Lora
     from models.hardware import Hardware
 
 State = Literal["ok", "warning", "broken"]
@@ -277,17 +278,29 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
 
 
 def _loras(project: Project) -> Iterator[Finding]:
-    if not project.config.lora:
-        return
+    """Every LoRA that may answer, and which one does where nothing else is named, and why."""
+    if not project.config.lora and not project.data.is_dir():
+        return  # to look for one would make the data folder
+    loras = project.lora_choices
     try:
-        found = project.loras(project.weights())
-    except ModelError as error:
+        base = project.weights()
+        choice = loras.choice(base)
+        compared, problems = loras.compared(base)
+        every = (*loras.configured(base), *compared)
+    except (KnowledgeError, ModelError) as error:
         yield Finding("LoRA", "broken", str(error))
         return
-    for lora in found:
-        yield Finding(
-            "LoRA", "ok", f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}, scale {lora.scale:g}"
-        )
+    for lora in every:
+        if lora != choice.lora:
+            yield Finding("LoRA", "ok", f"{_told(lora)}, scale {lora.scale:g}; where it is named")
+    for problem in (*([choice.problem] if choice.problem else []), *problems):
+        yield Finding("LoRA", "warning", problem)
+    used = "none" if choice.lora is None else _told(choice.lora)
+    yield Finding("LoRA", "ok", f"{used}; {choice.why}")
+
+
+def _told(lora: Lora) -> str:
+    return f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}"
 
 
 def _without_weights(project: Project) -> Finding:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.lora_registry import COMMANDS
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ threads = {threads}
 @click.group()
 def finetune() -> None:
     """Train the model to answer from passages in your way."""
+
+
+for _command in COMMANDS:
+    finetune.add_command(_command)
 
 
 @finetune.command()

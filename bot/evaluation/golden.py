@@ -21,13 +21,15 @@ from knowledge.retrieval import Retriever
 
 @dataclass(frozen=True, slots=True)
 class GoldenQuestion:
-    """One question. Every group of `facts` must be met by one of its alternatives; one of `documents` cited."""
+    """One question. Every group of `facts` must be met by one of its alternatives; one of `documents` cited.
+    With `must`, no LoRA is activated that loses it."""
 
     id: str
     ask: str
     answerable: bool
     facts: tuple[tuple[str, ...], ...]
     documents: tuple[str, ...]
+    must: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +138,5 @@ def _question(row: object, number: int, file: Path) -> GoldenQuestion:
     documents = tuple(row.get("documents", []))
     if answerable and not (facts and documents):
         raise WrongUse(f"{file}: question {number} needs `facts` and `documents`, or answerable = false")
-    return GoldenQuestion(str(row.get("id", number)), row["ask"], bool(answerable), facts, documents)
+    must = row.get("must", False) is True
+    return GoldenQuestion(str(row.get("id", number)), row["ask"], bool(answerable), facts, documents, must)
