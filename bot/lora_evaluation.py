@@ -7,7 +7,7 @@ document, so that what is forgotten elsewhere is not kept here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,14 +16,16 @@ from pydantic import TypeAdapter
 
 from bot.answer import Answer
 from bot.citations import without_markers
+from bot.config_sections import ModelSection
 from bot.errors import Failed, WrongUse
 from bot.evaluation.answers import f1
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.golden import GoldenResult
 from bot.gate import Item, Measure
 from bot.prompt import wording
-from bot.registry import Artefact, Manifest, Registry
+from bot.registry import Artefact, Manifest, Registry, text_sha256
 from knowledge.catalogue import Catalogue
+from models.engine.generator import ModelIdentity
 from models.lora import LoraHeader
 from models.lora_folder import lineage
 from models.weights import Weights, sha256_of
@@ -70,23 +72,31 @@ _EVALUATION = TypeAdapter(Evaluation)
 
 
 def setting_of(
-    registry: Registry, catalogue: Catalogue, base: Weights, golden: Path, *, persona: str
+    registry: Registry, catalogue: Catalogue, base: ModelIdentity, golden: Path, *, persona: str
 ) -> Setting:
     """What an evaluation with the questions of `golden` depends on now, noted in `registry`."""
     state = catalogue.index()
     notes: dict[str, str | int | float] = {}
     if state is not None:
         notes = {"version": state.version, "embedder": state.embedder}
+    base_sha256 = base.sha256 or text_sha256(base.name)  # a server tells no hash
     setting = Setting(
-        base.sha256,
+        base_sha256,
         sha256_of(golden),
         _index_sha256(catalogue),
         registry.keep("prompt", wording(persona), Manifest("prompt")),
     )
-    registry.record("base", base.sha256, Manifest(base.name, notes={"licence": base.licence or ""}))
+    registry.record("base", base_sha256, Manifest(base.name))
     registry.record("golden", setting.golden, Manifest(golden.name))
     registry.record("index", setting.index, Manifest("index", notes=notes))
     return setting
+
+
+def base_of(model: ModelSection, weights: Callable[[], Weights]) -> ModelIdentity:
+    """The model that [model] means, without loading it; a server's has no sha256."""
+    if model.kind == "gguf":
+        return weights().identity
+    return ModelIdentity(f"{model.kind} {model.url} {model.name}", "")
 
 
 def record_lora(registry: Registry, sha256: str, header: LoraHeader, file: Path, base: Weights) -> None:
@@ -99,8 +109,10 @@ def record_lora(registry: Registry, sha256: str, header: LoraHeader, file: Path,
     registry.record("lora", sha256, manifest)
 
 
-def keep(registry: Registry, evaluation: Evaluation) -> str:
-    """Puts an evaluation into the registry; gives its sha256."""
+def keep(
+    registry: Registry, evaluation: Evaluation, notes: Mapping[str, str | int | float] | None = None
+) -> str:
+    """Puts an evaluation into the registry with `notes`; gives its sha256."""
     setting = evaluation.setting
     made_from = {
         "base": setting.base,
@@ -113,7 +125,7 @@ def keep(registry: Registry, evaluation: Evaluation) -> str:
             made_from[role] = way.lora
     name = GOLDEN_RUN if evaluation.active is None else COMPARISON
     body = _EVALUATION.dump_json(evaluation).decode()
-    return registry.keep("evaluation", body, Manifest(name, made_from))
+    return registry.keep("evaluation", body, Manifest(name, made_from, notes or {}))
 
 
 def kept(registry: Registry, name: str) -> list[tuple[Artefact, Evaluation]]:
@@ -121,7 +133,7 @@ def kept(registry: Registry, name: str) -> list[tuple[Artefact, Evaluation]]:
     found = []
     for artefact in registry.artefacts("evaluation"):
         body = artefact.body or ""
-        if artefact.manifest.name == name and hashlib.sha256(body.encode()).hexdigest() == artefact.sha256:
+        if artefact.manifest.name == name and text_sha256(body) == artefact.sha256:
             found.append((artefact, _EVALUATION.validate_json(body)))
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, taken_in
-from bot.cli.lora_showing import write_evaluation, write_list, write_move
+from bot.cli.lora_showing import write_evaluation, write_list, write_move, write_votes
 from bot.cli.options import Words, as_json, with_project
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def evaluate(
     candidate = taken_in(project, lora, base)
     active = project.lora_choices.unconfigured(base)
     persona = project.config.bot.persona
-    setting = setting_of(project.registry, project.catalogue, base, file, persona=persona)
+    setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
     ways = asyncio.run(both_ways(project, candidate, active.lora, questions, asked))
     found = evaluation(setting, Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1]))
     sha256 = keep(project.registry, found)
@@ -161,7 +161,29 @@ def list_(project: Project, *, json_: bool) -> None:
     write_list(project, json_=json_)
 
 
-COMMANDS: tuple[click.Command, ...] = (evaluate, activate, rollback, list_)
+@click.command()
+@click.option("--channel", metavar="ID", help='Only this channel, such as "slack:channel:C0123456789".')
+@as_json
+@with_project
+def votes(project: Project, *, channel: str | None, json_: bool) -> None:
+    """Compare what people thought of the answers of each LoRA."""
+    from bot.inbox import Entry, Inbox
+    from bot.journal import Journal, Vote
+    from bot.lora_votes import count_votes
+
+    async def voted() -> list[tuple[Entry, Vote]]:
+        inbox = Inbox(project.database)
+        try:
+            found = await Journal(project.database).votes()
+            entries = {id_: await inbox.entry(id_) for id_ in {vote.question for vote in found}}
+        finally:
+            await inbox.close()
+        return [(entry, vote) for vote in found if (entry := entries[vote.question]) is not None]
+
+    write_votes(count_votes(asyncio.run(voted()), channel=channel), json_=json_)
+
+
+COMMANDS: tuple[click.Command, ...] = (evaluate, activate, rollback, list_, votes)
 """What `finetune` has of these."""
 
 

@@ -6,6 +6,7 @@ Rule: figures come with their intervals, and what keeps a LoRA from answering is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bot.gate import Compared
     from bot.lora_choice import LoraChoice
     from bot.lora_evaluation import Evaluation
+    from bot.lora_votes import Votes
     from bot.registry import Artefact, Move
     from bot.wiring import Project
     from models.engine.settings import Lora
@@ -123,6 +125,35 @@ def write_move(project: Project, move: Move, *, json_: bool) -> None:
     click.echo(f"{name} is active. {_AGAIN}")
     if choice is not None and choice.sha256 != move.sha256:
         click.echo(f"Note: {choice.name or 'no LoRA'} answers: {problem or choice.why}", err=True)
+
+
+def write_votes(votes: Sequence[Votes], *, json_: bool) -> None:
+    """The votes by LoRA, and how they differ from those of the one with most votes."""
+    from bot.lora_votes import FEW, differences
+
+    others = differences(votes)
+    if json_:
+        write_json(
+            {
+                "loras": [{"up_share": one.interval, **asdict(one)} for one in votes],
+                "differences": others,
+            }
+        )
+        return
+    rows = [
+        (one.name, (one.lora or "")[:12], one.up, one.down, f"{one.interval[0]:.0%} to {one.interval[1]:.0%}")
+        for one in votes
+    ]
+    for line in table(("LoRA", "sha256", "up", "down", "share of upvotes (95 %)"), rows):
+        click.echo(line)
+    for one in others:
+        said = f"{one.one.name} against {one.other.name}: {one.mean:+.0%} upvotes"
+        sure = "" if one.low > 0 or one.high < 0 else ": it may be chance"
+        said += f" (95 % {one.low:+.0%} to {one.high:+.0%}){sure}"
+        few = f"{one.one.name} against {one.other.name}: too few votes to tell, {FEW} each are wanted"
+        click.echo(few if one.few else said)
+    if not rows:
+        click.echo("No answer of the model has a vote yet.", err=True)
 
 
 def _choice(project: Project) -> tuple[LoraChoice | None, str | None]:

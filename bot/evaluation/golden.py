@@ -5,18 +5,31 @@ Rule: the questions file says what counts; nothing here knows a particular quest
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bot.answer import Answer
-from bot.assistant import Assistant
+from bot.assistant import PassageSearch
 from bot.citations import MARKERS
 from bot.errors import WrongUse
 from bot.question import Question
-from knowledge.retrieval import Retriever
+from knowledge.retrieval import EVERYTHING
+
+FIRST = 5
+"""Among so many passages an expected document counts as found."""
+
+
+class Answers(Protocol):
+    """Answers one question; `bot.assistant.Assistant` does."""
+
+    async def answer(self, question: Question) -> Answer:
+        """The answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +100,8 @@ def load_golden(file: Path) -> list[GoldenQuestion]:
 
 async def run_golden(
     questions: Sequence[GoldenQuestion],
-    assistant: Assistant,
-    retriever: Retriever,
+    assistant: Answers,
+    retriever: PassageSearch,
     *,
     progress: Callable[[GoldenResult], None] = lambda _result: None,
 ) -> GoldenReport:
@@ -96,7 +109,8 @@ async def run_golden(
     results = []
     for question in questions:
         answer = await assistant.answer(Question(question.ask))
-        found = {passage.chunk.document_id for passage in retriever.search(question.ask, limit=5)}
+        passages = await asyncio.to_thread(retriever.search, question.ask, limit=FIRST, readable=EVERYTHING)
+        found = {passage.chunk.document_id for passage in passages}
         result = GoldenResult(
             question=question,
             answer=answer,
