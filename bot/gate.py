@@ -130,7 +130,8 @@ def worsened(candidate: Sequence[Item], active: Sequence[Item], *, margin: float
         other = others.get(item.id)
         if item.must and other is not None and item.values.get("right", 1.0) < other.values.get("right", 0.0):
             return f"the question {item.id!r}, which must be right, is right no more"
-    for found in compare(candidate, active):
+    # A part says more of what is wrong than the whole.
+    for found in sorted(compare(candidate, active), key=lambda one: one.measure == "right"):
         if found.is_worse(margin):
             return f"{_told(found)}: it is worse"
     return None

@@ -97,7 +97,7 @@ def _local(project: Project) -> LocalModel:
 
     model = project.generator()
     if not isinstance(model, LocalModel):
-        raise WrongUse('LoRAs are evaluated with [model] kind = "gguf" only; a server has its own')
+        raise WrongUse('LoRAs are evaluated only with [model] kind = "gguf"; a server has its own')
     return model
 
 
@@ -134,7 +134,7 @@ def base_of(project: Project) -> Weights:
     from bot.errors import WrongUse
 
     if project.config.model.kind != "gguf":
-        raise WrongUse('LoRAs are evaluated with [model] kind = "gguf" only; a server has its own')
+        raise WrongUse('LoRAs are evaluated only with [model] kind = "gguf"; a server has its own')
     return project.weights()
 
 
