@@ -322,7 +322,7 @@ def check_golden(project: Project) -> Iterator[Finding]:
         yield Finding(name, "broken", f"{error}; mend [schedule] golden")
         return
     if not runs:
-        yield Finding(name, "ok", f"{count} questions of {named}; `serve` has not asked them yet")
+        yield Finding(name, "ok", f"{count} of {named}; `serve` has not asked them yet")
         return
     artefact, run = runs[0]
     right = sum(item.values["right"] for item in run.candidate.items)
