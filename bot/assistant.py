@@ -109,7 +109,7 @@ class Assistant:
 
     Without a generator, or when it fails, the answer is made of quotes and says so. A `judge` reads the
     passages found before the model does; what it says counts for whether the question is refused. `settings`
-    may be exchanged at any time; a question that is being answered keeps to those it began with.
+    may be exchanged at any time; an answer that is being written then is written to its end with its LoRA.
     """
 
     def __init__(
