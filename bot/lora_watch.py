@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from bot.assistant import AnswerSettings
+from bot.channels import AS_ELSEWHERE, ChannelSettings
 from bot.lora_choice import LoraChoice
+from bot.question import NO_LORA
 from bot.registry import Registry
 from knowledge.errors import KnowledgeError
 from models.engine.settings import Lora
@@ -50,6 +53,7 @@ class LoraWatch:
         self._choice = choice
         self._change = change
         self._seen: int | None = None
+        self._names: frozenset[str] = frozenset()
         self._served: tuple[object, Settled, Callable[[], AnswerSettings]] | None = None
         self.answers_with: str | None = None
 
@@ -57,8 +61,16 @@ class LoraWatch:
         """From here on it is these two that get the LoRA, if `model` is `Offered`; `settings`, called in a
         thread, gives how `assistant` answers then."""
         self._served = model, assistant, settings
+        self._names = frozenset(assistant.settings.lora_sha256)
         self.answers_with = assistant.settings.lora_sha256.get(assistant.settings.lora or "")
         self._seen = None
+
+    def limited(self, settings: ChannelSettings) -> ChannelSettings:
+        """A channel's settings without the LoRAs to compare that the model was not given when it was made."""
+        if not settings.loras or self._served is None:
+            return settings
+        known = {*self._names, NO_LORA, AS_ELSEWHERE}
+        return replace(settings, loras=tuple(name for name in settings.loras if name in known))
 
     async def look(self) -> None:
         """Takes over what was activated or rolled back since the last look."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 
 from bot.access import Access
@@ -20,7 +20,7 @@ from bot.answering import Answering
 from bot.asked import Place
 from bot.assistant import Assistant, PassageSearch
 from bot.channel_store import ChannelStore
-from bot.channels import AS_ELSEWHERE, ChannelSettings
+from bot.channels import ChannelSettings
 from bot.chat_rules import access_rules, answering_settings, channel_settings, plans
 from bot.chat_wiring import PLATFORMS
 from bot.config import Config
@@ -39,7 +39,6 @@ from bot.lora_choice import LoraChoice
 from bot.lora_evaluation import base_of, setting_of
 from bot.lora_watch import LoraWatch
 from bot.platform import Platform
-from bot.question import NO_LORA
 from bot.reload import Reload
 from bot.scheduler import ALL, Scheduler
 from bot.sync_process import SyncProcess
@@ -104,9 +103,7 @@ class Serving:
             state=self._state,
         )
         self._curated = CuratedAnswers(database, project.embedder)
-        self._journal = Journal(database)
         self._assistant = LateAssistant(self._model, self._make_assistant)
-        self._lora_names: frozenset[str] | None = None
         self.answering = Answering(
             self.inbox,
             self._assistant,
@@ -120,29 +117,11 @@ class Serving:
             self.inbox,
             self.answering,
             self._access,
-            self._journal,
+            Journal(database),
             self._library,
             self._channels,
             self._curated,
         )
-        golden = config.schedule.golden
-        self._golden = GoldenWatch(
-            None if golden is None else project.path(golden),
-            self._assistant,
-            self._search,
-            registry=project.registry,
-            journal=self._journal,
-            setting=lambda file: setting_of(
-                project.registry,
-                project.catalogue,
-                base_of(config.model, project.weights),
-                file,
-                persona=config.bot.persona,
-            ),
-            lora=lambda: self._loras.answers_with,
-            idle=lambda: self._assistant.state in ("ready", "none") and not self.answering.busy_with,
-        )
-        self._loras = LoraWatch(project.registry, self._chosen, change=self._golden.look)
         self._syncs = SyncProcess(
             project.file or project.root / "groundling.toml", project.data, without_tokens(environment)
         )
@@ -275,11 +254,7 @@ class Serving:
         self._warn_of_readers(config)
 
     def _settings_of(self, place: Place) -> ChannelSettings:
-        settings = self._channels.of(place.ids)
-        if not settings.loras or self._lora_names is None:
-            return settings
-        known = self._lora_names | {NO_LORA, AS_ELSEWHERE}
-        return replace(settings, loras=tuple(name for name in settings.loras if name in known))
+        return self._loras.limited(self._channels.of(place.ids))
 
     def _gone(self, documents: Collection[str]) -> set[str]:
         reviewed = {document for document in documents if document.startswith(f"{CURATED}:")}
@@ -354,9 +329,33 @@ class Serving:
             index_version=lambda: self._search.version or 0,
         )
         if self._project.config.model.kind == "gguf" and model is not None:
-            self._lora_names = frozenset(model.loras)
             self._loras.begin(model, made, lambda: self._project.answer_settings(model))
         return made
+
+    @functools.cached_property
+    def _loras(self) -> LoraWatch:
+        return LoraWatch(self._project.registry, self._chosen, change=self._golden.look)
+
+    @functools.cached_property
+    def _golden(self) -> GoldenWatch:
+        project, config = self._project, self._project.config
+        golden = config.schedule.golden
+        return GoldenWatch(
+            None if golden is None else project.path(golden),
+            self._assistant,
+            self._search,
+            registry=project.registry,
+            journal=Journal(project.database),
+            setting=lambda file: setting_of(
+                project.registry,
+                project.catalogue,
+                base_of(config.model, project.weights),
+                file,
+                persona=config.bot.persona,
+            ),
+            lora=lambda: self._loras.answers_with,
+            idle=lambda: self._assistant.state in ("ready", "none") and not self.answering.busy_with,
+        )
 
     def _chosen(self) -> LoraChoice:
         return self._project.lora_choices.choice(self._project.weights())

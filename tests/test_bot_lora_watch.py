@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.assistant import AnswerSettings
+from bot.channels import ChannelSettings
 from bot.lora_choice import LoraChoice
 from bot.lora_watch import LoraWatch
 from bot.registry import Registry
@@ -110,3 +111,13 @@ async def test_lora_that_cannot_be_read_leaves_everything_as_it_was(
     await stage.watch.look()
     assert stage.assistant.settings.lora is None
     assert "the LoRA stays as it was: the model is gone" in caplog.text
+
+
+async def test_channel_compares_only_the_loras_that_the_model_was_given(stage: Stage) -> None:
+    channel = ChannelSettings(loras=("active", "house", "gone", "none"))
+    assert stage.watch.limited(channel) is channel  # no model is there yet, which could be asked
+    stage.begin()
+    assert stage.watch.limited(channel).loras == ("active", "none")
+    stage.assistant.settings = stage.settings()
+    stage.begin()
+    assert stage.watch.limited(channel).loras == ("active", "house", "none")
