@@ -265,7 +265,7 @@ class Answering:
                 audience=_audience(person, place, collections, private=asked.private),
                 persona=channel.persona,
                 language=channel.language,
-                lora=channel.lora,
+                lora=channel.lora_for(asked.conversation or entry.id),
                 max_answer_tokens=channel.max_answer_tokens,
             )
             answer = await self._answers.answer(question, show=work.shower(delivery), waiting=delivery.wait)

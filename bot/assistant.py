@@ -22,7 +22,7 @@ from bot.followup import standalone
 from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
 from bot.likelihood import Judge, likelihood, reads
 from bot.prompt import compose
-from bot.question import Question
+from bot.question import NO_LORA, Question
 from bot.quoting import choose, quoted
 from knowledge.documents import Passage
 from knowledge.store import Readable
@@ -111,7 +111,8 @@ class Assistant:
     """Answers questions from what `retriever` finds, in the words of `generator` where they hold.
 
     Without a generator, or when it fails, the answer is made of quotes and says so. A `judge` reads the
-    passages found before the model does; what it says counts for whether the question is refused.
+    passages found before the model does; what it says counts for whether the question is refused. `settings`
+    may be exchanged at any time; an answer that is being written then is written to its end with its LoRA.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Assistant:
         self._retriever = retriever
         self._embedder = embedder
         self._generator = generator
-        self._settings = settings
+        self.settings = settings
         self._index_version = index_version
         self._without_model = without_model
         self._judge = judge
@@ -140,11 +141,11 @@ class Assistant:
         to stand as they are; the answer begins with what was shown. `waiting` hears of the question's place
         while the model answers others; where too many wait already, the answer is "failed" and says so."""
         began = time.monotonic()
-        text = question.text[: self._settings.question_characters].encode("utf-8", "replace").decode()
+        text = question.text[: self.settings.question_characters].encode("utf-8", "replace").decode()
         language = question.language or language_of(text)
         query = standalone(text, question.earlier, language)
         passages = await asyncio.to_thread(
-            self._retriever.search, query, limit=self._settings.passages, readable=question.readable
+            self._retriever.search, query, limit=self.settings.passages, readable=question.readable
         )
         latest = text if query != text else ""
         evidence = await asyncio.to_thread(
@@ -167,7 +168,7 @@ class Assistant:
             answer = _refusal(blank)
         else:
             asking = Asking(question.asker, _audience(question), self._lora(question, passages))
-            settings = self._settings
+            settings = self.settings
             request = _Request(
                 query,
                 asking,
@@ -182,20 +183,21 @@ class Assistant:
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
     def _bound(self, passages: Sequence[Passage], judge: Judge | None) -> float:
-        wanted = self._settings.refuse_below_in.get(passages[0].collection, self._settings.refuse_below)
+        wanted = self.settings.refuse_below_in.get(passages[0].collection, self.settings.refuse_below)
         if wanted is not None:
             return wanted
         calibration = judge.calibration if judge is not None else None
         return REFUSE_BELOW if calibration is None else calibration.refuse_below
 
     def _lora(self, question: Question, passages: Sequence[Passage]) -> str | None:
-        if question.lora is not None or not passages:
-            return question.lora or self._settings.lora
-        return self._settings.lora_in.get(passages[0].collection, self._settings.lora)
+        if question.lora is not None:
+            return None if question.lora == NO_LORA else question.lora
+        collection = passages[0].collection if passages else ""
+        return self.settings.lora_in.get(collection, self.settings.lora)
 
     def _quotes_below(self, asking: Asking) -> bool:
         """Whether the documents' own words are to follow those of the model."""
-        quote = self._settings.quote
+        quote = self.settings.quote
         return quote == "always" or (quote == "bare" and asking.lora is None)
 
     def _identity(self, lora: str | None) -> ModelIdentity | None:
@@ -204,7 +206,7 @@ class Assistant:
             return None
         if lora is None:
             return self._generator.identity
-        return replace(self._generator.identity, lora=lora, lora_sha256=self._settings.lora_sha256.get(lora))
+        return replace(self._generator.identity, lora=lora, lora_sha256=self.settings.lora_sha256.get(lora))
 
     async def _written(
         self, blank: Answer, request: _Request, evidence: Sequence[Evidence], timings: Timings
@@ -249,7 +251,7 @@ class Assistant:
         blank: Answer,
         evidence: Sequence[Evidence],
     ) -> _Written:
-        settings = self._settings
+        settings = self.settings
         turns = await compose(
             request.query,
             told(blank.passages, evidence, settings.prompt_passages),

@@ -34,6 +34,7 @@ def channel_settings(config: Config) -> dict[str, ChannelSettings]:
             persona=one.persona,
             language=one.language,
             lora=one.lora,
+            loras=one.loras,
             max_answer_tokens=LENGTHS[one.length],
             mention=one.mention,
             private=one.private,

@@ -27,6 +27,7 @@ from bot.config_sections import (
 )
 from bot.config_serving import LimitsSection, ScheduleSection, WebSection
 from bot.errors import ConfigError
+from bot.question import NO_LORA
 
 DEFAULT_FILE = Path("groundling.toml")
 
@@ -71,7 +72,8 @@ class Config(Section):
     def _loras_are_known(self) -> Config:
         known = [one.name for one in self.lora]
         places: list[CollectionSection | ChannelSection] = [*self.collection, *self.channel]
-        for name in [self.model.lora, *(place.lora for place in places)]:
+        wanted = None if self.model.lora == NO_LORA else self.model.lora
+        for name in [wanted, *(place.lora for place in places)]:
             if name is not None and name not in known and self.model.kind == "gguf":
                 raise ValueError(
                     f"there is no [[lora]] called {name!r}; there is: {', '.join(known) or 'none'}"

@@ -56,6 +56,12 @@ class ChannelSection(Section):
     lora: str | None = Field(
         default=None, description="The [[lora]] to answer with there.", examples=["main"]
     )
+    loras: tuple[str, ...] = Field(
+        default=(),
+        max_length=8,
+        description='LoRAs to compare there, each conversation with one of them: [[lora]] names, those of `finetune list`, "active", "none".',
+        examples=[["active", "house"]],
+    )
     length: Literal["short", "normal", "long"] = Field(
         default="normal", description='How long answers may be; "normal" is what [model] says.'
     )
@@ -68,6 +74,13 @@ class ChannelSection(Section):
     @classmethod
     def _is_a_channel(cls, value: str) -> str:
         return channel(value)
+
+    @field_validator("loras")
+    @classmethod
+    def _are_to_be_compared(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) == 1 or len(set(value)) != len(value):
+            raise ValueError("it should name two or more different LoRAs; one alone is written as lora")
+        return value
 
     @field_validator("language")
     @classmethod

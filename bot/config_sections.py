@@ -109,6 +109,13 @@ class LoraSection(Section):
     path: str = Field(min_length=1, description="The GGUF file of the LoRA, made for the model in use.")
     scale: float = Field(default=1.0, gt=0, le=4, description="How strongly it works; 1 as it was trained.")
 
+    @field_validator("name")
+    @classmethod
+    def _means_nothing_else(cls, value: str) -> str:
+        if value in ("none", "active"):
+            raise ValueError("it means something else where a LoRA is named; choose another name")
+        return value
+
 
 class RetrievalSection(Section):
     """How passages are found."""
@@ -184,7 +191,7 @@ class ModelSection(Section):
     )
     lora: str | None = Field(
         default=None,
-        description="The [[lora]] to answer with, where a collection names no other.",
+        description='The [[lora]] to answer with, where a collection names no other; "none" for none; without it the one that was activated, else the one that is shipped.',
         examples=["main"],
     )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")

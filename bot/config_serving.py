@@ -20,6 +20,12 @@ class ScheduleSection(Section):
     watch: bool = Field(
         default=True, description="Whether a folder is synced as soon as something in it changes."
     )
+    golden: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A file of golden questions that `serve` asks, when it has nothing else to do, after a sync that changed something.",
+        examples=["golden.toml"],
+    )
 
     @field_validator("every")
     @classmethod

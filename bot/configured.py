@@ -19,8 +19,11 @@ SMALL_MODEL = 1_000_000_000
 """Parameters below which a model reads three passages and writes two sentences, which the documents' own words follow."""
 
 
-def answer_settings(config: Config, *, parameters: int | None, loras: Mapping[str, str]) -> AnswerSettings:
-    """How questions are answered by a model with so many `parameters` and the `loras` with these sha256.
+def answer_settings(
+    config: Config, *, parameters: int | None, lora: str | None, loras: Mapping[str, str]
+) -> AnswerSettings:
+    """How questions are answered by a model with so many `parameters`, and with `lora` of the `loras` with
+    these sha256 where nothing else is named.
 
     A model of unknown size is one that somebody runs a server for.
     """
@@ -38,7 +41,7 @@ def answer_settings(config: Config, *, parameters: int | None, loras: Mapping[st
         sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
         refuse_below=bound,
         refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
-        lora=config.model.lora,
+        lora=lora,
         lora_in={c.name: c.lora for c in config.collection if c.lora is not None},
         lora_sha256=loras,
     )

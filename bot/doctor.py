@@ -12,10 +12,12 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bot.errors import ConfigError
+from bot.errors import BotError, ConfigError
+from bot.evaluation.golden import load_golden
 from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
 from models.engine.address import stays_here
@@ -24,6 +26,7 @@ from models.errors import BrokenWeights, ModelError
 if TYPE_CHECKING:
     from knowledge.catalogue import IndexState
     from knowledge.lancedb import LanceStore
+    from models.engine.settings import Lora
     from models.hardware import Hardware
 
 State = Literal["ok", "warning", "broken"]
@@ -69,6 +72,7 @@ def _of_project(project: Project, *, deep: bool) -> Iterator[Finding]:
         yield check_index(project, deep=deep)
         yield from check_documents(project)
     yield from check_model(project, deep=deep)
+    yield from check_golden(project)
 
 
 def check_python() -> Finding:
@@ -277,17 +281,58 @@ def check_model(project: Project, *, deep: bool) -> Iterator[Finding]:
 
 
 def _loras(project: Project) -> Iterator[Finding]:
-    if not project.config.lora:
-        return
+    """Every LoRA that may answer, and which one does where nothing else is named, and why."""
+    if not project.config.lora and not project.data.is_dir():
+        return  # to look for one would make the data folder
+    loras = project.lora_choices
     try:
-        found = project.loras(project.weights())
-    except ModelError as error:
+        base = project.weights()
+        choice = loras.choice(base)
+        compared, problems = loras.compared(base)
+        every = (*loras.configured(base), *compared)
+    except (KnowledgeError, ModelError) as error:
         yield Finding("LoRA", "broken", str(error))
         return
-    for lora in found:
-        yield Finding(
-            "LoRA", "ok", f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}, scale {lora.scale:g}"
-        )
+    for lora in every:
+        if lora != choice.lora:
+            yield Finding("LoRA", "ok", f"{_told(lora)}, scale {lora.scale:g}; where it is named")
+    for problem in (*([choice.problem] if choice.problem else []), *problems):
+        yield Finding("LoRA", "warning", problem)
+    used = "none" if choice.lora is None else _told(choice.lora)
+    yield Finding("LoRA", "ok", f"{used}; {choice.why}")
+
+
+def _told(lora: Lora) -> str:
+    return f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}"
+
+
+def check_golden(project: Project) -> Iterator[Finding]:
+    """The golden questions of the schedule: whether they can be read, and what became of them last."""
+    from bot.golden_watch import dropped, golden_runs
+    from models.weights import sha256_of
+
+    named, name = project.config.schedule.golden, "golden run"
+    if named is None:
+        return
+    try:
+        count = len(load_golden(project.path(named)))
+        golden = sha256_of(project.path(named))
+        runs = golden_runs(project.registry, golden) if project.has_catalogue else []
+    except (BotError, KnowledgeError, ModelError) as error:
+        yield Finding(name, "broken", f"{error}; mend [schedule] golden")
+        return
+    if not runs:
+        yield Finding(name, "ok", f"{count} of {named}; `serve` has not asked them yet")
+        return
+    artefact, run = runs[0]
+    right = sum(item.values["right"] for item in run.candidate.items)
+    at = datetime.fromtimestamp(artefact.recorded_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    line = f"{at}: {right:.0f} of {len(run.candidate.items)} right"
+    reason = dropped(artefact)
+    if reason is None:
+        yield Finding(name, "ok", line)
+    else:
+        yield Finding(name, "warning", f"{line}, a drop: {reason}; see what was synced or changed before it")
 
 
 def _without_weights(project: Project) -> Finding:

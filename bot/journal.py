@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Column, Float, Integer, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Float, Integer, Table, Text, delete, insert, select
 
 from knowledge.database import Database, metadata
 from knowledge.store import valid_text
@@ -115,11 +115,7 @@ class Journal:
 
     def _note(self, person: str, action: str, detail: str) -> None:
         with self._database.transaction() as connection:
-            connection.execute(
-                insert(_audit).values(
-                    at=self._clock(), person=person, action=action, detail=valid_text(detail)
-                )
-            )
+            add_deed(connection, self._clock(), person, action, detail)
 
     def _deeds(self, limit: int) -> list[Deed]:
         with self._database.reading() as connection:
@@ -136,3 +132,8 @@ class Journal:
                 connection.execute(insert(_votes).values({**row, "person": nobody, "reason": ""}))
         if rows:
             self._database.purge()
+
+
+def add_deed(connection: Connection, at: float, person: str, action: str, detail: str) -> None:
+    """Adds a deed in the same step as what else is done on `connection`."""
+    connection.execute(insert(_audit).values(at=at, person=person, action=action, detail=valid_text(detail)))

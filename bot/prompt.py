@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.languages import NAMES
-from knowledge.documents import Passage
+from knowledge.documents import Chunk, Passage
 from models.engine.generator import Generator, Turn
 
 SYSTEM = (
@@ -19,6 +19,14 @@ SYSTEM = (
 )
 MARGIN_TOKENS = 8
 _SHORTEST_CHARACTERS = 80
+
+
+def wording(persona: str) -> str:
+    """All that the model is told around a question, as one text that is another one whenever that is."""
+    chunk = Chunk("document", 0, ("{heading}",), None, "{text}")
+    passage = Passage(chunk, "{title}", None, 0.0, None, None, "source", "collection")
+    turns = _turns(f"{SYSTEM} {persona}".strip(), [(1, passage), (2, passage)], "{question}", 1.0)
+    return "\n".join(f"{turn.role}: {turn.text}\n{turn.blocks}" for turn in turns)
 
 
 async def compose(

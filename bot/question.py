@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from knowledge.store import Readable
 from models.engine.generator import Turn
 
+NO_LORA = "none"
+"""Where a LoRA is named: the model without any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -18,7 +21,8 @@ class Question:
     at once waits for the turns of the others; all questions without one are one asker's. `audience`
     names those who may see the answer: nothing that the model read or wrote for one audience is used for
     another. Left empty, it is everyone with the same `readable`. `persona`, `language`, `lora` and
-    `max_answer_tokens` take the place of what holds for all questions, where they are not None.
+    `max_answer_tokens` take the place of what holds for all questions, where they are not None; a `lora` of
+    `NO_LORA` is the model without one.
     """
 
     text: str

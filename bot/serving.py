@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -28,11 +29,15 @@ from bot.curated import SOURCE as CURATED
 from bot.curated import CuratedAnswers
 from bot.desk import Desk
 from bot.errors import ConfigError
+from bot.golden_watch import GoldenWatch
 from bot.health import Health, HealthPage
 from bot.inbox import Inbox
 from bot.journal import Journal
 from bot.late_assistant import LateAssistant
 from bot.library import DocumentLibrary, LateSearch
+from bot.lora_choice import LoraChoice
+from bot.lora_evaluation import base_of, setting_of
+from bot.lora_watch import LoraWatch
 from bot.platform import Platform
 from bot.reload import Reload
 from bot.scheduler import ALL, Scheduler
@@ -179,6 +184,7 @@ class Serving:
             asyncio.create_task(self._reload.watch(), name="reload"),
             asyncio.create_task(self._schedule(), name="scheduler"),
             asyncio.create_task(self._look_again(), name="index"),
+            asyncio.create_task(self._golden.run(), name="golden questions"),
         ]
         for task in tasks:
             task.add_done_callback(_told)
@@ -200,6 +206,7 @@ class Serving:
     async def _sync(self, source: str) -> None:
         await self._syncs.run(None if source == ALL else source)
         await asyncio.to_thread(self._look)
+        self._golden.look()
 
     async def _schedule(self) -> None:
         await self.scheduler.start()
@@ -217,10 +224,14 @@ class Serving:
             await asyncio.to_thread(self._project.load_readers)
 
     async def _look_again(self) -> None:
-        """Hears of syncs that were begun by hand."""
+        """Hears of syncs that were begun by hand, and of LoRAs that were activated."""
         while True:
             await asyncio.sleep(LOOK_S)
+            before = self._search.version
             await asyncio.to_thread(self._look, only_new=True)
+            await self._loras.look()
+            if self._search.version != before:
+                self._golden.look()
 
     def _look(self, *, only_new: bool = False) -> None:
         """Finds out what there is to search now; `only_new` looks no further where the index is as it was."""
@@ -243,7 +254,7 @@ class Serving:
         self._warn_of_readers(config)
 
     def _settings_of(self, place: Place) -> ChannelSettings:
-        return self._channels.of(place.ids)
+        return self._loras.limited(self._channels.of(place.ids))
 
     def _gone(self, documents: Collection[str]) -> set[str]:
         reviewed = {document for document in documents if document.startswith(f"{CURATED}:")}
@@ -259,6 +270,8 @@ class Serving:
         platforms = ", ".join(
             f"{name} {'connected' if there else 'not connected'}" for name, there in health.platforms.items()
         )
+        if self._golden.drop is not None:
+            failing.append(f"The golden questions dropped: {self._golden.drop}")
         lines = [
             f"Groundling {health.version}: {platforms}",
             f"Model: {health.model}",
@@ -308,13 +321,44 @@ class Serving:
         return self._project.generator(parallel=self._parallel)
 
     def _make_assistant(self, model: Model | None, note: str | None) -> Assistant:
-        return self._project.assistant(
+        made = self._project.assistant(
             model,
             self._search,
             parallel=self._parallel,
             without_model=note,
             index_version=lambda: self._search.version or 0,
         )
+        if self._project.config.model.kind == "gguf" and model is not None:
+            self._loras.begin(model, made, lambda: self._project.answer_settings(model))
+        return made
+
+    @functools.cached_property
+    def _loras(self) -> LoraWatch:
+        return LoraWatch(self._project.registry, self._chosen, change=self._golden.look)
+
+    @functools.cached_property
+    def _golden(self) -> GoldenWatch:
+        project, config = self._project, self._project.config
+        golden = config.schedule.golden
+        return GoldenWatch(
+            None if golden is None else project.path(golden),
+            self._assistant,
+            self._search,
+            registry=project.registry,
+            journal=Journal(project.database),
+            setting=lambda file: setting_of(
+                project.registry,
+                project.catalogue,
+                base_of(config.model, project.weights),
+                file,
+                persona=config.bot.persona,
+            ),
+            lora=lambda: self._loras.answers_with,
+            idle=lambda: self._assistant.state in ("ready", "none") and not self.answering.busy_with,
+        )
+
+    def _chosen(self) -> LoraChoice:
+        return self._project.lora_choices.choice(self._project.weights())
 
     @property
     def _parallel(self) -> int:

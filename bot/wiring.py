@@ -23,6 +23,8 @@ from models.engine.generator import Generator
 
 if TYPE_CHECKING:
     from bot.assistant import AnswerSettings, Assistant, PassageSearch
+    from bot.lora_choice import Loras
+    from bot.registry import Registry
     from knowledge.catalogue import Catalogue
     from knowledge.chunking import Chunker
     from knowledge.database import Database
@@ -301,18 +303,25 @@ class Project:
             return self.models.active()
         return self.models.outside(self.path(self.config.model.path))
 
-    def loras(self, base: Weights) -> tuple[Lora, ...]:
-        """The configured LoRAs, each held against `base`; raises `BrokenWeights`."""
-        from models.engine.settings import Lora
-        from models.lora import read_lora
-        from models.weights import sha256_of
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """What was evaluated and activated here."""
+        from bot.registry import Registry
 
-        found = []
-        for section in self.config.lora:
-            path = self.path(section.path)
-            read_lora(path, base=base.path, base_sha256=base.sha256)
-            found.append(Lora(section.name, str(path), sha256_of(path), section.scale))
-        return tuple(found)
+        return Registry(self.database)
+
+    @property
+    def lora_choices(self) -> Loras:
+        """Which LoRA answers what, as configuration and registry are now."""
+        from bot.lora_choice import Loras
+        from models.lora_folder import LoraFolder
+
+        registry = self.registry if self.has_catalogue else None
+        return Loras(self.config, registry, LoraFolder(self.data / "lora"), self.path)
+
+    def loras(self, base: Weights) -> tuple[Lora, ...]:
+        """Every LoRA that a question may be answered with; raises `BrokenWeights` for a configured one."""
+        return self.lora_choices.every(base)
 
     def engine_settings(self) -> EngineSettings:
         """What [model] says about running a GGUF."""
@@ -336,12 +345,17 @@ class Project:
         return MODELS[self.config.model.kind](self, parallel)
 
     def answer_settings(self, generator: Model | None) -> AnswerSettings:
-        """How questions are answered with `generator`."""
+        """How questions are answered with `generator`, as configuration and registry are now."""
         from bot.configured import answer_settings
+        from bot.question import NO_LORA
 
+        named = None if self.config.model.lora == NO_LORA else self.config.model.lora
+        if generator is not None and self.config.model.kind == "gguf":
+            named = self.lora_choices.choice(self.weights()).name
         return answer_settings(
             self.config,
             parameters=None if generator is None else generator.parameters,
+            lora=named,
             loras=generator.loras if generator is not None else {},
         )
 

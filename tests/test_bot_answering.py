@@ -383,6 +383,18 @@ async def test_a_channel_narrows_and_never_widens(tmp_path: Path) -> None:
         assert reply.shareable
 
 
+async def test_a_conversation_is_answered_with_one_of_the_loras_that_its_channel_compares(
+    tmp_path: Path,
+) -> None:
+    channel = ChannelSettings(loras=("house", "none"))
+    async with bench(tmp_path, channel=channel) as b:
+        for number in range(8):
+            await b.done(await b.ask(f"Question {number}?", key=str(number), message=f"m{number % 4}"))
+        found = [question.lora for question in b.answers.asked]
+        assert set(found) == {"house", "none"}
+        assert found[:4] == found[4:]
+
+
 async def test_questions_that_make_no_sense_get_a_word_and_no_search(tmp_path: Path) -> None:
     """X08, F9."""
     async with bench(tmp_path) as b:

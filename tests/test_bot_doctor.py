@@ -14,6 +14,7 @@ from bot.doctor import (
     check_database,
     check_documents,
     check_embedder,
+    check_golden,
     check_index,
     check_judge,
     check_model,
@@ -22,7 +23,11 @@ from bot.doctor import (
     check_sources,
     examine,
 )
+from bot.gate import Item
+from bot.lora_evaluation import Setting, Way, evaluation, keep, record_lora
 from bot.wiring import Project
+from models.weights import sha256_of
+from tests.lora_files import write_lora
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = '[[source]]\nname = "handbook"\nkind = "folder"\npath = "documents"\n'
@@ -48,6 +53,46 @@ def test_sound_project_has_nothing_broken(synced: Path) -> None:
     assert {"python", "packages", "database", "embedding", "index", "would use", "network"} <= {
         finding.name for finding in findings
     }
+
+
+def golden_lines(folder: Path, golden: str = "golden.toml") -> list[tuple[str, str]]:
+    with opened(folder, f'[schedule]\ngolden = "{golden}"\n') as project:
+        return [(finding.state, finding.line) for finding in check_golden(project)]
+
+
+def test_golden_questions_of_the_schedule_are_told_with_what_became_of_them(damaged: Path) -> None:
+    file = damaged / "golden.toml"
+    ((state, line),) = golden_lines(damaged)
+    assert (state, "golden.toml cannot be read" in line) == ("broken", True)
+    file.write_text('[[question]]\nask = "Who?"\nanswerable = false\n')
+    assert golden_lines(damaged) == [("ok", "1 of golden.toml; `serve` has not asked them yet")]
+    setting = Setting("base", sha256_of(file), "index", "prompt")
+    way = Way(None, (Item("1", "d", must=False, values={"right": 0.0}, ms=1),))
+    with opened(damaged) as project:
+        keep(project.registry, evaluation(setting, way, None), {"dropped": "right refusals: 0.0%"})
+    ((state, line),) = golden_lines(damaged)
+    assert state == "warning"
+    assert "0 of 1 right, a drop: right refusals: 0.0%; see what was synced" in line
+
+
+def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:
+    said = [one.line for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
+    assert said == ["none; none was activated"]
+    write_lora(damaged / "house.gguf", rank=1)
+    with opened(damaged) as project:
+        base = project.weights()
+        sha256, header = project.lora_choices.folder.take_in(damaged / "house.gguf", base)
+        record_lora(project.registry, sha256, header, damaged / "house.gguf", base)
+        project.registry.activate(sha256, after=0, who="ann", why="", evaluation="e" * 64)
+    (line,) = (
+        one.line for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"
+    )
+    assert line.startswith("Test LoRA: ")
+    assert line.endswith(f"sha256 {sha256[:12]}; activated by ann")
+    (damaged / "data" / "lora" / f"{sha256}.gguf").unlink()
+    warned = [one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
+    assert [one.state for one in warned] == ["warning", "ok"]
+    assert "evaluate its file again" in warned[0].line
 
 
 def test_broken_configuration_is_told_and_ends_the_examination(tmp_path: Path) -> None:

@@ -12,8 +12,12 @@ import pytest
 
 from bot.asked import Asked
 from bot.errors import ConfigError
+from bot.gate import Item, Measure
+from bot.golden_watch import golden_runs
+from bot.lora_evaluation import Setting, Way, evaluation, keep
 from bot.serving import Serving
 from bot.wiring import Project
+from models.weights import sha256_of
 from tests.conftest import Groundling
 from tests.fakes.platform import ANNA, HALL, FakePlatform
 
@@ -22,6 +26,12 @@ BASE = (
     '[model]\nkind = "none"\n[schedule]\nevery = "off"\nwatch = false\n[web]\nport = 0\n'
     "[limits]\ndrain_seconds = 1\n"
 )
+RIGHT: dict[Measure, float] = {
+    "right": 1.0,
+    "right_answers": 1.0,
+    "false_refusals": 0.0,
+    "citations_resolved": 1.0,
+}
 READABLE = '[[collection]]\nname = "main"\nreaders = ["everyone"]\n'
 
 
@@ -52,8 +62,8 @@ async def running(
             await asyncio.wait_for(task, 60)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+async def until(condition: Callable[[], object], *, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -77,6 +87,36 @@ def test_question_is_answered_with_its_citation_and_counted(home: Path) -> None:
             assert status is None, "Anna is no administrator"
             lines = serving.desk.sources(ANNA, HALL)
             assert [(line.name, line.documents > 0) for line in lines] == [("handbook", True)]
+
+    asyncio.run(run())
+
+
+def test_golden_questions_are_asked_after_a_sync_and_a_drop_is_in_the_state(home: Path) -> None:
+    question = '[[question]]\nid = "leave"\nask = "How many days of annual leave?"\nfacts = [["{}"]]\n'
+    rows = [question.format(fact).replace("leave", f"leave{n}", 1) for n, fact in enumerate(("25",) * 3)]
+    home.joinpath("golden.toml").write_text(
+        "".join(row + 'documents = ["handbook:leave.md"]\n' for row in rows)
+    )
+    text = (BASE + READABLE).replace("watch = false\n", 'watch = false\ngolden = "golden.toml"\n')
+    home.joinpath("groundling.toml").write_text(text + '[access]\nadmins = ["slack:user:U01"]\n')
+    golden = sha256_of(home / "golden.toml")
+    items = (Item(f"leave{n}", "d", must=False, values=RIGHT, ms=1) for n in range(3))
+    good = evaluation(Setting("base", golden, "an earlier index", "prompt"), Way(None, tuple(items)), None)
+    leave = home / "documents" / "leave.md"
+    leave.write_text(leave.read_text().replace("25 days", "31 days"))
+    boss = type(ANNA)("slack:user:U01", "member")
+
+    async def run() -> None:
+        async with running(home, FakePlatform()) as serving:
+            with Project.open(home / "groundling.toml", None) as beside:
+                keep(beside.registry, good)
+                await until(lambda: serving.health().unready is None)
+                await serving.scheduler.now(None)
+                await until(lambda: len(golden_runs(beside.registry)) == 2, seconds=240)
+            async with asyncio.timeout(20):
+                while "golden questions dropped" not in (status := await serving.desk.status(boss) or ""):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert "The golden questions dropped: right answers: 0.0% against 100.0% of 3" in status
 
     asyncio.run(run())
 

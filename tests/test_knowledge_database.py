@@ -16,6 +16,7 @@ import bot.channel_store
 import bot.curated
 import bot.inbox
 import bot.journal
+import bot.registry
 import bot.scheduler
 import knowledge.catalogue
 from knowledge.database import Database, metadata, newest_revision
@@ -58,6 +59,7 @@ def test_migrations_make_the_tables_that_the_code_declares(database: Database) -
         bot.curated,
         bot.inbox,
         bot.journal,
+        bot.registry,
         bot.scheduler,
         knowledge.catalogue,
     ):

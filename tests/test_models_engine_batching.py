@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -350,6 +351,23 @@ def test_lora_changes_the_answer_and_leaves_the_bare_model_as_it_was(tmp_path: P
     assert len(set(said["None"])) == 1
     assert set(said["plain"]) == set(said["None"])  # it adds nothing
     assert not set(said["loud"]) & set(said["None"])
+
+
+def test_lora_that_is_offered_while_it_runs_answers_in_place_of_the_one_of_its_name(tmp_path: Path) -> None:
+    turns = asked("When does the office open?", FACTS[:2])
+    plain, loud, _ = lora_settings(tmp_path).loras
+
+    async def use(model: LocalModel) -> list[str]:
+        said = []
+        for lora in (plain, replace(loud, name="plain"), plain):
+            model.offer(lora)
+            said.append(text_of(await answer(model, turns, asking=Asking("ann", "team", "plain"))))
+        assert model.loras == {"plain": plain.sha256}
+        return [text_of(await answer(model, turns)), *said]
+
+    bare, first, other, again = with_model(use, EngineSettings(parallel=2))
+    assert bare == first == again
+    assert other != bare
 
 
 def test_nothing_that_was_read_with_one_lora_is_used_with_another(tmp_path: Path) -> None:

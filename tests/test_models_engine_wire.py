@@ -16,6 +16,7 @@ from models.engine.wire import (
     Generate,
     Load,
     Number,
+    Offer,
     Piece,
     Prepare,
     Ready,
@@ -40,6 +41,7 @@ def test_every_request_survives_its_line(text: str) -> None:
         Count(1, turns),
         Generate(2, turns, 64, 1.5, ("\n", text), 0.7, 0.9, 3, 'root ::= "a"', text, "voice"),
         Prepare(3, turns, None),
+        Offer(loras[0]),
         Cancel(2),
     ]
     for request in requests:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.finetune_prepare import prepare
+from bot.cli.lora_registry import COMMANDS
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def finetune() -> None:
     """Train the model to answer from passages in your way."""
 
 
-finetune.add_command(prepare)
+for _command in (prepare, *COMMANDS):
+    finetune.add_command(_command)
 
 
 @finetune.command()

@@ -82,7 +82,6 @@ def _check_read_ahead(project: Project, *, dry_run: bool) -> None:
 
 async def _read_ahead(project: Project) -> int:
     """How many passages the model has read; a model that fails is told, and no reason for the sync to fail."""
-    from bot.configured import answer_settings
     from bot.reading_ahead import read_ahead
     from models.engine.process import LocalModel
     from models.errors import ModelError
@@ -100,7 +99,7 @@ async def _read_ahead(project: Project) -> int:
             model,
             project.store,
             [document.id for document in newest],
-            answer_settings(project.config, parameters=model.parameters, loras=model.loras),
+            project.answer_settings(model),
             seconds=READ_AHEAD_S,
             # What is read beyond what is kept would push out the newest.
             enough=lambda: _bytes_in(kept) > _KEPT_SHARE * most,

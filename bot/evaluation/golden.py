@@ -5,29 +5,44 @@ Rule: the questions file says what counts; nothing here knows a particular quest
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bot.answer import Answer
-from bot.assistant import Assistant
+from bot.assistant import PassageSearch
 from bot.citations import MARKERS
 from bot.errors import WrongUse
 from bot.question import Question
-from knowledge.retrieval import Retriever
+from knowledge.retrieval import EVERYTHING
+
+FIRST = 5
+"""Among so many passages an expected document counts as found."""
+
+
+class Answers(Protocol):
+    """Answers one question; `bot.assistant.Assistant` does."""
+
+    async def answer(self, question: Question) -> Answer:
+        """The answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenQuestion:
-    """One question. Every group of `facts` must be met by one of its alternatives; one of `documents` cited."""
+    """One question. Every group of `facts` must be met by one of its alternatives; one of `documents` cited.
+    With `must`, no LoRA is activated that loses it."""
 
     id: str
     ask: str
     answerable: bool
     facts: tuple[tuple[str, ...], ...]
     documents: tuple[str, ...]
+    must: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +100,8 @@ def load_golden(file: Path) -> list[GoldenQuestion]:
 
 async def run_golden(
     questions: Sequence[GoldenQuestion],
-    assistant: Assistant,
-    retriever: Retriever,
+    assistant: Answers,
+    retriever: PassageSearch,
     *,
     progress: Callable[[GoldenResult], None] = lambda _result: None,
 ) -> GoldenReport:
@@ -94,7 +109,8 @@ async def run_golden(
     results = []
     for question in questions:
         answer = await assistant.answer(Question(question.ask))
-        found = {passage.chunk.document_id for passage in retriever.search(question.ask, limit=5)}
+        passages = await asyncio.to_thread(retriever.search, question.ask, limit=FIRST, readable=EVERYTHING)
+        found = {passage.chunk.document_id for passage in passages}
         result = GoldenResult(
             question=question,
             answer=answer,
@@ -136,4 +152,5 @@ def _question(row: object, number: int, file: Path) -> GoldenQuestion:
     documents = tuple(row.get("documents", []))
     if answerable and not (facts and documents):
         raise WrongUse(f"{file}: question {number} needs `facts` and `documents`, or answerable = false")
-    return GoldenQuestion(str(row.get("id", number)), row["ask"], bool(answerable), facts, documents)
+    must = row.get("must", False) is True
+    return GoldenQuestion(str(row.get("id", number)), row["ask"], bool(answerable), facts, documents, must)

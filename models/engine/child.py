@@ -29,6 +29,7 @@ from models.engine.wire import (
     Generate,
     Load,
     Number,
+    Offer,
     Piece,
     Prepare,
     Ready,
@@ -107,6 +108,8 @@ class _Loop:
             if isinstance(request, Cancel):
                 if request.id not in self._engine.ids():  # it came too late; not to be remembered for ever
                     self._cancelled.discard(request.id)
+            elif isinstance(request, Offer):
+                self._engine.offer(request.lora)
             elif isinstance(request, Count | Generate | Prepare):
                 self._begin(request, arrived.at)
 

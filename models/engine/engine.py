@@ -14,7 +14,7 @@ from models.engine.llama import Llama
 from models.engine.passage_cache import PassageCache
 from models.engine.prompts import Prompts
 from models.engine.running import Watch
-from models.engine.settings import EnginePlan
+from models.engine.settings import EnginePlan, Lora
 from models.engine.template import CHATML, ChatTemplate
 from models.engine.wire import Generate, Prepare, Reply
 
@@ -39,7 +39,7 @@ class Engine:
         self._prompts = Prompts(self._llama, template)
         self._cache = _cache(plan) if plan.passage_cache else None
         self._loras = {lora.name: lora for lora in plan.loras}
-        self._contexts: dict[str | None, Batching] = {None: self._context(None)}  # longest unused first
+        self._contexts: dict[Lora | None, Batching] = {None: self._context(None)}  # longest unused first
 
     @property
     def busy(self) -> bool:
@@ -57,12 +57,17 @@ class Engine:
         """Takes a request in; raises ValueError, LoadError."""
         if request.lora is not None and request.lora not in self._loras:
             raise ValueError(f"there is no LoRA named {request.lora!r}; configured: {sorted(self._loras)}")
-        context = self._contexts.pop(request.lora, None)
+        lora = None if request.lora is None else self._loras[request.lora]
+        context = self._contexts.pop(lora, None)
         if context is None:
             self._make_room()
-            context = self._context(request.lora)
-        self._contexts[request.lora] = context
+            context = self._context(lora)
+        self._contexts[lora] = context
         context.add(request, watch)
+
+    def offer(self, lora: Lora) -> None:
+        """Lets requests name `lora` from now on; those that are under way keep the one they began with."""
+        self._loras[lora.name] = lora
 
     def keep(self) -> None:
         """Writes the states of passages that are not on disk yet; callable from any thread."""
@@ -75,21 +80,21 @@ class Engine:
             reply for context in list(self._contexts.values()) if context.busy for reply in context.step()
         ]
 
-    def _context(self, lora: str | None) -> Batching:
+    def _context(self, lora: Lora | None) -> Batching:
         return Batching(
             self._llama,
             self._prompts,
             self._cache,
-            lora=None if lora is None else self._loras[lora],
+            lora=lora,
             alive=self._alive,
         )
 
     def _make_room(self) -> None:
         """Closes the LoRA contexts that were not used for longest, but none that has work."""
-        idle = [name for name, context in self._contexts.items() if name is not None and not context.busy]
+        idle = [lora for lora, context in self._contexts.items() if lora is not None and not context.busy]
         spare = len(self._contexts) - self._plan.lora_contexts
-        for name in idle[: max(0, spare)]:
-            self._contexts.pop(name).close()
+        for lora in idle[: max(0, spare)]:
+            self._contexts.pop(lora).close()
 
 
 def _cache(plan: EnginePlan) -> PassageCache:

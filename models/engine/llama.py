@@ -60,7 +60,7 @@ class Llama:
         self.model = _load(plan, progress)
         self.vocab = llama_cpp.llama_model_get_vocab(self.model)
         self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
-        self._loras: dict[str, Pointer] = {}
+        self._loras: dict[Lora, Pointer] = {}
 
     @property
     def chat_template(self) -> str | None:
@@ -131,12 +131,12 @@ class Llama:
 
     def lora(self, lora: Lora) -> Pointer:
         """The loaded LoRA; raises LoadError. It is loaded once and belongs to the weights."""
-        if lora.name not in self._loras:
+        if lora not in self._loras:
             pointer = llama_cpp.llama_adapter_lora_init(self.model, lora.path.encode())
             if not pointer:  # a null pointer here is a falsy object, not None
                 raise LoadError(f"llama.cpp cannot load the LoRA {lora.name}{complaint()}")
-            self._loras[lora.name] = pointer
-        return self._loras[lora.name]
+            self._loras[lora] = pointer
+        return self._loras[lora]
 
 
 def _load(plan: EnginePlan, progress: Callable[[], None]) -> Pointer:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from models.engine.generator import GREEDY, NOBODY, Asking, Delta, ModelIdentity, Sampling, Turn
 from models.engine.quarantine import Quarantine
-from models.engine.settings import EnginePlan, EngineSettings
+from models.engine.settings import EnginePlan, EngineSettings, Lora
 from models.engine.spawn import Child, spawn
-from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Piece, Prepare, Reply
+from models.engine.wire import Alive, Cancel, Count, Failure, Generate, Number, Offer, Piece, Prepare, Reply
 from models.errors import BrokenWeights, ModelDied, ModelUnavailable, PromptTooLong
 from models.gguf import Header, read_header
 from models.hardware import check_memory, context_of, plan
@@ -62,6 +62,13 @@ class LocalModel:
     def loras(self) -> dict[str, str]:
         """The sha256 of each LoRA that a request may name."""
         return {lora.name: lora.sha256 for lora in self._settings.loras}
+
+    def offer(self, lora: Lora) -> None:
+        """Lets requests name `lora` from now on, in place of another of its name; no answer is broken off."""
+        others = tuple(one for one in self._settings.loras if one.name != lora.name)
+        self._settings = replace(self._settings, loras=(*others, lora))
+        if self._child is not None and self._child.lives:
+            self._child.say(Offer(lora))
 
     @property
     def context_tokens(self) -> int:

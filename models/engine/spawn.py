@@ -24,6 +24,7 @@ from models.engine.wire import (
     Failure,
     Generate,
     Load,
+    Offer,
     Prepare,
     Ready,
     Reply,
@@ -123,7 +124,7 @@ class Child:
         self._write(encode(request))
         return inbox
 
-    def say(self, request: Cancel) -> None:
+    def say(self, request: Cancel | Offer) -> None:
         """Sends what has no reply."""
         self._write(encode(request))
 

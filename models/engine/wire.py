@@ -2,7 +2,7 @@
 
 Rule: both sides speak only through the values below; a line that is none of them is a WireError,
 and the first line of a child names its version, so that two versions never half understand each
-other. Parent to child: Load once, then Count, Generate, Prepare and Cancel in any order. Child to
+other. Parent to child: Load once, then Count, Generate, Prepare, Offer and Cancel in any order. Child to
 parent: Ready once, then for each request any number of Pieces and exactly one end, which is a Piece
 with `finished`, a Number, or a Failure; and Alive whenever work goes on.
 """
@@ -72,6 +72,13 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """Names a LoRA that requests may ask for from now on; has no reply."""
+
+    lora: Lora
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Ends a request; it still gets its end."""
 
@@ -126,11 +133,11 @@ class Failure:
     message: str
 
 
-Request: TypeAlias = Load | Count | Generate | Prepare | Cancel
+Request: TypeAlias = Load | Count | Generate | Prepare | Offer | Cancel
 Reply: TypeAlias = Ready | Alive | Piece | Number | Failure
 
 _REQUESTS: Mapping[str, type[Request]] = {
-    kind.__name__: kind for kind in (Load, Count, Generate, Prepare, Cancel)
+    kind.__name__: kind for kind in (Load, Count, Generate, Prepare, Offer, Cancel)
 }
 _REPLIES: Mapping[str, type[Reply]] = {kind.__name__: kind for kind in (Ready, Alive, Piece, Number, Failure)}
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -151,6 +158,8 @@ def decode_request(line: bytes) -> Request:
             plan = fields["plan"]
             plan["loras"] = tuple(Lora(**lora) for lora in plan["loras"])
             fields["plan"] = EnginePlan(**plan)
+        if name == Offer.__name__:
+            fields["lora"] = Lora(**fields["lora"])
         if "stop" in fields:
             fields["stop"] = tuple(fields["stop"])
         return _REQUESTS[name](**fields)

@@ -1,0 +1,196 @@
+"""`groundling finetune evaluate`, `activate`, `rollback` and `list`: which LoRA answers, and what that rests on."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, taken_in
+from bot.cli.lora_showing import write_evaluation, write_list, write_move, write_votes
+from bot.cli.options import Words, as_json, with_project
+
+if TYPE_CHECKING:
+    from bot.wiring import Project
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+golden_option = click.option(
+    "--golden", type=_FILE, help="The golden questions.  [default: those of [schedule] golden]"
+)
+why_option = click.option("--why", type=Words(), default="", help="Why, for the history.")
+who_option = click.option(
+    "--by", "who", type=Words(), metavar="NAME", help="Who does it.  [default: your login name]"
+)
+
+
+@click.command()
+@click.argument("lora")
+@golden_option
+@click.option("--squad", "squads", type=_FILE, multiple=True, help="Also a SQuAD file (repeatable).")
+@click.option("--limit", type=click.IntRange(1), help="Ask only so many questions of each SQuAD file.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which of them.")
+@as_json
+@with_project
+def evaluate(
+    project: Project,
+    lora: str,
+    *,
+    golden: Path | None,
+    squads: tuple[Path, ...],
+    limit: int | None,
+    seed: int,
+    json_: bool,
+) -> None:
+    """Ask the same questions with LORA (a GGUF file, or one that is known by name or sha256) and with what
+    answers now, and keep the figures."""
+    from bot.errors import WrongUse
+    from bot.evaluation.datasets import load_answers
+    from bot.evaluation.golden import load_golden
+    from bot.lora_evaluation import Way, evaluation, keep, setting_of
+
+    file = golden_file(project, golden)
+    if file is None:
+        raise WrongUse("give --golden FILE, or set [schedule] golden")
+    questions = load_golden(file)
+    asked = []
+    for squad in squads:
+        texts, every = load_answers(squad)
+        random.Random(seed).shuffle(chosen := list(every))  # noqa: S311 (a sample, not a secret)
+        asked.append((squad.stem, texts, chosen[:limit]))
+    base = base_of(project)
+    candidate = taken_in(project, lora, base)
+    active = project.lora_choices.unconfigured(base)
+    persona = project.config.bot.persona
+    setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
+    ways = asyncio.run(both_ways(project, candidate, active.lora, questions, asked))
+    found = evaluation(setting, Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1]))
+    sha256 = keep(project.registry, found)
+    write_evaluation(found, sha256, candidate, active, json_=json_)
+
+
+@click.command()
+@click.argument("lora")
+@golden_option
+@why_option
+@who_option
+@click.option(
+    "--margin", type=click.FloatRange(0, 1), help="How much worse a measure may be.  [default: 0.05]"
+)
+@click.option(
+    "--target",
+    type=click.Choice(("right", "right_answers", "right_refusals", "squad_f1")),
+    default="right",
+    show_default=True,
+    help="What must be better.",
+)
+@click.option("--equal-is-enough", is_flag=True, help="The target need not be better, only no worse.")
+@as_json
+@with_project
+def activate(
+    project: Project,
+    lora: str,
+    *,
+    golden: Path | None,
+    why: str,
+    who: str | None,
+    margin: float | None,
+    target: str,
+    equal_is_enough: bool,
+    json_: bool,
+) -> None:
+    """Let LORA answer from now on, if its evaluation is no worse on any measure and better on the target."""
+    from bot.errors import Failed
+    from bot.gate import MARGIN, blocked
+    from bot.lora_evaluation import evaluation_for
+    from bot.prompt import wording
+    from bot.registry import text_sha256
+    from models.weights import sha256_of
+
+    found = meant(project, lora)
+    base = base_of(project)
+    moves = project.registry.moves()
+    active = project.lora_choices.unconfigured(base)
+    if active.sha256 == found.sha256 and active.origin == "activated":
+        raise Failed(f"{found.manifest.name} ({found.sha256[:12]}) is active already")
+    project.lora_choices.folder.whole(found.sha256, base)
+    file = golden_file(project, golden)
+    artefact, evaluation = evaluation_for(
+        project.registry,
+        found.sha256,
+        base=base.sha256,
+        prompt=text_sha256(wording(project.config.bot.persona)),
+        active=active.sha256,
+        golden=None if file is None else sha256_of(file),
+    )
+    assert evaluation.active is not None
+    reason = blocked(
+        evaluation.candidate.items,
+        evaluation.active.items,
+        target=target,  # type: ignore[arg-type]
+        margin=MARGIN if margin is None else margin,
+        equal_is_enough=equal_is_enough,
+    )
+    if reason is not None:
+        raise Failed(f"{found.manifest.name} is not activated: {reason}")
+    after = moves[-1].number if moves else 0
+    move = project.registry.activate(
+        found.sha256, after=after, who=who or _login(), why=why, evaluation=artefact.sha256
+    )
+    write_move(project, move, json_=json_)
+
+
+@click.command()
+@why_option
+@who_option
+@as_json
+@with_project
+def rollback(project: Project, *, why: str, who: str | None, json_: bool) -> None:
+    """Let the LoRA answer again that was active before the last activation, or none."""
+    write_move(project, project.registry.roll_back(who=who or _login(), why=why), json_=json_)
+
+
+@click.command("list")
+@as_json
+@with_project
+def list_(project: Project, *, json_: bool) -> None:
+    """List the LoRAs that were evaluated, which one answers and why, and how it came to that."""
+    write_list(project, json_=json_)
+
+
+@click.command()
+@click.option("--channel", metavar="ID", help='Only this channel, such as "slack:channel:C0123456789".')
+@as_json
+@with_project
+def votes(project: Project, *, channel: str | None, json_: bool) -> None:
+    """Compare what people thought of the answers of each LoRA."""
+    from bot.inbox import Entry, Inbox
+    from bot.journal import Journal, Vote
+    from bot.lora_votes import count_votes
+
+    async def voted() -> list[tuple[Entry, Vote]]:
+        inbox = Inbox(project.database)
+        try:
+            found = await Journal(project.database).votes()
+            entries = {id_: await inbox.entry(id_) for id_ in {vote.question for vote in found}}
+        finally:
+            await inbox.close()
+        return [(entry, vote) for vote in found if (entry := entries[vote.question]) is not None]
+
+    write_votes(count_votes(asyncio.run(voted()), channel=channel), json_=json_)
+
+
+COMMANDS: tuple[click.Command, ...] = (evaluate, activate, rollback, list_, votes)
+"""What `finetune` has of these."""
+
+
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "command line"

@@ -1,0 +1,127 @@
+"""`groundling finetune evaluate`, `activate`, `rollback`, `list` and `votes` on the real model and a real index."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.lora_files import gguf_bytes, lora_settings, pair, write_lora
+from tests.test_bot_cli import Run
+from tests.test_bot_cli import run as run
+
+GOLDEN = """
+[[question]]
+id = "leave"
+ask = "How many days of annual leave does every employee have?"
+facts = [["25"]]
+documents = ["handbook:leave.md"]
+
+[[question]]
+id = "moon"
+ask = "Who was the first person on the moon?"
+answerable = false
+must = true
+"""
+
+
+@pytest.fixture
+def project(synced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    shutil.copytree(synced, folder)
+    (folder / "golden.toml").write_text(GOLDEN)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.timeout(300)
+def test_lora_goes_from_its_evaluation_to_answering_and_back(run: Run, project: Path) -> None:
+    write_lora(project / "same.gguf", rank=1, scale=0.0)  # adds nothing, so it answers as the bare model does
+
+    code, _, error = run("finetune", "activate", "same.gguf")
+    assert (code, len(error.splitlines())) == (2, 1)
+    assert "name a GGUF file or one of: none yet" in error
+
+    code, out, _ = run("finetune", "evaluate", "same.gguf", "--golden", "golden.toml", "--json")
+    told = json.loads(out)
+    assert (code, told["questions"], told["active"]) == (0, 2, None)
+    assert told["measures"]["right"]["difference"] == 0
+    assert (
+        "25 days"
+        not in (project / "data" / "groundling.sqlite").read_bytes().decode("latin-1").split("comparison")[-1]
+    )
+
+    (project / "other.toml").write_text(GOLDEN.replace("employee", "worker"))
+    for arguments, says in (
+        (("same.gguf",), "right answers and right refusals"),
+        (("Test LoRA", "--golden", "other.toml", "--equal-is-enough"), "with other golden questions"),
+    ):
+        code, _, error = run("finetune", "activate", *arguments)
+        assert code == 1
+        assert says in error
+        assert json.loads(run("finetune", "list", "--json")[1])["history"] == []
+
+    code, out, _ = run(
+        *("finetune", "activate", told["lora"][:12], "--golden", "golden.toml", "--equal-is-enough"),
+        *("--by", "ann", "--why", "to try it"),
+    )
+    assert code == 0
+    assert "Test LoRA" in out
+    asked = json.loads(run("ask", "--json", "How many days of annual leave are there?")[1])
+    assert (asked["model"]["lora"], asked["model"]["lora_sha256"]) == ("Test LoRA", told["lora"])
+
+    code, _, error = run("finetune", "activate", told["lora"][:12], "--equal-is-enough")
+    assert (code, "is active already" in error) == (1, True)
+    (project / "data" / "lora" / f"{told['lora']}.gguf").write_bytes(b"GGUF, once")
+    code, out, _ = run("finetune", "list", "--json")
+    listed = json.loads(out)
+    assert (listed["answers"]["lora"], "is damaged" in listed["problem"]) == (None, True)
+    assert [(move["who"], move["why"]) for move in listed["history"]] == [("ann", "to try it")]
+    assert listed["loras"][0]["evaluations"][0]["sha256"] == told["evaluation"]
+
+    code, out, _ = run("finetune", "rollback", "--json")
+    assert (code, json.loads(out)["move"]["sha256"]) == (0, None)
+    code, _, error = run("finetune", "rollback")
+    assert (code, len(error.splitlines())) == (1, 1)
+    assert "nothing to roll back" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "says"),
+    [
+        (
+            "foreign.gguf",
+            gguf_bytes(lora_settings(base_sha256="f" * 64), pair("blk.0.attn_q.weight", 576, 576, rank=1)),
+            "was trained on the model with the sha256 ffffffffffff",
+        ),
+        ("cut.gguf", b"GGUF\x03\x00", "cut.gguf"),
+        ("text.gguf", b"no LoRA at all", "text.gguf"),
+    ],
+)
+def test_lora_that_cannot_be_is_refused_before_anything_is_asked(
+    run: Run, project: Path, name: str, body: bytes, says: str
+) -> None:
+    (project / name).write_bytes(body)
+    code, out, error = run("finetune", "evaluate", name, "--golden", "golden.toml")
+    assert (code, out, len(error.splitlines())) == (1, "", 1)
+    assert says in error
+    assert not (project / "data" / "lora").exists()
+
+
+def test_evaluation_needs_questions_and_a_model_of_its_own(run: Run, project: Path) -> None:
+    write_lora(project / "a.gguf", rank=1)
+    code, _, error = run("finetune", "evaluate", "a.gguf")
+    assert (code, "give --golden FILE, or set [schedule] golden" in error) == (2, True)
+    with (project / "groundling.toml").open("a") as file:
+        file.write('[model]\nkind = "none"\n')
+    code, _, error = run("finetune", "evaluate", "a.gguf", "--golden", "golden.toml")
+    assert (code, 'only with [model] kind = "gguf"' in error) == (2, True)
+
+
+def test_nothing_is_listed_and_no_vote_counted_where_there_is_none(run: Run, project: Path) -> None:
+    code, out, _ = run("finetune", "list", "--json")
+    assert (code, json.loads(out)["loras"], json.loads(out)["history"]) == (0, [], [])
+    code, out, _ = run("finetune", "votes", "--json")
+    assert (code, json.loads(out)) == (0, {"loras": [], "differences": []})
