@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from models.finetune import lora_model
+from models.finetune.plan import packed
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import read_rows, write_rows
-from models.finetune.training import CHECKPOINT, Progress, TrainingError, packed, train
+from models.finetune.training import CHECKPOINT, Progress, TrainingError, train
 from models.training_process import RunFailed, lines
 from tests.test_models_finetune_tokens import row
 from tests.tiny_base import write_tiny_base
