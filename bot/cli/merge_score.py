@@ -91,7 +91,7 @@ def compare_golden(
     questions = load_golden(file)
 
     async def run() -> list[GoldenReport]:
-        found = []
+        found: list[GoldenReport] = []
         for name, arm in _arms(project, base=base, lora=lora, merged=merged):
             with arm:
                 say(name, len(found), 2)

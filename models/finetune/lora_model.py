@@ -5,7 +5,9 @@ Rule: the weights are the file's, made dense; only the LoRA added to them ever c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import logging
 import math
 from collections.abc import Mapping
@@ -15,7 +17,6 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
-from transformers.utils.logging import disable_progress_bar
 
 from models.weights import sha256_of
 
@@ -34,13 +35,13 @@ def load(path: Path) -> Any:
     saves; a model made from its configuration and filled with its weights does not.
     """
     logging.getLogger("transformers").setLevel(logging.ERROR)
-    disable_progress_bar()
     if path.is_dir():
         return _of_folder(path)
     try:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
         model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        read = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)
+        with contextlib.redirect_stderr(io.StringIO()):  # a bar that cannot be turned off
+            read = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)
         known = model.load_state_dict(read["tensors"], strict=False)
     except Exception as error:  # the library raises whatever its parts raise
         line = " ".join(str(error).split())[:200]
