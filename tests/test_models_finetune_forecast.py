@@ -7,10 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from bot.errors import Failed
 from bot.loss_plot import plot_losses
-from models.finetune import training
 from models.finetune.forecast import forecast
 from models.finetune.progress import LOG, Progress, add_progress, read_progress
 from models.finetune.rows import write_rows
@@ -27,11 +27,12 @@ def test_a_forecast_counts_what_the_run_then_does_and_leaves_no_trace(folder: Pa
     seen: list[Progress] = []
     saved = train(asked, seen.append)
     assert (found.steps, found.tokens) == (seen[-1].of, seen[-1].tokens)
-    assert (found.rows, found.left_out, found.measured_steps) == (len(QUESTIONS), 0, 3)
+    # Two that share their passages are read together, and together they are too long.
+    assert (found.rows, found.left_out, found.measured_steps) == (len(QUESTIONS), 2, 3)
     assert found.step_s > 0
     assert found.total_s == found.ends_s
     assert 100e6 < found.peak_bytes < 8e9
-    tensors = training.torch.load(saved, weights_only=True)["lora"].values()
+    tensors = torch.load(saved, weights_only=True)["lora"].values()
     assert found.lora_bytes == 2 * sum(tensor.numel() for tensor in tensors)
 
 

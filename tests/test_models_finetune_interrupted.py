@@ -147,7 +147,7 @@ def test_what_is_left_is_told_from_the_steps_to_come_and_never_more_than_the_run
     seen: list[Progress] = []
     train(recipe(folder, "left"), seen.append)
     assert seen[-1].left_s == 0
-    assert all(one.left_s <= (one.of - one.step) * one.seconds + 0.1 for one in seen)
+    assert all(one.left_s <= (one.of - one.step) * (one.seconds + 0.1) for one in seen)
     bounded: list[Progress] = []
     train(recipe(folder, "bounded", epochs=1000, minutes=0.01), bounded.append)
     assert all(one.left_s <= 0.6 for one in bounded)
