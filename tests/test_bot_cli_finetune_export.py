@@ -29,7 +29,7 @@ def trained(here: Path) -> str:
     write_tiny_base(here / "tiny.gguf")
     write_rows(here / "rows.jsonl", [row(*one) for one in QUESTIONS])
     (here / "groundling.toml").write_text('[model]\npath = "tiny.gguf"\n\n[retrieval]\njudge = false\n')
-    return str(train(recipe(here, "run", learning_rate=0.02), quiet))
+    return str(train(recipe(here, "run", learning_rate=0.02, epochs=1), quiet))
 
 
 def test_a_merged_file_is_asked_the_same_questions_as_the_lora(run: Run, here: Path, trained: str) -> None:

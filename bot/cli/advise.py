@@ -8,7 +8,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -87,7 +87,7 @@ def advise(
         _show(need, machine, advice)
 
 
-def _asked(what: str, given: T | None, usual: T | None, kind: click.ParamType[T]) -> T:
+def _asked(what: str, given: T | None, usual: T | None, kind: click.ParamType[Any]) -> T:
     """What was given, else what the terminal answers, else what is usual."""
     from bot.errors import WrongUse
 
@@ -164,14 +164,14 @@ def _training_speed(project: Project) -> float:
             "CC0-1.0",
             "none",
         )
-        for place, turns in enumerate(made_load(9, passages=2).questions)
+        for place, turns in enumerate(made_load(12, passages=1).questions)
     ]
     with tempfile.TemporaryDirectory(prefix="groundling-advise-") as folder:
         write_rows(Path(folder) / "rows.jsonl", rows)
         recipe = Path(folder) / "recipe.toml"
         base = json.dumps(str(project.weights().path), ensure_ascii=False)
         recipe.write_text(
-            f'base = {base}\nrows = ["rows.jsonl"]\nout = "run"\nbatch_tokens = 1024\n', "utf-8"
+            f'base = {base}\nrows = ["rows.jsonl"]\nout = "run"\nbatch_tokens = 2048\n', "utf-8"
         )
         try:
             told = [json.loads(line) for line in lines("models.finetune.forecast", recipe)]
