@@ -54,12 +54,14 @@ def test_a_merged_file_is_asked_the_same_questions_as_the_lora(run: Run, here: P
 
 
 def test_what_is_refused_leaves_nothing_and_says_why_in_one_line(run: Run, here: Path, trained: str) -> None:
-    (here / "bad.json").write_text("[]")
+    (here / "bad.json").write_text("[")
     before = sorted(here.rglob("*"))
     for options, code, says in (
         (("--golden", "bad.json"), 2, "add --merged q8_0 or f16"),
+        (("--merged", "f16", "--golden", "bad.json"), 2, "cannot be read as golden questions"),
+        (("--merged", "f16", "--squad", "bad.json"), 2, "is not a SQuAD file"),
         (("--merged", "q4_1"), 2, "'q4_1' is not one of"),
-        (("--merged", "q8_0", "--evaluation", "bad.json"), 1, "holds no numbers of an evaluation"),
+        (("--merged", "q8_0", "--evaluation", "bad.json"), 1, "is no evaluation"),
         (("--rows", "bad.json"), 1, "bad.json line 1"),
     ):
         found, out, error = run("finetune", "export", trained, "--out", "no.gguf", *NAMED, *options)

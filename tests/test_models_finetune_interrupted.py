@@ -132,6 +132,7 @@ def test_a_folder_of_another_model_is_refused_before_training(folder: Path) -> N
     lora_model.load(write_tiny_base(folder / "other-model.gguf", seed=5)).save_pretrained(other)
     with pytest.raises(ExportError, match="in an order that is not known"):
         train(recipe(folder, "mismatched", base=other, gguf=folder / "tiny.gguf"), quiet)
+    assert not (folder / "mismatched").exists()
     with pytest.raises(RecipeError, match="name the GGUF of the same model"):
         recipe(folder, "nameless", base=other).check()
     with pytest.raises(RecipeError, match="gguf is for a base that is a folder"):

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -67,18 +67,19 @@ class _Wanted:
 @click.option("--evaluation", type=_FILE, help="What `eval … --json` wrote about it, for its card.")
 @as_json
 @with_any_project
-def export(project: Project, *, merged: str | None, json_: bool, **asked: object) -> None:
+def export(project: Project, *, json_: bool, **asked: Any) -> None:
     """Write the trained LoRA as a GGUF file for the project's model, or that model with the LoRA merged."""
     from bot.errors import Failed, WrongUse
     from models.finetune.layout import ExportError
     from models.finetune.lora_model import BaseError
     from models.finetune.rows import RowError
 
-    wanted = _Wanted(merged=cast("Kind | None", merged), **cast("dict[str, Path]", asked))  # type: ignore[arg-type]
+    wanted = _Wanted(**asked)
     if (wanted.squad or wanted.golden) and wanted.merged is None:
         raise WrongUse("--squad and --golden compare a merged file with the LoRA; add --merged q8_0 or f16")
     if wanted.out.resolve() == project.weights().path.resolve():
         raise WrongUse(f"{wanted.out} is the project's model itself; choose another name with --out")
+    _check_questions(project, wanted)
     try:
         told = _export(project, wanted)
     except (BaseError, ExportError, RowError) as error:
@@ -88,6 +89,18 @@ def export(project: Project, *, merged: str | None, json_: bool, **asked: object
         return
     for line in _lines(wanted, told):
         click.echo(line)
+
+
+def _check_questions(project: Project, wanted: _Wanted) -> None:
+    """Refuses questions that could not be asked, before minutes are spent on what they are asked of."""
+    from bot.evaluation.datasets import load_answers
+    from bot.evaluation.golden import load_golden
+
+    if wanted.squad is not None:
+        load_answers(wanted.squad)
+    if wanted.golden is not None:
+        load_golden(wanted.golden)
+        _ = project.store
 
 
 def _export(project: Project, wanted: _Wanted) -> dict[str, object]:

@@ -49,10 +49,10 @@ def train(recipe: Recipe, say: Say, *, most_steps: int | None = None) -> Path:
 
     Raises RecipeError, RowError, lora_model.BaseError, ExportError and TrainingError.
     """
-    recipe.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
     rows = [row for path in recipe.rows for row in read_rows(path)]
     run = Run(recipe, epochs_of(recipe, packed(recipe, rows)), used_of(rows))
+    recipe.out.mkdir(parents=True, exist_ok=True)
     run.resume()
     return run.go_on(say, most_steps)
 
