@@ -24,6 +24,10 @@ ROW_TOKENS = 400  # a training row that shares its passages with no other; docs/
 BUSY = 0.5  # share of eight hours in which one answer is being written; above it people wait in a queue
 DAY_S = 8 * 3600
 _GB = 1e9
+_TRAINING = (
+    "groundling finetune prepare --golden golden.toml --licence LICENCE --out rows.jsonl",
+    "groundling finetune train rows.toml --dry-run",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +232,8 @@ def _next(path: Choice, *, trains: bool) -> tuple[str, ...]:
     """Commands, in their order."""
     found: Sequence[str] = {
         "retrieve": ("groundling sync", "groundling eval golden FILE"),
-        "both": ("groundling sync", "groundling finetune prepare", "groundling finetune train --dry-run"),
-        "fine-tune": ("groundling finetune prepare", "groundling finetune train --dry-run"),
+        "both": ("groundling sync", *_TRAINING),
+        "fine-tune": _TRAINING,
         "neither": ("groundling init",),
     }[path]
     collecting = ("groundling curated add",) if trains and path == "retrieve" else ()
