@@ -1,6 +1,6 @@
 """Draws what `bench engine` measured: bars for each arm at each concurrency.
 
-Rule: the only file that imports matplotlib, which is an extra.
+Rule: matplotlib is an extra; besides this file only bot/loss_plot.py imports it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from models.errors import BrokenWeights
-from models.finetune.export import ExportError, export, parity, parity_over
+from models.finetune.export import export
+from models.finetune.layout import ExportError
+from models.finetune.parity import parity, parity_over
 from models.finetune.rows import read_rows
 from models.finetune.tokens import Pack, Tokens, packs
 from models.finetune.training import train
@@ -51,7 +53,7 @@ def test_llama_cpp_says_with_the_file_what_the_trained_model_says(
 ) -> None:
     base, out = folder / "tiny.gguf", folder / "same.gguf"
     export(trained, base, out, name="Test", licence="CC0-1.0")
-    found = parity(trained, base, out, asked)
+    found = parity(trained, base, asked, lora=out)
     assert found.tokens == sum(len(t.tokens) - t.answer for pack in asked for t in pack.tails)
     assert found.cosine > 0.999
     assert found.error < 0.02 * found.change
@@ -83,11 +85,10 @@ def test_a_file_whose_query_rows_are_in_the_trainings_order_is_found_out(
     writer.write_tensors_to_file()
     writer.close()
     with pytest.raises(ExportError, match="does not say what the trained model says"):
-        parity(trained, base, wrong, asked)
-    assert parity_over(trained, base, out, folder / "rows.jsonl").argmax == 1
+        parity(trained, base, asked, lora=wrong)
+    assert parity_over(trained, base, folder / "rows.jsonl", lora=out).argmax == 1
     with pytest.raises(ExportError):
-        parity_over(trained, base, wrong, folder / "rows.jsonl")
-    assert (out.exists(), wrong.exists()) == (True, False)
+        parity_over(trained, base, folder / "rows.jsonl", lora=wrong)
 
 
 def test_a_lora_with_values_that_are_no_numbers_is_refused(folder: Path, trained: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from models.finetune import lora_model
+from models.finetune.plan import packed
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import read_rows, write_rows
-from models.finetune.training import CHECKPOINT, Progress, TrainingError, packed, train
+from models.finetune.training import CHECKPOINT, Progress, TrainingError, train
 from models.training_process import RunFailed, lines
 from tests.test_models_finetune_tokens import row
 from tests.tiny_base import write_tiny_base
@@ -139,6 +140,13 @@ def test_in_a_process_of_its_own_a_run_tells_its_progress_and_its_file(folder: P
         ("rank = ", "cannot be read as a recipe"),
         ('rows = ["rows.jsonl"]\nout = "x"', "does not name its 'base'"),
         ('base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "x"\ndora = true', "'dora', which no recipe has"),
+        (
+            'base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "x"\nuse_rslora = true',
+            "llama.cpp scales by alpha",
+        ),
+        ('base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "x"\nlm_head = true', "tied embeddings"),
+        ('base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "x"\nmodules_to_save = []', "no whole layers"),
+        ('base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "x"\n[alpha_pattern]', "has one alpha"),
         ('base = "tiny.gguf"\nrows = ["rows.jsonl"]\nout = "x"\nrank = 0', "rank must be a number from 1"),
         ('base = "tiny.gguf"\nrows = ["none.jsonl"]\nout = "x"', "none.jsonl is not there"),
         ('base = "tiny.gguf"\nrows = []\nout = "x"', "rows must be a list of files"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.options import as_json, table, with_any_project, write_json
+from bot.cli.options import as_json, check_picture, table, with_any_project, write_json
 
 if TYPE_CHECKING:
     from bot.bench_engine import EngineBench, EngineRow
@@ -87,7 +87,7 @@ def engine(project: Project, *, tune: bool, plot: Path | None, json_: bool, **as
     from bot.bench_engine import EngineLoad, bench_engine
 
     if plot is not None:
-        _check_plot(plot)
+        check_picture(plot)
     load = EngineLoad(
         concurrency=asked["concurrency"],
         questions=asked["questions"],
@@ -111,18 +111,6 @@ def engine(project: Project, *, tune: bool, plot: Path | None, json_: bool, **as
         write_json(report)
     else:
         _show(report)
-
-
-def _check_plot(file: Path) -> None:
-    """Refuses a picture that could not be written, before minutes are spent on measuring."""
-    from bot.bench_plot import check_plotting
-    from bot.errors import WrongUse
-
-    if file.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise WrongUse(f"{file} is no name for a picture; end it with .png, .svg or .pdf")
-    if not file.absolute().parent.is_dir():
-        raise WrongUse(f"there is no folder {file.absolute().parent} to draw into")
-    check_plotting()
 
 
 def _weights(project: Project) -> tuple[Path, ModelIdentity]:

@@ -70,12 +70,11 @@ async def _squad(
 ) -> list[tuple[ReferenceQuestion, Answer]]:
     from bot.evaluation.temporary_index import temporary_index
     from bot.question import Question
-    from knowledge.retrieval import Retriever
 
     said = _Progress(which, len(questions))
     pairs = []
     with temporary_index(texts, project.embedder, _quiet) as (store, _):
-        assistant = _assistant(project, model, lora, Retriever(store, project.embedder))
+        assistant = _assistant(project, model, lora, project.retriever_over(store))
         for question in questions:
             pairs.append((question, await assistant.answer(Question(question.ask))))
             said(question)

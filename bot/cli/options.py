@@ -159,3 +159,15 @@ def check_question(project: Project, text: str) -> None:
             f"the question has {len(text):,} characters, at most {most:,} are read; "
             "shorten it, or raise [limits] question_characters"
         )
+
+
+def check_picture(file: Path) -> None:
+    """Refuses a picture that could not be written, before minutes are spent on measuring."""
+    from bot.bench_plot import check_plotting
+    from bot.errors import WrongUse
+
+    if file.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise WrongUse(f"{file} is no name for a picture; end it with .png, .svg or .pdf")
+    if not file.absolute().parent.is_dir():
+        raise WrongUse(f"there is no folder {file.absolute().parent} to draw into")
+    check_plotting()

@@ -27,6 +27,7 @@ COMMANDS = {
     "eval": ("bot.cli.eval:evaluate", "Measure quality."),
     "finetune": ("bot.cli.finetune:finetune", "Train the model on your own questions."),
     "judge": ("bot.cli.judge:judge", "Train the judge of passages."),
+    "advise": ("bot.cli.advise:advise", "Say whether to retrieve, to fine-tune, or both."),
     "bench": ("bot.cli.bench:bench", "Measure speed."),
     "doctor": ("bot.cli.doctor:doctor", "Check the installation, the index and the hardware."),
 }

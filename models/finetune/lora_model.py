@@ -5,6 +5,9 @@ Rule: the weights are the file's, made dense; only the LoRA added to them ever c
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import logging
 import math
 from collections.abc import Mapping
@@ -15,6 +18,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
+from models.weights import sha256_of
+
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -23,16 +28,20 @@ class BaseError(ValueError):
 
 
 def load(path: Path) -> Any:
-    """The causal language model of the GGUF at `path`, float32 on the processor; raises BaseError.
+    """The causal language model of the GGUF or Hugging Face folder at `path`, float32 on the processor; raises
+    BaseError.
 
     What `from_pretrained` reads from a GGUF counts as quantised and is refused by everything that trains or
     saves; a model made from its configuration and filled with its weights does not.
     """
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    if path.is_dir():
+        return _of_folder(path)
     try:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name, local_files_only=True)
         model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-        read = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)
+        with contextlib.redirect_stderr(io.StringIO()):  # a bar that cannot be turned off
+            read = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=model)
         known = model.load_state_dict(read["tensors"], strict=False)
     except Exception as error:  # the library raises whatever its parts raise
         line = " ".join(str(error).split())[:200]
@@ -40,6 +49,40 @@ def load(path: Path) -> Any:
     model.tie_weights()
     if known.unexpected_keys or set(known.missing_keys) - set(model.all_tied_weights_keys):
         raise BaseError(f"{path.name} cannot be loaded for training: its tensors are not those of its kind")
+    return model
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """One hash for a Hugging Face folder: over the names and hashes of its configuration and its weights."""
+    files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
+    told = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def projections(model: Any) -> list[str]:
+    """The names of the layers that get a LoRA, "model.layers.0.self_attn.q_proj" and so on; raises BaseError
+    for a model that has not all seven kinds."""
+    names = [
+        name
+        for name, layer in model.named_modules()
+        if name.rpartition(".")[2] in PROJECTIONS and isinstance(layer, torch.nn.Linear)
+    ]
+    found = {name.rpartition(".")[2] for name in names}
+    if missing := [name for name in PROJECTIONS if name not in found]:
+        raise BaseError(
+            f"the model has no {missing[0]}: only models with separate projections can be trained"
+        )
+    return names
+
+
+def _of_folder(path: Path) -> Any:
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            str(path), dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
+    except Exception as error:  # the library raises whatever its parts raise
+        line = " ".join(str(error).split())[:200]
+        raise BaseError(f"{path.name} cannot be loaded for training: {line}") from error
     return model
 
 
@@ -92,16 +135,7 @@ def add_lora(
     The model's own weights become `dtype`, and with them what is computed; the LoRA's stay float32.
     """
     torch.manual_seed(seed)
-    layers = [
-        (name, layer)
-        for name, layer in model.named_modules()
-        if name.rpartition(".")[2] in PROJECTIONS and isinstance(layer, torch.nn.Linear)
-    ]
-    found = {name.rpartition(".")[2] for name, _ in layers}
-    if missing := [name for name in PROJECTIONS if name not in found]:
-        raise BaseError(
-            f"the model has no {missing[0]}: only models with separate projections can be trained"
-        )
+    layers = [(name, model.get_submodule(name)) for name in projections(model)]
     for parameter in model.parameters():
         parameter.requires_grad = False
         parameter.data = parameter.data.to(dtype)

@@ -8,45 +8,37 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from models.finetune import lora_model
+from models.finetune.layout import ExportError, places
+from models.finetune.lineage import library_versions
 from models.finetune.mask import Batch, batch, hidden_states
+from models.finetune.plan import epochs_of, packed
+from models.finetune.progress import Progress, add_progress, forget_progress
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import Row, RowError, audience_of, read_rows
-from models.finetune.tokens import Pack, Tokens, packs
+from models.finetune.tokens import Pack
+from models.weights import sha256_of
 
 CHECKPOINT = "checkpoint.pt"
 FINISHED = "lora.pt"
 MOST_NORM = 1.0  # to which a gradient is cut
+RECENT = 20  # steps whose time tells that of the steps to come
 
 
 class TrainingError(RuntimeError):
     """The run cannot go on; one line that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One line of a run's log. `loss` is the mean over the answer tokens of the step, `seconds` the time
-    trained so far without interruptions, `left_s` about what is still to come."""
-
-    step: int
-    of: int
-    epoch: int
-    loss: float
-    learning_rate: float
-    tokens: int
-    tokens_a_second: float
-    seconds: float
-    left_s: float
 
 
 Say = Callable[[Progress], None]
@@ -55,82 +47,52 @@ Say = Callable[[Progress], None]
 def train(recipe: Recipe, say: Say, *, most_steps: int | None = None) -> Path:
     """Runs `recipe` to its end, or `most_steps` steps of it; the file of the LoRA or of the checkpoint.
 
-    Raises RecipeError, RowError, lora_model.BaseError and TrainingError.
+    Raises RecipeError, RowError, lora_model.BaseError, ExportError and TrainingError.
     """
-    recipe.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
     rows = [row for path in recipe.rows for row in read_rows(path)]
-    plan = _plan(recipe, packed(recipe, rows))
-    run = _Run(recipe, plan, _used(rows), audience_of(rows))
+    run = Run(recipe, epochs_of(recipe, packed(recipe, rows)), rows)
+    recipe.out.mkdir(parents=True, exist_ok=True)
     run.resume()
     return run.go_on(say, most_steps)
 
 
-def packed(recipe: Recipe, rows: Sequence[Row]) -> list[Pack]:
-    """The rows as the model reads them; those over the recipe's `most_tokens` are left out."""
-    tokens = Tokens(recipe.base)
-    made = packs(tokens.row(row) for row in rows)
-    short = [pack for pack in made if len(pack) <= min(recipe.most_tokens, recipe.batch_tokens)]
-    if not short:
-        raise RecipeError(f"no row fits into most_tokens = {recipe.most_tokens} and batch_tokens")
-    return short
-
-
-def _used(rows: Sequence[Row]) -> dict[str, str]:
+def used_of(rows: Sequence[Row]) -> dict[str, str]:
+    """The data sets of the rows, each with its licence."""
     return dict(sorted({(row.origin, row.licence) for row in rows}))
 
 
-def _plan(recipe: Recipe, packs: Sequence[Pack]) -> list[list[list[Pack]]]:
-    """The batches of each epoch: packs of nearly the same length together, in an order of chance."""
-    epochs = []
-    for epoch in range(recipe.epochs):
-        chance = random.Random(recipe.seed * 1000 + epoch)  # noqa: S311 (an order, not a secret)
-        ordered = sorted(packs, key=lambda pack: len(pack) + chance.randrange(48))
-        batches: list[list[Pack]] = [[]]
-        for pack in ordered:
-            if _room([*batches[-1], pack]) > recipe.batch_tokens:
-                batches.append([])
-            batches[-1].append(pack)
-        chance.shuffle(batches)
-        epochs.append(batches)
-    return epochs
+class Run:
+    """A run between its steps. Making one refuses a base that a LoRA could not be exported for."""
 
-
-def _room(packs: Sequence[Pack]) -> int:
-    """The tokens of a batch of these with everything that fills it up."""
-    return len(packs) * (max(len(p.prefix) for p in packs) + max(p.tail_tokens for p in packs))
-
-
-class _Run:
-    """A run between its steps."""
-
-    def __init__(
-        self, recipe: Recipe, plan: list[list[list[Pack]]], used: dict[str, str], audience: str
-    ) -> None:
+    def __init__(self, recipe: Recipe, plan: list[list[list[Pack]]], rows: Sequence[Row]) -> None:
         self._recipe = recipe
         self._plan = plan
-        self._used = used
-        self._audience = audience
+        self._used = used_of(rows)
+        self._audience = audience_of(rows)
         self._digest = recipe.digest()
         self._model = lora_model.load(recipe.base)
-        self._trained = lora_model.add_lora(
+        self._lineage = _lineage(recipe, self._model)
+        self.trained = lora_model.add_lora(
             self._model, rank=recipe.rank, alpha=recipe.alpha, seed=recipe.seed
         )
         self._optimizer = torch.optim.AdamW(
-            self._trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
+            self.trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
         )
         self._step = 0
         self._seconds = 0.0
         self._tokens = 0
+        self._recent: deque[float] = deque(maxlen=RECENT)
 
     @property
-    def _steps(self) -> int:
+    def steps(self) -> int:
+        """How many the run has from its beginning to its end."""
         return sum(len(batches) for batches in self._plan)
 
     @property
     def _done(self) -> float:
         """The share of the run that is behind it, by steps or by time."""
-        by_steps = self._step / self._steps
+        by_steps = self._step / self.steps
         minutes = self._recipe.minutes
         return by_steps if minutes is None else max(by_steps, self._seconds / (60 * minutes))
 
@@ -145,29 +107,41 @@ class _Run:
             if most_steps is not None and self._step - began >= most_steps:
                 return self._save(CHECKPOINT)
             rate = self._rate()
-            loss = self._learn(batch(chosen, apart=apart), rate)
+            loss = self.learn(batch(chosen, apart=apart), rate)
             count = sum(map(len, chosen))
             self._step += 1
             self._tokens += count
             spent = time.monotonic() - started
             self._seconds += spent
-            say(
+            self._recent.append(spent)
+            self._tell(
+                say,
                 Progress(
                     step=self._step,
-                    of=self._steps,
+                    of=self.steps,
                     epoch=epoch,
                     loss=round(loss, 4),
                     learning_rate=rate,
                     tokens=self._tokens,
                     tokens_a_second=round(count / spent, 1),
                     seconds=round(self._seconds, 1),
-                    left_s=round(self._seconds * (1 / max(self._done, 1e-6) - 1), 1),
-                )
+                    left_s=round(self._left_s(), 1),
+                ),
             )
             if time.monotonic() - saved > recipe.checkpoint_s:
                 self._save(CHECKPOINT)
                 saved = time.monotonic()
         return self._save(FINISHED)
+
+    def _left_s(self) -> float:
+        """The steps to come at the recent steps' pace, or what is left of the run's time if that is less."""
+        by_steps = (self.steps - self._step) * sum(self._recent) / len(self._recent)
+        minutes = self._recipe.minutes
+        return by_steps if minutes is None else max(0.0, min(by_steps, 60 * minutes - self._seconds))
+
+    def _tell(self, say: Say, progress: Progress) -> None:
+        add_progress(self._recipe.out, progress)
+        say(progress)
 
     def _batches(self) -> Iterator[tuple[int, bool, list[Pack]]]:
         """The batches from the present step on, each with its epoch and whether it is read apart."""
@@ -179,11 +153,12 @@ class _Run:
 
     def _rate(self) -> float:
         warmup = self._recipe.warmup
-        rising = min(1.0, (self._step + 1) / max(1.0, warmup * self._steps))
+        rising = min(1.0, (self._step + 1) / max(1.0, warmup * self.steps))
         falling = min(1.0, (1 - self._done) / (1 - warmup))
         return self._recipe.learning_rate * min(rising, falling)
 
-    def _learn(self, batch: Batch, rate: float) -> float:
+    def learn(self, batch: Batch, rate: float) -> float:
+        """One step at the learning rate `rate`; its mean loss. Raises TrainingError where it is no number."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         logits = self._model.lm_head(hidden_states(self._model, batch))
@@ -195,7 +170,7 @@ class _Run:
             )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._trained, MOST_NORM)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, MOST_NORM)
         if not math.isfinite(norm.item()):
             raise TrainingError(
                 f"the gradient of step {self._step + 1} is no number; lower the learning rate"
@@ -207,6 +182,7 @@ class _Run:
         """Goes back to the checkpoint of the recipe's folder, if there is one of this recipe and these rows."""
         path = self._recipe.out / CHECKPOINT
         if not path.exists():
+            forget_progress(self._recipe.out)
             return
         try:
             state = torch.load(path, weights_only=True)
@@ -214,6 +190,12 @@ class _Run:
                 raise TrainingError(
                     f"{path} belongs to another recipe or other rows; choose another folder or remove it"
                 )
+            for key in ("base", "folder"):
+                if state.get(key) not in (None, self._lineage[key]):
+                    raise TrainingError(
+                        f"{path} was trained on another base than {self._recipe.base.name}, whose bytes have the "
+                        f"sha256 {state[key][:12]}…; bring that one back, or choose another folder"
+                    )
             lora_model.set_lora_state(self._model, state["lora"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._step, self._seconds, self._tokens = state["step"], state["seconds"], state["tokens"]
@@ -225,6 +207,7 @@ class _Run:
     def _save(self, name: str) -> Path:
         recipe = self._recipe
         state: dict[str, Any] = {
+            **self._lineage,
             "digest": self._digest,
             "lora": lora_model.lora_state(self._model),
             "rank": recipe.rank,
@@ -239,9 +222,36 @@ class _Run:
             state["optimizer"] = self._optimizer.state_dict()
         path = recipe.out / name
         part = path.with_name(f"{name}.part")
-        torch.save(state, part)
-        part.replace(path)
+        try:
+            torch.save(state, part)
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.replace(path)
+        except (OSError, RuntimeError) as error:  # torch tells of a full disk as it tells of everything
+            part.unlink(missing_ok=True)
+            raise TrainingError(
+                f"{path} cannot be written, is the disk full? Make room and run it again: it goes on at its last "
+                "checkpoint"
+            ) from error
         return path
+
+
+def _lineage(recipe: Recipe, model: Any) -> dict[str, Any]:
+    """What the files of a run say of its base, its rows and its making; raises ExportError for a base in whose
+    own file the LoRA would have no place."""
+    keys = lora_model.projections(model)
+    where = places(recipe.served, model.state_dict(), keys, exactly=recipe.gguf is None)
+    return {
+        "base": sha256_of(recipe.served),
+        "folder": None if recipe.gguf is None else lora_model.sha256_of_folder(recipe.base),
+        "places": {key: (place.tensor, place.heads) for key, place in where.items()},
+        "rows": {path.name: sha256_of(path) for path in recipe.rows},
+        "settings": recipe.settings(),
+        "versions": library_versions(),
+    }
+
+
+REFUSALS = (RecipeError, RowError, lora_model.BaseError, ExportError, TrainingError, OSError)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -256,7 +266,7 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         path = train(Recipe.from_file(Path(arguments[0])), say)
-    except (RecipeError, RowError, lora_model.BaseError, TrainingError, OSError) as error:
+    except REFUSALS as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps({"saved": str(path)}) + "\n")

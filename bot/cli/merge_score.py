@@ -1,0 +1,121 @@
+"""Whether a merged model answers as well as its base with the LoRA beside it, by the same evaluation.
+
+Rule: both get the same questions, passages and settings; only the weights differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.evaluation.answers import AnswerScores
+    from bot.evaluation.golden import GoldenReport
+    from bot.wiring import Project
+
+MOST_LOSS = 0.01  # of F1, 0 to 1
+_LORA = "compared"
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What was asked of both: F1 over `questions` of a SQuAD file, or `right` of as many golden questions."""
+
+    questions: int
+    lora_f1: float | None = None
+    merged_f1: float | None = None
+    lora_right: int | None = None
+    merged_right: int | None = None
+
+    @property
+    def worse(self) -> str | None:
+        """One line that says by how much the merged model is worse than may be; None where it is not."""
+        if self.lora_f1 is not None and self.merged_f1 is not None:
+            worse = self.lora_f1 - self.merged_f1 > MOST_LOSS
+        else:
+            worse = (self.merged_right or 0) < (self.lora_right or 0)
+        return str(self) if worse else None
+
+    def __str__(self) -> str:
+        if self.lora_f1 is not None:
+            return f"F1 {self.merged_f1:.3f} merged, {self.lora_f1:.3f} with the LoRA, over {self.questions} questions"
+        return (
+            f"{self.merged_right} golden questions right merged, {self.lora_right} with the LoRA, "
+            f"of {self.questions}"
+        )
+
+
+def compare_squad(
+    project: Project, *, base: Path, lora: Path, merged: Path, file: Path, limit: int, seed: int, say: Say
+) -> Compared:
+    """Both over `limit` questions of a SQuAD file; its paragraphs are the knowledge base."""
+    from bot.cli.ask import assistant_of
+    from bot.evaluation.answers import score_answers
+    from bot.evaluation.datasets import load_answers
+    from bot.evaluation.temporary_index import temporary_index
+    from knowledge.retrieval import Retriever
+
+    texts, questions = load_answers(file)
+    chosen = list(questions)
+    random.Random(seed).shuffle(chosen)  # noqa: S311 (a sample, not a secret)
+    chosen = chosen[:limit]
+
+    async def run() -> list[AnswerScores]:
+        found = []
+        with temporary_index(texts, project.embedder, say) as (store, _):
+            search = Retriever(store, project.embedder)
+            for name, arm in _arms(project, base=base, lora=lora, merged=merged):
+                with arm:
+                    async with assistant_of(arm, search) as assistant:
+                        progress = functools.partial(say, name)
+                        found.append(await score_answers(chosen, assistant, progress=progress))
+        return found
+
+    with_lora, alone = asyncio.run(run())
+    return Compared(len(chosen), lora_f1=with_lora.overall_f1, merged_f1=alone.overall_f1)
+
+
+def compare_golden(
+    project: Project, *, base: Path, lora: Path, merged: Path, file: Path, say: Say
+) -> Compared:
+    """Both over the golden questions of `file`, asked of the project's own index."""
+    from bot.cli.ask import assistant_of
+    from bot.evaluation.golden import load_golden, run_golden
+
+    questions = load_golden(file)
+
+    async def run() -> list[GoldenReport]:
+        found: list[GoldenReport] = []
+        for name, arm in _arms(project, base=base, lora=lora, merged=merged):
+            with arm:
+                say(name, len(found), 2)
+                async with assistant_of(arm) as assistant:
+                    found.append(await run_golden(questions, assistant, arm.retriever))
+        return found
+
+    with_lora, alone = ([result.right for result in report.results] for report in asyncio.run(run()))
+    return Compared(len(questions), lora_right=sum(with_lora), merged_right=sum(alone))
+
+
+def _arms(project: Project, *, base: Path, lora: Path, merged: Path) -> list[tuple[str, Project]]:
+    """The project as it is, but once with `lora` on `base` and once with `merged`."""
+    from bot.config_sections import LoraSection
+    from bot.wiring import Project
+
+    plain = tuple(one.model_copy(update={"lora": None}) for one in project.config.collection)
+    found: list[tuple[str, Project]] = []
+    for name, path, loras in (
+        ("with the LoRA", base, (LoraSection(name=_LORA, path=str(lora)),)),
+        ("merged", merged, ()),
+    ):
+        chosen = {"kind": "gguf", "path": str(path), "lora": _LORA if loras else None}
+        section = project.config.model.model_copy(update=chosen)
+        config = project.config.model_copy(update={"model": section, "lora": loras, "collection": plain})
+        found.append((name, Project(config, root=project.root, data=project.data, file=project.file)))
+    return found

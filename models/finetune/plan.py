@@ -1,0 +1,48 @@
+"""Which rows a run reads in which step.
+
+Rule: recipe and rows alone decide it, so that a run that goes on reads what it would have read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from models.finetune.recipe import Recipe, RecipeError
+from models.finetune.rows import Row
+from models.finetune.tokens import Pack, Tokens, packs
+
+
+def packed(recipe: Recipe, rows: Sequence[Row]) -> list[Pack]:
+    """The rows as the model reads them; those over the recipe's `most_tokens` are left out."""
+    tokens = Tokens(recipe.served)
+    return fitting(recipe, packs(tokens.row(row) for row in rows))
+
+
+def fitting(recipe: Recipe, made: Sequence[Pack]) -> list[Pack]:
+    """Those of the packs that the recipe has room for; raises RecipeError where it has none."""
+    short = [pack for pack in made if len(pack) <= min(recipe.most_tokens, recipe.batch_tokens)]
+    if not short:
+        raise RecipeError(f"no row fits into most_tokens = {recipe.most_tokens} and batch_tokens")
+    return short
+
+
+def epochs_of(recipe: Recipe, packs: Sequence[Pack]) -> list[list[list[Pack]]]:
+    """The batches of each epoch: packs of nearly the same length together, in an order of chance."""
+    epochs = []
+    for epoch in range(recipe.epochs):
+        chance = random.Random(recipe.seed * 1000 + epoch)  # noqa: S311 (an order, not a secret)
+        ordered = sorted(packs, key=lambda pack: len(pack) + chance.randrange(48))
+        batches: list[list[Pack]] = [[]]
+        for pack in ordered:
+            if room([*batches[-1], pack]) > recipe.batch_tokens:
+                batches.append([])
+            batches[-1].append(pack)
+        chance.shuffle(batches)
+        epochs.append(batches)
+    return epochs
+
+
+def room(packs: Sequence[Pack]) -> int:
+    """The tokens of a batch of these with everything that fills it up."""
+    return len(packs) * (max(len(p.prefix) for p in packs) + max(p.tail_tokens for p in packs))

@@ -1,0 +1,87 @@
+"""`groundling finetune export` as people run it: a merged file is asked what the LoRA is asked, and nothing is left
+of a file that is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.cli.merge_score import Compared
+from models.finetune.rows import write_rows
+from models.finetune.training import train
+from models.gguf import read_header
+from tests.test_bot_cli import Run
+from tests.test_bot_cli import here as here
+from tests.test_bot_cli import run as run
+from tests.test_bot_cli_finetune import squad
+from tests.test_bot_finetuning_prepare import TITLES
+from tests.test_models_finetune_tokens import row
+from tests.test_models_finetune_training import QUESTIONS, quiet, recipe
+from tests.tiny_base import write_tiny_base
+
+NAMED = ("--name", "House", "--licence", "CC0-1.0")
+
+
+@pytest.fixture
+def trained(here: Path) -> str:
+    write_tiny_base(here / "tiny.gguf")
+    write_rows(here / "rows.jsonl", [row(*one) for one in QUESTIONS])
+    (here / "groundling.toml").write_text('[model]\npath = "tiny.gguf"\n\n[retrieval]\njudge = false\n')
+    return str(train(recipe(here, "run", learning_rate=0.02, epochs=1), quiet))
+
+
+def test_a_merged_file_is_asked_the_same_questions_as_the_lora(run: Run, here: Path, trained: str) -> None:
+    squad(here / "questions.json", TITLES[:2])
+    (here / "answers.json").write_text('{"overall_f1": 0.5}')
+    (here / "README.md").write_text("# Ours\n")
+    code, out, error = run(
+        *("finetune", "export", trained, "--out", "merged.gguf", *NAMED, "--merged", "f16", "--json"),
+        *("--rows", "rows.jsonl", "--squad", "questions.json", "--limit", "2"),
+        *("--evaluation", "answers.json"),
+    )
+    assert code == 0, error
+    told = json.loads(out)
+    assert told["parity"]["cosine"] > 0.99
+    assert told["compared"]["questions"] == 2
+    assert told["compared"]["lora_f1"] - told["compared"]["merged_f1"] <= 0.01
+    assert read_header(here / "merged.gguf").name == "House"
+    assert (here / "README.md").read_text() == "# Ours\n"
+    assert "base_model_relation: merge" in (here / "merged.README.md").read_text()
+    assert json.loads((here / "merged.cdx.json").read_text())["specVersion"] == "1.6"
+    assert list(here.glob("*.unchecked")) == []
+
+
+def test_what_is_refused_leaves_nothing_and_says_why_in_one_line(run: Run, here: Path, trained: str) -> None:
+    (here / "bad.json").write_text("[")
+    before = sorted(here.rglob("*"))
+    for options, code, says in (
+        (("--golden", "bad.json"), 2, "add --merged q8_0 or f16"),
+        (("--merged", "f16", "--golden", "bad.json"), 2, "cannot be read as golden questions"),
+        (("--merged", "f16", "--squad", "bad.json"), 2, "is not a SQuAD file"),
+        (("--merged", "q4_1"), 2, "'q4_1' is not one of"),
+        (("--merged", "q8_0", "--evaluation", "bad.json"), 1, "is no evaluation"),
+        (("--rows", "bad.json"), 1, "bad.json line 1"),
+    ):
+        found, out, error = run("finetune", "export", trained, "--out", "no.gguf", *NAMED, *options)
+        assert (found, out) == (code, "")
+        assert says in error.splitlines()[-1]
+        assert sorted(path for path in here.rglob("*") if "data" not in path.parts) == before
+    code, _, error = run("finetune", "export", trained, "--out", "tiny.gguf", *NAMED)
+    assert (code, "is the project's model itself" in error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("compared", "worse"),
+    [
+        (Compared(100, lora_f1=0.50, merged_f1=0.491), False),
+        (Compared(100, lora_f1=0.50, merged_f1=0.489), True),
+        (Compared(100, lora_f1=0.50, merged_f1=0.60), False),
+        (Compared(50, lora_right=40, merged_right=40), False),
+        (Compared(50, lora_right=40, merged_right=39), True),
+    ],
+)
+def test_a_point_of_f1_or_a_golden_question_less_is_too_much(compared: Compared, worse: bool) -> None:
+    assert (compared.worse is not None) is worse
+    assert str(compared.questions) in str(compared)
