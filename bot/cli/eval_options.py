@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from bot.assistant import AnswerSettings, PassageSearch
+    from bot.assistant import AnswerSettings, PassageSearch, Quote
     from bot.evaluation.arms import Given, Parts
     from bot.evaluation.datasets import ReferenceQuestion, Text
     from bot.evaluation.measures import Extras
@@ -97,11 +98,11 @@ def questions_of(
 
 def unseen(title: str) -> bool:
     """Whether neither a LoRA nor the judge may have learned from, or been calibrated on, the document `title`."""
-    from bot.evaluation.split import is_test
-    from bot.judging.rows import side_of
+    from bot.evaluation.split import FIFTHS, is_test
 
-    # The judge goes by titles as files write them, and SQuAD's have underscores for blanks.
-    return is_test(title) and side_of(title.replace(" ", "_")) == "test"
+    # The judge that is shipped was trained when titles counted as files write them, with underscores.
+    written = hashlib.sha256(title.replace(" ", "_").encode("utf-8", "replace")).hexdigest()
+    return is_test(title) and int(written, 16) % FIFTHS == 0
 
 
 @asynccontextmanager
@@ -143,12 +144,12 @@ async def parts_of(
 
 def _patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:
     """With time enough for a slow machine, and room for the longest question."""
-    quotes = settings.always_quote if quote is None else quote
+    below: Quote = "always" if quote else "never"
     return replace(
         settings,
         deadline_s=max(settings.deadline_s, DEADLINE_S),
         question_characters=max(settings.question_characters, longest),
-        always_quote=quotes,
+        quote=settings.quote if quote is None else below,
     )
 
 
@@ -200,7 +201,7 @@ def facts_of(
     facts += [
         ("embedding model", parts.embedder.name),
         ("judge", "yes" if parts.judge is not None else "no"),
-        ("quotes below the model's words", "yes" if parts.settings.always_quote else "no"),
+        ("quotes below the model's words", parts.settings.quote),
         ("passages found, read", f"{parts.settings.passages}, {parts.settings.prompt_passages}"),
     ]
     return facts

@@ -25,7 +25,8 @@ class Trained:
     """A LoRA as its run saved it, in `trained`.
 
     `pairs` are its tensors by name, `used` the data sets with their licences, `digest` that of recipe and
-    rows, `audience` the collections whose readers it is for (empty for everyone), `rows` each file of rows with its sha256, `settings` the recipe, `versions` those of the libraries.
+    rows, `audience` the collections whose readers it is for (empty for everyone), `rows` each file of rows with
+    its sha256, `settings` the recipe, `versions` those of the libraries.
     A run of an earlier version may not have written down `base_sha256` and `places` (None), nor the last
     three (empty). `seconds` and `tokens` are what was trained so far.
     """
