@@ -200,6 +200,12 @@ class Assistant:
         quote = self.settings.quote
         return quote == "always" or (quote == "bare" and asking.lora is None)
 
+    def _sampling(self, asking: Asking, language: str) -> Sampling:
+        """A model that learned the fixed refusal says it too often: what is refused was refused before."""
+        if asking.lora is None:
+            return self.settings.sampling
+        return replace(self.settings.sampling, avoid=REFUSALS.get(language, REFUSALS["en"]))
+
     def _identity(self, lora: str | None) -> ModelIdentity | None:
         """What would write the answer with `lora`."""
         if self._generator is None:
@@ -267,7 +273,7 @@ class Assistant:
             turns,
             max_tokens=request.max_tokens,
             deadline_s=settings.deadline_s,
-            sampling=settings.sampling,
+            sampling=self._sampling(request.asking, blank.language),
             asking=request.asking,
         )
         async with aclosing(stream):

@@ -10,6 +10,7 @@ import pytest
 from bot.answer import Answer
 from bot.assistant import AnswerSettings, Assistant, Quote
 from bot.evaluation.golden import dangling
+from bot.languages import REFUSALS
 from bot.prompt import compose
 from bot.question import Question
 from knowledge.documents import Chunk
@@ -284,6 +285,16 @@ def test_a_few_words_that_a_passage_carries_are_enough_from_a_model_with_a_lora(
     assert answers[0].text == "Full-time. [1]"
     assert [answer.voice for answer in answers] == ["model", "quotes", "quotes"]
     assert all(dangling(answer) == 0 for answer in answers)
+
+
+def test_a_model_with_a_lora_is_kept_from_the_fixed_refusal() -> None:
+    def asked(lora: str | None) -> str:
+        model = ScriptedGenerator("21:30 [1].")
+        ask(assistant(model, settings=AnswerSettings(lora=lora)), "When does the barrier close?")
+        return model.samplings[0].avoid
+
+    assert asked("house") == REFUSALS["en"]
+    assert asked(None) == ""
 
 
 ENGLISH = "When does the barrier close?"
