@@ -27,7 +27,7 @@ from bot.config_sections import (
 )
 from bot.config_serving import LimitsSection, ScheduleSection, WebSection
 from bot.errors import ConfigError
-from bot.question import NO_LORA
+from bot.question import NO_LORA, SHIPPED_LORA
 
 DEFAULT_FILE = Path("groundling.toml")
 
@@ -72,7 +72,7 @@ class Config(Section):
     def _loras_are_known(self) -> Config:
         known = [one.name for one in self.lora]
         places: list[CollectionSection | ChannelSection] = [*self.collection, *self.channel]
-        wanted = None if self.model.lora == NO_LORA else self.model.lora
+        wanted = None if self.model.lora in (NO_LORA, SHIPPED_LORA) else self.model.lora
         for name in [wanted, *(place.lora for place in places)]:
             if name is not None and name not in known and self.model.kind == "gguf":
                 raise ValueError(

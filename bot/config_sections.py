@@ -112,7 +112,7 @@ class LoraSection(Section):
     @field_validator("name")
     @classmethod
     def _means_nothing_else(cls, value: str) -> str:
-        if value in ("none", "active"):
+        if value in ("none", "active", "shipped"):
             raise ValueError("it means something else where a LoRA is named; choose another name")
         return value
 
@@ -191,7 +191,7 @@ class ModelSection(Section):
     )
     lora: str | None = Field(
         default=None,
-        description='The [[lora]] to answer with, where a collection names no other; "none" for none; without it the one that was activated, else the one that is shipped.',
+        description='The [[lora]] to answer with, where a collection names no other; "shipped" for the one that ships with the program, "none" for none; without it the one that was activated.',
         examples=["main"],
     )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")

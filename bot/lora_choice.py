@@ -1,7 +1,7 @@
 """Which LoRA answers where no channel and no collection names another, and why.
 
-Rule: what the configuration names goes first, then what was activated, then what ships with the program; a
-LoRA that is damaged or was made for another model is never used, and that is told.
+Rule: what the configuration names goes first, then what was activated, else the bare model answers; a LoRA
+that is damaged or was made for another model is never used, and that is told.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from bot.channels import AS_ELSEWHERE
 from bot.config import Config
-from bot.question import NO_LORA
+from bot.question import NO_LORA, SHIPPED_LORA
 from bot.registry import Registry
 from models.engine.settings import Lora
 from models.errors import BrokenWeights
@@ -72,6 +72,8 @@ class Loras:
         named = self._config.model.lora
         if named == NO_LORA:
             return LoraChoice(None, "none", '[model] lora = "none"')
+        if named == SHIPPED_LORA:
+            return self._shipped_one(base)
         for lora in self.configured(base) if named is not None else ():
             if lora.name == named:
                 return LoraChoice(lora, "configured", "[model] lora names it")
@@ -85,17 +87,20 @@ class Loras:
                 lora = self._activated(moves[-1].sha256, base)
                 return LoraChoice(lora, "activated", f"activated by {moves[-1].who}")
             except BrokenWeights as error:
-                # Nor the shipped one: nobody has compared that with the bare model lately.
                 return LoraChoice(None, "none", "the activated one cannot be used", str(error))
+        return LoraChoice(None, "none", "none was activated")
+
+    def _shipped_one(self, base: Weights) -> LoraChoice:
+        why = '[model] lora = "shipped"'
         if not self._shipped.is_file():
-            return LoraChoice(None, "none", "none was activated")
+            return LoraChoice(None, "none", why, "no LoRA is shipped with this program")
         try:
             header = read_lora(self._shipped, base=base.path, base_sha256=base.sha256)
             name = self._free(header.name or self._shipped.stem, "shipped")
             lora = Lora(name, str(self._shipped), sha256_of(self._shipped))
         except BrokenWeights as error:
-            return LoraChoice(None, "none", "none was activated", f"the shipped one: {error}")
-        return LoraChoice(lora, "shipped", "it is shipped, and none was activated")
+            return LoraChoice(None, "none", why, f"the shipped one: {error}")
+        return LoraChoice(lora, "shipped", why)
 
     def configured(self, base: Weights) -> tuple[Lora, ...]:
         """Every [[lora]], held against `base`; raises `BrokenWeights`."""

@@ -10,6 +10,9 @@ from models.engine.generator import Turn
 NO_LORA = "none"
 """Where a LoRA is named: the model without any."""
 
+SHIPPED_LORA = "shipped"
+"""In [model] lora: the LoRA that ships with the program."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

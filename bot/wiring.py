@@ -347,9 +347,9 @@ class Project:
     def answer_settings(self, generator: Model | None) -> AnswerSettings:
         """How questions are answered with `generator`, as configuration and registry are now."""
         from bot.configured import answer_settings
-        from bot.question import NO_LORA
+        from bot.question import NO_LORA, SHIPPED_LORA
 
-        named = None if self.config.model.lora == NO_LORA else self.config.model.lora
+        named = None if self.config.model.lora in (NO_LORA, SHIPPED_LORA) else self.config.model.lora
         if generator is not None and self.config.model.kind == "gguf":
             named = self.lora_choices.choice(self.weights()).name
         return answer_settings(

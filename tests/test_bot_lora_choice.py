@@ -1,4 +1,4 @@
-"""Which LoRA answers: the configuration's, the activated one, the shipped one, none, in that order."""
+"""Which LoRA answers: the configuration's, the activated one, none, in that order."""
 
 from __future__ import annotations
 
@@ -53,6 +53,9 @@ class Stage:
         return Loras(config, self.registry, self.kept, lambda name: self.folder / name, shipped=shipped)
 
 
+SHIPPED = '[model]\nlora = "shipped"\n'
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     database = Database.open(tmp_path / "groundling.sqlite")
@@ -65,14 +68,24 @@ def test_nothing_is_used_where_there_is_nothing(stage: Stage) -> None:
     assert (choice.lora, choice.origin, choice.problem) == (None, "none", None)
 
 
-def test_shipped_one_is_used_until_another_is_activated_and_again_after_the_rollback(stage: Stage) -> None:
+def test_activated_one_is_used_until_the_rollback(stage: Stage) -> None:
     stage.lora("shipped")
-    assert stage.loras().choice(stage.base).origin == "shipped"
+    assert stage.loras().choice(stage.base).origin == "none"
     sha256 = stage.activated("house")
     choice = stage.loras().choice(stage.base)
     assert (choice.name, choice.sha256, choice.why) == ("house", sha256, "activated by ann")
     stage.registry.roll_back(who="ann", why="")
-    assert stage.loras().choice(stage.base).origin == "shipped"
+    assert stage.loras().choice(stage.base).origin == "none"
+
+
+def test_shipped_one_is_used_where_it_is_named(stage: Stage) -> None:
+    missing = stage.loras(SHIPPED).choice(stage.base)
+    assert (missing.lora, missing.problem) == (None, "no LoRA is shipped with this program")
+    stage.lora("shipped")
+    stage.activated("house")
+    choice = stage.loras(SHIPPED).choice(stage.base)
+    assert choice.origin == "shipped"
+    assert stage.loras(SHIPPED).every(stage.base) == (choice.lora,)
 
 
 def test_configuration_goes_first_and_can_switch_it_all_off(stage: Stage) -> None:
@@ -90,7 +103,7 @@ def test_configuration_goes_first_and_can_switch_it_all_off(stage: Stage) -> Non
 
 def test_shipped_one_for_another_model_is_not_used_and_said_so(stage: Stage) -> None:
     stage.lora("shipped", base="f" * 64)
-    choice = stage.loras().choice(stage.base)
+    choice = stage.loras(SHIPPED).choice(stage.base)
     assert choice.lora is None
     assert choice.problem is not None
     assert "was trained on the model with the sha256 ffffffffffff" in choice.problem

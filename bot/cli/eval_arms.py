@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lora",
     metavar="NAME|FILE",
-    help="The LoRA: a name in the configuration or a GGUF file.  [default: [model] lora]",
+    help='The LoRA: a name in the configuration, a GGUF file, or "shipped".  [default: the one that answers]',
 )
 @click.option(
     "--oracle", is_flag=True, help="Also answer from given passages, with and without the right one."
@@ -116,24 +116,30 @@ def _with_lora(project: Project, lora: str | None) -> Iterator[tuple[Project, st
     """The project that has the LoRA, and the name by which the model knows it."""
     from bot.config_sections import LoraSection
     from bot.errors import WrongUse
+    from bot.question import SHIPPED_LORA
     from bot.wiring import Project
+    from models.lora_folder import shipped_lora
 
     config = project.config
-    wanted = lora or _configured(project)
-    if wanted is None:
-        raise WrongUse("there is no LoRA to compare with; name one: --lora FILE.gguf, or [model] lora")
-    names = [one.name for one in config.lora]
-    if wanted in names or (config.model.kind == "server" and not Path(wanted).is_file()):
-        yield project, wanted
+    if lora is None:
+        configured = _configured(project)
+        if configured is None:
+            raise WrongUse("there is no LoRA to compare with; name one: --lora FILE.gguf, or [model] lora")
+        yield project, configured
         return
-    if not Path(wanted).is_file():
+    names = [one.name for one in config.lora]
+    file = shipped_lora() if lora == SHIPPED_LORA else Path(lora)
+    if lora in names or (config.model.kind == "server" and not file.is_file()):
+        yield project, lora
+        return
+    if not file.is_file():
         raise WrongUse(
-            f"--lora {wanted} is neither a file nor a [[lora]]; there is: {', '.join(names) or 'none'}"
+            f"--lora {lora} is neither a file nor a [[lora]]; there is: {', '.join(names) or 'none'}"
         )
     if config.model.kind != "gguf":
         raise WrongUse(f'--lora takes a file only where [model] kind is "gguf", not {config.model.kind!r}')
     name = "evaluated" + "-again" * ("evaluated" in names)
-    section = LoraSection(name=name, path=str(Path(wanted).resolve()))
+    section = LoraSection(name=name, path=str(file.resolve()))
     changed = config.model_copy(update={"lora": (*config.lora, section)})
     with Project(changed, root=project.root, data=project.data, file=project.file) as own:
         yield own, name

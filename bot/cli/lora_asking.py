@@ -104,7 +104,7 @@ def taken_in(project: Project, text: str, base: Weights) -> Lora:
     """The LoRA that `text` means, in the registry from now on, under a name that no other has."""
     from bot.lora_evaluation import known_lora, record_lora
 
-    folder, file = project.lora_choices.folder, Path(text)
+    folder, file = project.lora_choices.folder, _file(text)
     if file.is_file():
         sha256, header = folder.take_in(file, base)
         record_lora(project.registry, sha256, header, file, base)
@@ -119,7 +119,15 @@ def meant(project: Project, text: str) -> Artefact:
     from bot.lora_evaluation import known_lora
     from models.weights import sha256_of
 
-    return known_lora(project.registry, sha256_of(Path(text)) if Path(text).is_file() else text)
+    file = _file(text)
+    return known_lora(project.registry, sha256_of(file) if file.is_file() else text)
+
+
+def _file(text: str) -> Path:
+    from bot.question import SHIPPED_LORA
+    from models.lora_folder import shipped_lora
+
+    return shipped_lora() if text == SHIPPED_LORA else Path(text)
 
 
 def _lora(sha256: str, path: Path) -> Lora:
