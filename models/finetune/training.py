@@ -6,6 +6,7 @@ number ends the run, and nothing of that step is kept.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import os
@@ -31,6 +32,7 @@ from models.finetune.rows import Row, RowError, audience_of, read_rows
 from models.finetune.tokens import Pack
 from models.weights import sha256_of
 
+TIDY_STEPS = 16
 CHECKPOINT = "checkpoint.pt"
 FINISHED = "lora.pt"
 MOST_NORM = 1.0  # to which a gradient is cut
@@ -128,6 +130,8 @@ class Run:
                     left_s=round(self._left_s(), 1),
                 ),
             )
+            if self._step % TIDY_STEPS == 0:
+                _give_back()
             if time.monotonic() - saved > recipe.checkpoint_s:
                 self._save(CHECKPOINT)
                 saved = time.monotonic()
@@ -252,6 +256,13 @@ def _lineage(recipe: Recipe, model: Any) -> dict[str, Any]:
 
 
 REFUSALS = (RecipeError, RowError, lora_model.BaseError, ExportError, TrainingError, OSError)
+
+
+def _give_back() -> None:
+    """Lets the system have the free memory that lies between tensors still in use; an hour's run had kept 11 GB."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
+    if trim is not None:
+        trim(0)
 
 
 def main(arguments: Sequence[str]) -> int:
