@@ -22,6 +22,11 @@ def without_markers(text: str) -> str:
     return re.sub(r"\s+([.,;:!?])", r"\1", MARKERS.sub("", text)).strip()
 
 
+def numbers(text: str) -> list[int]:
+    """The numbers of its markers, in their order."""
+    return [int(number) for marker in MARKERS.findall(text) for number in re.findall(r"\d+", marker)]
+
+
 def cite(passages: Sequence[Passage], used: Iterable[Unit]) -> tuple[Citation, ...]:
     """One citation for each passage that `used` draws on, by number; its quote spans the used units."""
     spans: dict[int, tuple[int, int]] = {}

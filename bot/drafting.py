@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot import support
-from bot.citations import without_markers
+from bot.citations import numbers, without_markers
 from bot.evidence import Unit, units
 from bot.languages import REFUSALS
 from bot.words import content_words
@@ -88,7 +88,7 @@ class Drafting:
             return None
         if not set(content_words(sentence, self._language)) - self._asked:
             return None
-        carried = support.check(sentence, self._passages, self._units, self._language)
+        carried = support.check(sentence, self._passages, self._units, self._language, named=numbers(text))
         return Sentence(sentence, carried.unit) if carried.unit is not None else None
 
 

@@ -38,8 +38,16 @@ class Support:
     reason: str = ""
 
 
-def check(sentence: str, passages: Sequence[Passage], found: Sequence[Unit], language: str) -> Support:
-    """Looks for the passage that says `sentence`; `found` are the units of `passages`.
+def check(
+    sentence: str,
+    passages: Sequence[Passage],
+    found: Sequence[Unit],
+    language: str,
+    *,
+    named: Sequence[int] = (),
+) -> Support:
+    """Looks for the passage that says `sentence`; `found` are the units of `passages`. Of passages that say it
+    equally well a `named` one is taken, else the first.
 
     A sentence without a content word supports nothing and needs nothing: it is unsupported too.
     """
@@ -48,7 +56,7 @@ def check(sentence: str, passages: Sequence[Passage], found: Sequence[Unit], lan
         return Support(None, "says nothing")
     best = Support(None, "no passage speaks of this")
     best_share = 0.0
-    for number, passage in enumerate(passages, 1):
+    for number, passage in sorted(enumerate(passages, 1), key=lambda one: one[0] not in named):
         reason = _foreign(sentence, passage, language)
         share, unit = _carried(stems, [unit for unit in found if unit.passage == number], passage, language)
         if reason or unit is None or share < SHARE:

@@ -105,3 +105,17 @@ def test_the_refusal_that_models_are_trained_to_give_is_heard_and_is_no_sentence
     draft = checked(text, "What is it?", passages(text), "en", whole=True)
 
     assert draft == Draft((), gave_up=True)
+
+
+def test_of_passages_that_say_the_same_the_one_that_the_model_named_is_cited() -> None:
+    found = [*passages("Leave is 26 days."), *passages("Leave is 26 days."), *passages("Dogs stay out.")]
+
+    def cited(text: str) -> list[int]:
+        draft = checked(text, "How long?", found, "en", whole=True)
+        return [sentence.unit.passage for sentence in draft.sentences]
+
+    assert [cited("26 days of leave."), cited("26 days of leave [2]."), cited("26 days of leave [3].")] == [
+        [1],
+        [2],
+        [1],
+    ]
