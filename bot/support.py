@@ -1,7 +1,7 @@
 """Whether a sentence says only what a passage says.
 
 Rule: a number, a date or a name that does not stand in the passage makes a sentence unsupported,
-however well the rest fits; the same for a "not" that the passage does not have.
+however well the rest fits; the same for a "not" that the passage does not have, or has and the sentence has not.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from knowledge.documents import Passage
 
 SHARE = 0.75
 """How much of a sentence's content words must stand in the passage, and in its best two units."""
+
+NEAR = 4
+"""A "not" so many words before some words of a passage speaks of them."""
 
 _NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+")
@@ -63,7 +66,7 @@ def check(
             if best.unit is None and reason and share >= SHARE:
                 best = Support(None, reason)
             continue
-        if _negated(sentence, language) != _negated(unit.text, language):
+        if _turned(sentence, unit.text, language):
             best = best if best.unit else Support(None, "turns the passage round")
             continue
         if share > best_share:
@@ -107,6 +110,16 @@ def _carried(
     return best, carrier
 
 
-def _negated(text: str, language: str) -> bool:
+def _turned(sentence: str, text: str, language: str) -> bool:
+    """Whether one of the two says "not" and the other does not. Some words out of `text`, as they stand there,
+    are not turned by a "not" that is further off."""
+    said, there = words(sentence), words(text)
+    if _negated(said, language) == _negated(there, language):
+        return False
+    places = [place for place in range(len(there)) if there[place : place + len(said)] == said]
+    return all(_negated(there[max(0, place - NEAR) : place], language) for place in places)
+
+
+def _negated(said: Sequence[str], language: str) -> bool:
     known = _NEGATIONS.get(language, _NEGATIONS["en"])
-    return any(word in known or word.endswith("n't") for word in words(text))
+    return any(word in known or word.endswith("n't") for word in said)

@@ -119,3 +119,18 @@ def test_of_passages_that_say_the_same_the_one_that_the_model_named_is_cited() -
         [2],
         [1],
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        ("passive immunity.", True),
+        ("colostrum.", False),
+        ("given to the infant.", False),
+        ("not given to the infant.", True),
+    ],
+)
+def test_some_words_of_a_passage_are_turned_only_by_a_not_that_is_near(said: str, holds: bool) -> None:
+    text = "This is passive immunity, because the foetus makes no memory cells, and colostrum is not given to the infant."
+    found = passages(text.replace("and colostrum", "and no colostrum"))
+    assert (check(said, found, units(found), "en").unit is not None) is holds
