@@ -27,8 +27,9 @@ from models.engine.settings import EngineSettings
 from models.engine.tuned import keep, tuned
 from models.gguf import read_header
 from models.hardware import plan
-from models.weights import BUNDLED, BUNDLED_SHA256, bundled_path
+from models.weights import BUNDLED_SHA256, bundled_path, sha256_of
 from tests.conftest import ROOT, Groundling
+from tests.tiny_base import write_tiny_base
 
 SHA = "ab" * 32
 
@@ -309,13 +310,14 @@ def test_a_picture_is_drawn_of_any_arms(tmp_path: Path) -> None:
     assert tmp_path.joinpath("engine.svg").stat().st_size > 1000
 
 
-def test_tuning_tries_threads_then_batches() -> None:
-    identity = ModelIdentity(BUNDLED, BUNDLED_SHA256)
+def test_tuning_tries_threads_then_batches(tmp_path: Path) -> None:
+    base = write_tiny_base(tmp_path / "tiny.gguf")
+    identity = ModelIdentity("tiny", sha256_of(base))
     lines: list[str] = []
     found = tune(
-        weights(),
+        base,
         identity,
-        EngineSettings(context_tokens=1536),
+        EngineSettings(context_tokens=4096),
         questions=1,
         tokens=2,
         batches=(256,),
