@@ -88,7 +88,8 @@ class Loras:
                 return LoraChoice(lora, "activated", f"activated by {moves[-1].who}")
             except BrokenWeights as error:
                 return LoraChoice(None, "none", "the activated one cannot be used", str(error))
-        return LoraChoice(None, "none", "none was activated")
+        unnamed = '; [model] lora = "shipped" takes the shipped one' if self._shipped.is_file() else ""
+        return LoraChoice(None, "none", f"none was activated{unnamed}")
 
     def _shipped_one(self, base: Weights) -> LoraChoice:
         why = '[model] lora = "shipped"'
