@@ -6,19 +6,15 @@ its bytes are still those.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
+from models.copies import copied
 from models.errors import BrokenWeights, ModelUnavailable
 from models.gguf_reading import read_contents
 from models.lora import MAX_HEADER, LoraHeader, read_lora
 from models.weights import Weights, sha256_of
 
-_BLOCK = 4 * 1024 * 1024
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -61,26 +57,13 @@ class LoraFolder:
         return read_lora(path, base=base.path, base_sha256=base.sha256)
 
     def _copy(self, file: Path, base: Weights) -> str:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".part")
-        part = Path(name)
-        try:
-            digest = hashlib.sha256()
-            with file.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
-                while block := source.read(_BLOCK):
-                    digest.update(block)
-                    copy.write(block)
-                copy.flush()
-                os.fsync(copy.fileno())
+        with copied(file, self._folder) as (part, sha256):
             try:
                 read_lora(part, base=base.path, base_sha256=base.sha256)
             except BrokenWeights:
                 raise BrokenWeights(f"{file.name} changed while it was copied; try again") from None
-            part.replace(self.path(digest.hexdigest()))
-            return digest.hexdigest()
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
+            part.replace(self.path(sha256))
+            return sha256
 
 
 def shipped_lora() -> Path:

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from models.copies import copied
 from models.engine.generator import ModelIdentity
 from models.errors import BrokenWeights, ModelUnavailable
 from models.gguf import read_header
@@ -26,7 +27,6 @@ BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 SPARE_BYTES = 256 * 1024 * 1024  # left free on the disk after an import
 _MANIFEST = "models.json"
 _HASHES = "hashes.json"  # of files outside the folder
-_BLOCK = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +159,14 @@ class ModelFolder:
                 f"{file.name} needs {size:,} bytes and {self._spare_bytes:,} to spare on the disk of {self._folder}, "
                 f"which has {free:,}"
             )
-        descriptor, part = tempfile.mkstemp(dir=self._folder, prefix=".import-")
-        try:
-            digest = hashlib.sha256()
-            with file.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
-                while block := source.read(_BLOCK):
-                    digest.update(block)
-                    copy.write(block)
-                copy.flush()
-                os.fsync(copy.fileno())
-            read_header(Path(part))  # the file may have changed while it was copied
-            if taken is not None and taken.sha256 != digest.hexdigest() and target.exists():
+        with copied(file, self._folder) as (part, sha256):
+            read_header(part)  # the file may have changed while it was copied
+            if taken is not None and taken.sha256 != sha256 and target.exists():
                 raise ModelUnavailable(
                     f"another file is called {taken.name!r} already; choose another name with --name"
                 )
-            Path(part).replace(target)
-            return digest.hexdigest()
-        finally:
-            Path(part).unlink(missing_ok=True)
+            part.replace(target)
+            return sha256
 
     def _record_bundled(self, path: Path) -> Weights:
         """The bundled model's record, kept so that it is hashed once and not at every start."""
