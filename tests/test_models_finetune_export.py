@@ -14,13 +14,13 @@ from models.finetune.export import export
 from models.finetune.layout import ExportError
 from models.finetune.parity import parity, parity_over
 from models.finetune.rows import read_rows
-from models.finetune.tokens import Pack, Tokens, packs
+from models.finetune.tokens import Pack
 from models.finetune.training import train
 from models.gguf_reading import read_contents
 from models.lora import read_lora
 from models.weights import sha256_of
-from tests.test_models_finetune_tokens import row
 from tests.test_models_finetune_training import QUESTIONS, quiet, recipe
+from tests.test_models_finetune_training import asked as asked
 from tests.test_models_finetune_training import folder as folder
 from tests.tiny_base import write_tiny_base
 
@@ -28,12 +28,6 @@ from tests.tiny_base import write_tiny_base
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
     return train(recipe(folder, "exported", learning_rate=0.05), quiet)
-
-
-@pytest.fixture(scope="module")
-def asked(folder: Path) -> list[Pack]:
-    tokens = Tokens(folder / "tiny.gguf")
-    return packs(tokens.row(row(*one)) for one in QUESTIONS)
 
 
 def test_the_file_passes_the_check_and_says_where_it_comes_from(folder: Path, trained: Path) -> None:

@@ -12,25 +12,19 @@ import torch
 from models.finetune.layout import ExportError
 from models.finetune.merge import merge
 from models.finetune.parity import parity
-from models.finetune.tokens import Pack, Tokens, packs
+from models.finetune.tokens import Pack
 from models.finetune.training import train
 from models.gguf_reading import read_contents
 from models.weights import sha256_of
-from tests.test_models_finetune_tokens import row
-from tests.test_models_finetune_training import QUESTIONS, quiet, recipe
+from tests.test_models_finetune_training import asked as asked
 from tests.test_models_finetune_training import folder as folder
+from tests.test_models_finetune_training import quiet, recipe
 from tests.tiny_base import write_tiny_base
 
 
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
     return train(recipe(folder, "merged", learning_rate=0.05), quiet)
-
-
-@pytest.fixture(scope="module")
-def asked(folder: Path) -> list[Pack]:
-    tokens = Tokens(folder / "tiny.gguf")
-    return packs(tokens.row(row(*one)) for one in QUESTIONS)
 
 
 @pytest.mark.parametrize(("kind", "tensors", "most_error"), [("f16", 1, 0.01), ("q8_0", 8, 0.1)])

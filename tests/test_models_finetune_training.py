@@ -13,6 +13,7 @@ from models.finetune import lora_model
 from models.finetune.plan import packed
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import read_rows, write_rows
+from models.finetune.tokens import Pack, Tokens, packs
 from models.finetune.training import CHECKPOINT, Progress, TrainingError, train
 from models.training_process import RunFailed, lines
 from tests.test_models_finetune_tokens import row
@@ -32,6 +33,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_base(found / "tiny.gguf")
     write_rows(found / "rows.jsonl", [row(*one) for one in QUESTIONS])
     return found
+
+
+@pytest.fixture(scope="module")
+def asked(folder: Path) -> list[Pack]:
+    tokens = Tokens(folder / "tiny.gguf")
+    return packs(tokens.row(row(*one)) for one in QUESTIONS)
 
 
 def recipe(folder: Path, name: str, **changes: Any) -> Recipe:
