@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.eval_options import questions_of, unseen
-from bot.evaluation.split import is_test
+from bot.evaluation.questions import questions_of
+from bot.evaluation.split import is_test, unseen
 from tests.lora_files import write_lora
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here

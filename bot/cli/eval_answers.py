@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.eval_options import (
-    counter,
-    extras_of,
-    facts_of,
-    out_option,
-    parts_of,
-    questions_of,
-    squad_options,
-    support_option,
-)
+from bot.cli.eval_options import counter, out_option, squad_options, support_option
+from bot.cli.eval_parts import extras_of, facts_of, parts_of
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -62,6 +54,7 @@ def answers(
     from bot.evaluation.answers_report import answers_document, answers_found, answers_json
     from bot.evaluation.arms import Arm, ask_arms
     from bot.evaluation.arms_report import question_rows
+    from bot.evaluation.questions import questions_of
     from bot.evaluation.report_folder import ReportFolder
 
     if taken_out and (oracle or distractors):

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bot.cli.eval_options import (
-    counter,
-    extras_of,
-    facts_of,
-    out_option,
-    parts_of,
-    questions_of,
-    squad_options,
-    support_option,
-)
+from bot.cli.eval_options import counter, out_option, squad_options, support_option
+from bot.cli.eval_parts import extras_of, facts_of, parts_of
 from bot.cli.options import as_json, table, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -72,6 +64,7 @@ def arms(
     from bot.errors import WrongUse
     from bot.evaluation.arms import arms_of, ask_arms
     from bot.evaluation.arms_report import arms_document, arms_found, arms_json, question_rows
+    from bot.evaluation.questions import questions_of
     from bot.evaluation.report_folder import ReportFolder
 
     with _with_lora(project, lora) as (own, name):

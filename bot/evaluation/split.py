@@ -27,6 +27,13 @@ def is_calibration(title: str) -> bool:
     return number % FIFTHS != 0 and number // FIFTHS % TWELFTHS == 0
 
 
+def unseen(title: str) -> bool:
+    """Whether neither a LoRA nor the judge may have learned from, or been calibrated on, the document `title`."""
+    # The judge that is shipped was trained when titles counted as files write them, with underscores.
+    written = hashlib.sha256(title.replace(" ", "_").encode("utf-8", "replace")).hexdigest()
+    return is_test(title) and int(written, 16) % FIFTHS == 0
+
+
 def _number(title: str) -> int:
     plain = unicodedata.normalize("NFC", title.replace("_", " "))
     return int(hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest(), 16)

@@ -1,0 +1,126 @@
+"""What answers the questions of a measurement, put together as the project is configured."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.eval_options import counter
+
+if TYPE_CHECKING:
+    from bot.assistant import AnswerSettings, PassageSearch, Quote
+    from bot.evaluation.arms import Given, Parts
+    from bot.evaluation.datasets import ReferenceQuestion, Text
+    from bot.evaluation.measures import Extras
+    from bot.evaluation.model_support import SupportModel
+    from bot.wiring import Project
+
+DEADLINE_S = 600.0
+"""A slow machine makes answers late, not wrong: here an answer may take this long."""
+
+
+@asynccontextmanager
+async def parts_of(
+    project: Project,
+    texts: Sequence[Text],
+    questions: Sequence[ReferenceQuestion],
+    *,
+    distractors: int,
+    quote: bool | None = None,
+) -> AsyncIterator[Parts]:
+    """What answers over `texts` are made with, as the project is configured, in a temporary index; the model
+    is loaded, and ended afterwards. `quote` says whether quotes follow the model's words, None as configured.
+    Raises `ModelError` where the model cannot be used: quotes in its place would measure something else."""
+    from bot.evaluation.arms import Parts
+    from bot.evaluation.given import GivenPassages, WithoutAnswer
+    from bot.evaluation.temporary_index import temporary_index
+    from bot.finetuning.memory import RememberingEmbedder
+
+    model = project.generator()
+    try:
+        if model is not None:
+            await model.start()
+        settings = project.answer_settings(model)
+        embedder = RememberingEmbedder(project.embedder)
+        with temporary_index(texts, project.embedder, counter) as (store, _):
+            found = project.retriever_over(store)
+            searches: dict[Given, PassageSearch] = {
+                "found": found,
+                "oracle": GivenPassages(found, questions, texts, distractors),
+                "distractors": WithoutAnswer(found, questions, max(1, distractors)),
+            }
+            longest = max(len(question.ask) for question in questions)
+            yield Parts(model, embedder, project.judge, _patient(settings, quote, longest), searches)
+    finally:
+        if model is not None:
+            await model.close()
+
+
+def _patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:
+    """With time enough for a slow machine, and room for the longest question."""
+    below: Quote = "always" if quote else "never"
+    return replace(
+        settings,
+        deadline_s=max(settings.deadline_s, DEADLINE_S),
+        question_characters=max(settings.question_characters, longest),
+        quote=settings.quote if quote is None else below,
+    )
+
+
+def extras_of(support_model: Path | None) -> Extras:
+    """BLEU, ROUGE-L and chrF, or a line that says that their packages are missing; and the model in the folder
+    `support_model`. Raises `WrongUse` where that holds none."""
+    from bot.evaluation.measures import Extras
+    from bot.evaluation.overlap import Overlap
+
+    support: SupportModel | None = None
+    if support_model is not None:
+        from bot.errors import WrongUse
+        from models.embedding.cross_encoder import LocalCrossEncoder
+
+        if not (support_model / "config.json").is_file():
+            raise WrongUse(f"--support-model {support_model} holds no cross-encoder: it has no config.json")
+        support = LocalCrossEncoder(support_model)
+    try:
+        return Extras(Overlap(), support)
+    except ImportError:
+        click.echo(
+            "BLEU, ROUGE-L and chrF are left out; to have them: pip install 'groundling[eval]'", err=True
+        )
+        return Extras(None, support)
+
+
+def facts_of(
+    parts: Parts,
+    files: Iterable[Path],
+    *,
+    lora: str | None,
+    command: str,
+    test_fifth: bool,
+    lora_file: str | None = None,
+) -> list[tuple[str, str]]:
+    """What was measured, with what: the first lines of a report."""
+    facts = [("command", command), ("files", ", ".join(file.name for file in files))]
+    if test_fifth:
+        facts.append(("asked about", "documents that no training and no calibration may use"))
+    if parts.generator is None:
+        facts.append(("model", "none"))
+    else:
+        identity = parts.generator.identity
+        facts.append(("model", f"{identity.name}, sha256 {identity.sha256}"))
+    if lora is not None:
+        facts.append(
+            ("LoRA", f"{lora_file or lora}, sha256 {parts.settings.lora_sha256.get(lora, 'unknown')}")
+        )
+    facts += [
+        ("embedding model", parts.embedder.name),
+        ("judge", "yes" if parts.judge is not None else "no"),
+        ("quotes below the model's words", parts.settings.quote),
+        ("passages found, read", f"{parts.settings.passages}, {parts.settings.prompt_passages}"),
+    ]
+    return facts
