@@ -74,6 +74,14 @@ def permuted(rows: Array, heads: int) -> Array:
     return split.swapaxes(1, 2).reshape(rows.shape)
 
 
+def unpermuted(rows: Array, heads: int) -> Array:
+    """What `permuted` was given."""
+    if not heads or rows.shape[0] % (2 * heads):
+        return rows
+    split = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:])
+    return split.swapaxes(1, 2).reshape(rows.shape)
+
+
 def _field(reader: gguf.GGUFReader, key: str) -> Any:
     field = reader.fields.get(key)
     if field is None:

@@ -26,7 +26,7 @@ class Trained:
 
     `pairs` are its tensors by name, `used` the data sets with their licences, `digest` that of recipe and
     rows, `audience` the collections whose readers it is for (empty for everyone), `rows` each file of rows with
-    its sha256, `settings` the recipe, `versions` those of the libraries.
+    its sha256, `start` that of the LoRA it began with, `settings` the recipe, `versions` those of the libraries.
     A run of an earlier version may not have written down `base_sha256` and `places` (None), nor the last
     three (empty). `seconds` and `tokens` are what was trained so far.
     """
@@ -43,6 +43,7 @@ class Trained:
     base_sha256: str | None
     places: Mapping[str, Place] | None
     rows: Mapping[str, str]
+    start: str | None
     settings: Mapping[str, str]
     versions: Mapping[str, str]
 
@@ -67,6 +68,7 @@ class Trained:
             base_sha256=state.get("base"),
             places=None if found is None else {key: Place(*place) for key, place in found.items()},
             rows=state.get("rows", {}),
+            start=state.get("start"),
             settings=state.get("settings", {}),
             versions=state.get("versions", {}),
         )
@@ -103,6 +105,8 @@ def add_lineage(writer: gguf.GGUFWriter, trained: Trained, *, base: Path, base_s
     writer.add_string("groundling.audience", trained.audience or "everyone")
     writer.add_string("groundling.recipe", f"sha256:{trained.digest}")
     writer.add_uint32("groundling.steps", trained.step)
+    if trained.start is not None:
+        writer.add_string("groundling.start", f"sha256:{trained.start}")
     for key, pairs in (
         ("rows", {name: f"sha256:{sha256}" for name, sha256 in trained.rows.items()}),
         ("settings", trained.settings),

@@ -11,6 +11,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.lora_folder import shipped_lora
+
+SHIPPED = "shipped"
 _PROJECTIONS_ONLY = "the LoRA is on the seven projections of every layer"
 _NOT_EXPORTABLE = {
     "dora": "a GGUF LoRA has no room for DoRA's magnitudes",
@@ -41,6 +44,7 @@ class Recipe:
     rises over the first `warmup` of the run and falls to zero at its end, whichever end comes first.
     `batch_tokens` bounds a batch with what fills it up. `apart` is the share of batches whose passages are
     read apart, as with the passage cache on; the others are read from the first to the last token.
+    With `start` the run begins with an exported LoRA of the same base, rank and alpha.
     """
 
     base: Path
@@ -59,10 +63,11 @@ class Recipe:
     threads: int = 1
     seed: int = 0
     gguf: Path | None = None
+    start: Path | None = None
 
     @classmethod
     def from_file(cls, file: Path) -> Recipe:
-        """Relative paths begin at the recipe's folder. Raises RecipeError."""
+        """Relative paths begin at the recipe's folder; `start` may be "shipped". Raises RecipeError."""
         try:
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -80,8 +85,10 @@ class Recipe:
         base, out, *files = (
             folder / Path(str(one)).expanduser() for one in (table.pop("base"), table.pop("out"), *rows)
         )
-        if "gguf" in table:
-            table["gguf"] = folder / Path(str(table["gguf"])).expanduser()
+        if table.get("start") == SHIPPED:
+            table["start"] = shipped_lora()
+        for name in {"gguf", "start"} & set(table):
+            table[name] = folder / Path(str(table[name])).expanduser()
         recipe = cls(base=base, rows=tuple(files), out=out, **table)
         recipe.check()
         return recipe
@@ -114,7 +121,9 @@ class Recipe:
             raise RecipeError(f"{self.base} has no *.safetensors, so there are no weights to train")
         if self.gguf is not None and not self.base.is_dir():
             raise RecipeError(f"gguf is for a base that is a folder, but {self.base} is none; leave it out")
-        for path in (*([] if self.base.is_dir() else [self.base]), self.served, *self.rows):
+        files = [] if self.base.is_dir() else [self.base]
+        files += [self.served, *self.rows, *([] if self.start is None else [self.start])]
+        for path in files:
             if not path.is_file():
                 raise RecipeError(f"{path} is not there")
 
@@ -125,19 +134,19 @@ class Recipe:
 
     def settings(self) -> dict[str, str]:
         """What decides the result, without any folder: for the files that are made of it."""
-        left_out = {"base", "rows", "out", "gguf", "checkpoint_s", "threads"}
+        left_out = {"base", "rows", "out", "gguf", "start", "checkpoint_s", "threads"}
         fields = [field.name for field in dataclasses.fields(self) if field.name not in left_out]
         return {name: f"{getattr(self, name)}" for name in fields if getattr(self, name) is not None}
 
     def digest(self) -> str:
         """Changes with whatever a run that is resumed must share with the one that was ended."""
-        later = {"out", "minutes", "checkpoint_s", "threads", *([] if self.gguf else ["gguf"])}
+        later = {"out", "minutes", "checkpoint_s", "threads", "start", *([] if self.gguf else ["gguf"])}
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in later}
         values["base"], values["rows"] = self.base.name, tuple(path.name for path in self.rows)
         if self.gguf:
             values["gguf"] = self.gguf.name
         digest = hashlib.sha256(repr(sorted(values.items())).encode())
-        for path in self.rows:
+        for path in (*self.rows, *([] if self.start is None else [self.start])):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 

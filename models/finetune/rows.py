@@ -41,7 +41,12 @@ class Row:
 
 def audience_of(rows: Iterable[Row]) -> str:
     """The collections that stand in the audience of any of `rows`, with commas between; empty for everyone."""
-    return ", ".join(sorted({name.strip() for row in rows for name in row.audience.split(",")} - {""}))
+    return joined_audiences(row.audience for row in rows)
+
+
+def joined_audiences(audiences: Iterable[str]) -> str:
+    """Every collection that stands in any of `audiences`, once."""
+    return ", ".join(sorted({name.strip() for one in audiences for name in one.split(",")} - {""}))
 
 
 def read_rows(path: Path) -> list[Row]:

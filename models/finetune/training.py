@@ -22,13 +22,14 @@ from typing import Any
 import torch
 
 from models.finetune import lora_model
-from models.finetune.layout import ExportError, places
+from models.finetune.layout import ExportError, Place, places
 from models.finetune.lineage import library_versions
 from models.finetune.mask import Batch, batch, hidden_states
 from models.finetune.plan import epochs_of, packed
 from models.finetune.progress import Progress, add_progress, forget_progress
 from models.finetune.recipe import Recipe, RecipeError
-from models.finetune.rows import Row, RowError, audience_of, read_rows
+from models.finetune.rows import Row, RowError, audience_of, joined_audiences, read_rows
+from models.finetune.start import read_start
 from models.finetune.tokens import Pack
 from models.weights import sha256_of
 
@@ -78,6 +79,7 @@ class Run:
         self.trained = lora_model.add_lora(
             self._model, rank=recipe.rank, alpha=recipe.alpha, seed=recipe.seed
         )
+        self._begin()
         self._optimizer = torch.optim.AdamW(
             self.trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
         )
@@ -97,6 +99,24 @@ class Run:
         by_steps = self._step / self.steps
         minutes = self._recipe.minutes
         return by_steps if minutes is None else max(by_steps, self._seconds / (60 * minutes))
+
+    def _begin(self) -> None:
+        """With the recipe's `start`, if it has one: in the model, and in what is told of the data."""
+        recipe = self._recipe
+        if recipe.start is None:
+            return
+        where = {key: Place(*place) for key, place in self._lineage["places"].items()}
+        start = read_start(
+            recipe.start,
+            recipe.served,
+            where,
+            base_sha256=self._lineage["base"],
+            rank=recipe.rank,
+            alpha=recipe.alpha,
+        )
+        lora_model.set_lora_state(self._model, start.pairs)
+        self._used = {**start.used, **self._used}
+        self._audience = joined_audiences([start.audience, self._audience])
 
     def go_on(self, say: Say, most_steps: int | None) -> Path:
         recipe, model = self._recipe, self._model
@@ -250,6 +270,7 @@ def _lineage(recipe: Recipe, model: Any) -> dict[str, Any]:
         "folder": None if recipe.gguf is None else lora_model.sha256_of_folder(recipe.base),
         "places": {key: (place.tensor, place.heads) for key, place in where.items()},
         "rows": {path.name: sha256_of(path) for path in recipe.rows},
+        "start": None if recipe.start is None else sha256_of(recipe.start),
         "settings": recipe.settings(),
         "versions": library_versions(),
     }
