@@ -23,7 +23,7 @@ from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
 from bot.likelihood import Judge, likelihood, reads
 from bot.prompt import compose
 from bot.question import NO_LORA, Question
-from bot.quoting import choose, quoted
+from bot.quoting import choose, choose_few, quoted
 from knowledge.documents import Passage
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
@@ -238,13 +238,15 @@ class Assistant:
             reused_tokens=written.last.reused_tokens,
             completion_tokens=written.last.completion_tokens,
         )
-        draft, chosen = written.draft, choose(evidence, blank.passages)
+        draft, trained = written.draft, request.asking.lora is not None
+        short = trained and not quoting
+        chosen = (choose_few if short else choose)(evidence, blank.passages)
         doubtful = not quoting or request.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
         # A model that was trained to answer from passages answers in fewer words than the evidence has.
-        trained = request.asking.lora is not None and bool(draft.sentences)
-        telling = trained or tells(draft, evidence[0].unit, request.query, blank.language)
+        brief = trained and bool(draft.sentences)
+        telling = brief or tells(draft, evidence[0].unit, request.query, blank.language)
         if not telling and not (early and draft.sentences):
             return _in_quotes(blank, chosen, note), timings
         quotes = chosen if quoting or not telling else ()

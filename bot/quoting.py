@@ -15,6 +15,7 @@ from knowledge.documents import Passage
 MOST_UNITS = 6
 MOST_OF_A_PASSAGE = 4
 ALIKE = 0.6
+FEW = 2
 NEAR = 0.3
 """A unit is quoted beside the best one when its score is at most so much lower."""
 
@@ -25,6 +26,19 @@ def choose(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Un
     No more than `MOST_OF_A_PASSAGE` are of one passage: the rows of a table are all alike. A unit is left
     out when a newer document of the same title has one that says it in much the same words.
     """
+    near = _near(evidence, passages)
+    order = list(dict.fromkeys(unit.passage for unit in near))
+    return sorted(near, key=lambda unit: (order.index(unit.passage), unit.start))
+
+
+def choose_few(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Unit]:
+    """The units to quote where a short answer is wanted: the best, and the best beside it in its passage."""
+    near = _near(evidence, passages)
+    return sorted([u for u in near if u.passage == near[0].passage][:FEW], key=lambda unit: unit.start)
+
+
+def _near(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Unit]:
+    """The best unit and those near it, as `choose` says, the best first."""
     near: list[Unit] = []
     close = [row.unit for row in evidence if row.score >= evidence[0].score - NEAR]
     for unit in close:
@@ -33,8 +47,7 @@ def choose(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Un
         crowded = sum(one.passage == unit.passage for one in near) >= MOST_OF_A_PASSAGE
         if not crowded and not any(_replaces(other, unit, passages) for other in close):
             near.append(unit)
-    order = list(dict.fromkeys(unit.passage for unit in near))
-    return sorted(near, key=lambda unit: (order.index(unit.passage), unit.start))
+    return near
 
 
 def _replaces(newer: Unit, older: Unit, passages: Sequence[Passage]) -> bool:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.evidence import cells, find_evidence, units
-from bot.quoting import choose, quoted
+from bot.evidence import Evidence, cells, find_evidence, units
+from bot.quoting import choose, choose_few, quoted
 from knowledge.documents import Chunk, Passage
 from models.embedding.word_vectors import WordVectors
 
@@ -82,13 +82,25 @@ def test_quotes_of_several_passages_stand_on_lines_of_their_own() -> None:
     assert quoted(found) == "First rule. [1]\nSecond rule. [2]"
 
 
+def test_a_short_answer_is_the_best_sentence_with_the_best_beside_it() -> None:
+    desk = passage("Keys are kept at the desk. Lost keys are told to the desk. Keys are lent for a day.")
+    hall = passage("Keys of the hall are kept at the desk.")
+    rows = units([desk, hall])
+    found = [Evidence(rows[place], score) for place, score in ((1, 1.0), (3, 0.95), (2, 0.9), (0, 0.8))]
+
+    assert [unit.passage for unit in choose(found, [desk, hall])] == [1, 1, 1, 2]
+    assert quoted(choose_few(found, [desk, hall])) == (
+        "Lost keys are told to the desk. Keys are lent for a day. [1]"
+    )
+
+
 def test_an_escaped_bar_belongs_to_its_cell() -> None:
     assert cells(r"| a \| b | c |") == ["a | b", "c"]
 
 
 def test_nothing_found_is_nothing_quoted() -> None:
     assert find_evidence("anything", [], WordVectors(), "en") == []
-    assert choose([], []) == []
+    assert choose([], []) == choose_few([], []) == []
 
 
 def test_of_two_versions_of_a_document_only_the_newer_is_quoted() -> None:
