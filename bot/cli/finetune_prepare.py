@@ -35,6 +35,7 @@ RECIPE = """\
 base = {base}
 rows = [{rows}]
 out = "lora-run"
+# start = "shipped"  # goes on from the LoRA that ships, or from a file; few rows are enough then
 rank = 16
 alpha = 32
 learning_rate = 5e-4
