@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.asked_kind import asked_kind, holds_kind
+from bot.table_rows import cells, is_row, is_rule, read_row
 from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
@@ -26,7 +27,6 @@ LIKELIHOOD_OFFSET = -4.9
 """Weights and calibration: docs/decisions/007-when-to-refuse.md has the data and the commands."""
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
-_RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +129,10 @@ def _units_of(passage: Passage, number: int) -> Iterator[Unit]:
     prose = _Prose(text, number)
     for start, end in _line_spans(text):
         line = text[start:end]
-        if not line.lstrip().startswith("|"):
+        if not is_row(line):
             header = None
             yield from prose.units_of(line, start)
-        elif _RULE.fullmatch(line):
+        elif is_rule(line):
             continue
         elif header is None:
             header = cells(line)
@@ -189,14 +189,3 @@ def _line_spans(text: str) -> Iterator[tuple[int, int]]:
     for line in text.split("\n"):
         yield start, start + len(line)
         start += len(line) + 1
-
-
-def cells(line: str) -> list[str]:
-    """The cells of one row of a pipe table."""
-    return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-
-
-def read_row(header: Sequence[str], row: Sequence[str]) -> str:
-    """A table row as words: "City: Oslo; Per night: 120"."""
-    pairs = zip(header, row, strict=False)
-    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.languages import NAMES
+from bot.table_rows import read_tables
 from knowledge.documents import Chunk, Passage
 from models.engine.generator import Generator, Turn
 
@@ -23,7 +24,7 @@ _SHORTEST_CHARACTERS = 80
 
 def wording(persona: str) -> str:
     """All that the model is told around a question, as one text that is another one whenever that is."""
-    chunk = Chunk("document", 0, ("{heading}",), None, "{text}")
+    chunk = Chunk("document", 0, ("{heading}",), None, "{text}\n| {key} | {name} |\n|---|---|\n| {a} | {b} |")
     passage = Passage(chunk, "{title}", None, 0.0, None, None, "source", "collection")
     turns = _turns(f"{SYSTEM} {persona}".strip(), [(1, passage), (2, passage)], "{question}", 1.0)
     return "\n".join(f"{turn.role}: {turn.text}\n{turn.blocks}" for turn in turns)
@@ -78,5 +79,5 @@ def _turns(system: str, passages: Sequence[tuple[int, Passage]], question: str, 
 
 def _source(passage: Passage, share: float) -> str:
     where = " › ".join(part for part in (passage.title, passage.chunk.location) if part)
-    text = passage.chunk.text
+    text = read_tables(passage.chunk.text)
     return f" {where}\n{text[: int(len(text) * share)]}"

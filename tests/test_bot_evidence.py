@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.evidence import Evidence, cells, find_evidence, units
+from bot.evidence import Evidence, find_evidence, units
 from bot.quoting import choose, choose_few, quoted
+from bot.table_rows import cells, read_tables
 from knowledge.documents import Chunk, Passage
 from models.embedding.word_vectors import WordVectors
 
@@ -92,6 +93,13 @@ def test_a_short_answer_is_the_best_sentence_with_the_best_beside_it() -> None:
     assert quoted(choose_few(found, [desk, hall])) == (
         "Lost keys are told to the desk. Keys are lent for a day. [1]"
     )
+
+
+def test_a_table_is_read_row_by_row_with_the_names_of_its_columns() -> None:
+    text = "Rates:\n| City | Rate |\n|---|---|\n| Oslo | 120 |\n| Bergen | |\nPaid by the desk.\n| a | b |\n|---|---|"
+    assert read_tables(text) == ("Rates:\nCity: Oslo; Rate: 120\nCity: Bergen\nPaid by the desk.\n| a | b |")
+    assert read_tables("no | table") == "no | table"
+    assert read_tables("| |\n|-|\n| \\| |\n| x |") == "|\nx"
 
 
 def test_an_escaped_bar_belongs_to_its_cell() -> None:

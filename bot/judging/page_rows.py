@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bot.evidence import cells
 from bot.judging.rows import Row, Side, chunks_of, row, side_of
+from bot.table_rows import cells
 from knowledge.chunking import Chunker
 from knowledge.documents import Chunk
 from knowledge.readers import md
