@@ -71,6 +71,10 @@ BUSY = {
 """What is said when too many wait; `wait` is a time with a unit that all these languages write alike."""
 
 
+_ENGLISH_TOO = frozenset("ad ai com come des door hat las man men met os par per pour son van".split())
+"""Function words of other languages that are words of English too, or stand in English questions."""
+
+
 def language_of(text: str) -> str:
     """The ISO 639-1 code of the language `text` is most likely in."""
     letters = sum(sign.isalpha() for sign in text)
@@ -79,5 +83,6 @@ def language_of(text: str) -> str:
             return code
     found = words(text)
     votes = {code: sum(word in known for word in found) for code, known in FUNCTION_WORDS.items()}
+    votes["en"] += sum(word in _ENGLISH_TOO for word in found)
     best = max(votes, key=lambda code: (votes[code], code == "en"))
     return best if votes[best] > votes["en"] else "en"

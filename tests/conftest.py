@@ -22,6 +22,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _WORKER and hasattr(os, "sched_setaffinity"):
+    # Each worker has cores of its own: two models that both use all of them slow each other many times over.
+    _CORES = sorted(os.sched_getaffinity(0))
+    _WORKERS = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    _FIRST = int(_WORKER.removeprefix("gw")) % len(_CORES)
+    os.sched_setaffinity(0, _CORES[_FIRST::_WORKERS])
+
+
 def _network_is_closed(event: str, arguments: tuple[object, ...]) -> None:
     if event == "socket.connect" and isinstance(arguments[1], tuple):
         host = arguments[1][0]

@@ -24,6 +24,10 @@ def test_scripts_without_spaces_are_read_sign_by_sign() -> None:
     [
         ("How many days of leave do I have?", "en"),
         ("parking cost visitors?", "en"),
+        ("fuel limit per month", "en"),
+        ("van door code", "en"),
+        ("die Probezeit", "de"),
+        ("per quanto tempo dura la garanzia", "it"),
         ("Wie viele Tage Urlaub habe ich?", "de"),
         ("Combien de jours de congé ai-je ?", "fr"),
         ("¿Cuántos días de vacaciones tengo?", "es"),
