@@ -17,8 +17,9 @@ export TOKENIZERS_PARALLELISM := false
 demo: $(VENV)/.installed
 	@bash examples/demo.sh
 
+# Each worker has cores of its own; the tests of a file stay together, because they share what is slow to make.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
