@@ -64,8 +64,7 @@ class Compared:
 def compare_squad(
     project: Project, *, base: Path, lora: Path, merged: Path, file: Path, limit: int, seed: int, say: Say
 ) -> Compared:
-    """Both over `limit` questions of a SQuAD file; its paragraphs are the knowledge base. The models' words are
-    compared without the quotes that may follow them, which are the same for both."""
+    """Both over `limit` questions of a SQuAD file; its paragraphs are the knowledge base."""
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.intervals import paired_difference
     from bot.evaluation.temporary_index import temporary_index
@@ -79,7 +78,7 @@ def compare_squad(
     async def run() -> list[list[AskedQuestion]]:
         found = []
         with temporary_index(texts, project.embedder, say) as (store, _):
-            for name, arm in _arms(project, base=base, lora=lora, merged=merged, quote="never"):
+            for name, arm in _arms(project, base=base, lora=lora, merged=merged):
                 with arm:
                     search = arm.retriever_over(store)
                     found.append(await _answers(asked, arm, search, functools.partial(say, name)))
@@ -134,11 +133,8 @@ def compare_golden(
     return Compared(len(questions), lora_right=sum(with_lora), merged_right=sum(alone))
 
 
-def _arms(
-    project: Project, *, base: Path, lora: Path, merged: Path, **changed: str
-) -> list[tuple[str, Project]]:
-    """The project as it is, but for what is `changed` of its model, once with `lora` on `base` and once with
-    `merged`."""
+def _arms(project: Project, *, base: Path, lora: Path, merged: Path) -> list[tuple[str, Project]]:
+    """The project as it is, but once with `lora` on `base` and once with `merged`."""
     from bot.config_sections import LoraSection
     from bot.wiring import Project
 
@@ -148,7 +144,7 @@ def _arms(
         ("with the LoRA", base, (LoraSection(name=_LORA, path=str(lora)),)),
         ("merged", merged, ()),
     ):
-        chosen = {**changed, "kind": "gguf", "path": str(path), "lora": _LORA if loras else None}
+        chosen = {"kind": "gguf", "path": str(path), "lora": _LORA if loras else None}
         section = project.config.model.model_copy(update=chosen)
         config = project.config.model_copy(update={"model": section, "lora": loras, "collection": plain})
         found.append((name, Project(config, root=project.root, data=project.data, file=project.file)))
