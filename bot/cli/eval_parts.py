@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.eval_options import counter
+from bot.cli.options import table
 
 if TYPE_CHECKING:
     from bot.assistant import AnswerSettings, PassageSearch, Quote
     from bot.evaluation.arms import Arm, Given, Parts
     from bot.evaluation.asked import AskedQuestion
     from bot.evaluation.datasets import ReferenceQuestion, Text
+    from bot.evaluation.folds import Folds
     from bot.evaluation.measures import Extras
     from bot.evaluation.model_support import SupportModel
     from bot.wiring import Project
@@ -80,8 +82,7 @@ async def answers_of(
     from bot.evaluation.arms import ask_arms
     from bot.evaluation.unfinished import UnfinishedAnswers
 
-    documents = {text.name: text.title for text in texts}
-    asked = [(question, documents[question.text]) for question in questions]
+    asked = list(zip(questions, titles_of(texts, questions), strict=True))
     with contextlib.ExitStack() as stack:
         kept = None
         if out is not None:
@@ -97,6 +98,22 @@ async def answers_of(
             counter("questions", number, len(asked))
 
         return await ask_arms(asked, arms, parts, known=known, done=done)
+
+
+def titles_of(texts: Iterable[Text], questions: Iterable[ReferenceQuestion]) -> list[str]:
+    """The title of the document that each of `questions` is about."""
+    documents = {text.name: text.title for text in texts}
+    return [documents[question.text] for question in questions]
+
+
+def write_folds(found: Folds | None) -> None:
+    """Writes the figures by folds for people; nothing where nobody asked for them."""
+    from bot.evaluation.folds import folds_tables
+
+    for one in folds_tables(found):
+        for line in table(one.heads, one.rows):
+            click.echo(line)
+        click.echo(f"{one.note}\n")
 
 
 def _digest(
