@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -90,7 +91,7 @@ def lines(folder: Path) -> list[bytes]:
     return (folder / FILE).read_bytes().splitlines(keepends=True)
 
 
-def test_a_measurement_that_was_ended_asks_only_what_it_had_not_asked(tmp_path: Path) -> None:
+def test_a_measurement_that_was_ended_asks_its_last_question_and_those_that_were_left(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     whole = ScriptedGenerator(reply)
     expected = measured(tmp_path / "whole", whole)
@@ -104,8 +105,7 @@ def test_a_measurement_that_was_ended_asks_only_what_it_had_not_asked(tmp_path: 
     rows = measured(tmp_path, model)
 
     assert without_times(rows) == without_times(expected)
-    assert 0 < len(model.prompts) < len(whole.prompts)
-    assert all(QUESTIONS[2].ask in turns[-1].text for turns in model.prompts)
+    assert model.prompts == whole.prompts[len(whole.prompts) // 3 :]
     assert lines(tmp_path)[3:] != []
 
 
@@ -133,6 +133,22 @@ def test_a_line_that_was_not_written_to_its_end_does_not_count(tmp_path: Path, c
     assert (tmp_path / FILE).read_bytes() == whole
 
 
+def test_a_full_disk_ends_it_in_one_line_and_what_was_whole_is_kept(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with UnfinishedAnswers.opened(tmp_path, "this one") as kept:
+        kept.add({"base": EVERYTHING})
+        most = (tmp_path / FILE).stat().st_size + 100
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+            with pytest.raises(Failed, match=r"unfinished.jsonl cannot be written: File too large"):
+                kept.add({"base": EVERYTHING})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / FILE).stat().st_size == most
+    with UnfinishedAnswers.opened(tmp_path, "this one") as kept:
+        assert kept.known == [{"base": EVERYTHING}]
+
+
 @pytest.mark.parametrize("begun", [b"", b'{"meas'])
 def test_a_measurement_that_was_ended_before_its_first_line_begins_anew(tmp_path: Path, begun: bytes) -> None:
     (tmp_path / FILE).write_bytes(begun)
@@ -149,6 +165,8 @@ def test_answers_of_another_measurement_or_broken_ones_are_refused_and_left_alon
             UnfinishedAnswers.opened(tmp_path, "this one"),
         ):
             pass
+    with pytest.raises(ConnectionError), UnfinishedAnswers.opened(tmp_path, "this one"):
+        raise ConnectionError  # not the file's fault, and not told as such
     before = (tmp_path / FILE).read_bytes()
     with (
         pytest.raises(Failed, match="start that one again, or delete the file"),

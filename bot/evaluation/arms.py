@@ -84,14 +84,17 @@ async def ask_arms(
 ) -> dict[str, list[AskedQuestion]]:
     """Every question, which comes with its document, asked in every arm; by the arms' names.
 
-    The first questions are not asked again where their answers are `known`. `done` is called after each of
-    the others with how many are done and what its arms gave.
+    The first questions are not asked again where their answers are `known`, but for the last of these. `done`
+    is called after each of the others with how many are done and what its arms gave.
     """
     searches = {given: _OneSearch(search) for given, search in parts.searches.items()}
     judge = None if parts.judge is None else _OneReading(parts.judge)
     kept = replace(parts, searches=searches, judge=judge)
     assistants = {arm: _assistant(arm, kept) for arm in arms if arm.given != "nothing"}
     rows = {arm.name: [answers[arm.name] for answers in known] for arm in arms}
+    if 0 < len(known) < len(questions):
+        # A model goes on from what it has read last; read anew, a near tie would fall the other way.
+        await _ask(*questions[len(known) - 1], arms, kept, assistants)
     for number, (question, document) in enumerate(questions[len(known) :], len(known) + 1):
         answers = await _ask(question, document, arms, kept, assistants)
         for name, row in answers.items():

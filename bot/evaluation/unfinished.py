@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from bot.answer import Answer, Citation, Timings
 from bot.errors import Failed
@@ -31,7 +32,7 @@ Answers = Mapping[str, AskedQuestion]
 class UnfinishedAnswers:
     """The file of a measurement, open at its end; `known` are the answers that an earlier run left there."""
 
-    def __init__(self, file: BinaryIO, path: Path, known: list[Answers]) -> None:
+    def __init__(self, file: FileIO, path: Path, known: list[Answers]) -> None:
         self._file = file
         self._path = path
         self.known = known
@@ -45,15 +46,12 @@ class UnfinishedAnswers:
         takes nothing more.
         """
         path = folder / FILE
-        with _told(path), path.open("a+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Failed(
-                    f"another measurement is writing to {folder}; wait for it, or choose another --out"
-                ) from None
-            known, whole = _read(file, path, digest)
-            file.truncate(whole)  # whoever was killed may have left a part of a line
+        with contextlib.ExitStack() as stack:
+            with _told(path):
+                file = stack.enter_context(path.open("a+b", buffering=0))
+                _lock(file, folder)
+                known, whole = _read(file, path, digest)
+                file.truncate(whole)  # whoever was killed may have left a part of a line
             found = cls(file, path, known)
             if whole == 0:
                 found._add({"measurement": digest})
@@ -65,9 +63,10 @@ class UnfinishedAnswers:
 
     def _add(self, row: Mapping[str, object]) -> None:
         # Only escapes: a lone surrogate has no UTF-8.
+        left = json.dumps(row, default=_plain).encode("ascii") + b"\n"
         with _told(self._path):
-            self._file.write(json.dumps(row, default=_plain).encode("ascii") + b"\n")
-            self._file.flush()
+            while left:  # a disk that is nearly full takes a part
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
 
 
@@ -84,7 +83,17 @@ def _told(path: Path) -> Iterator[None]:
         raise Failed(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def _read(file: BinaryIO, path: Path, digest: str) -> tuple[list[Answers], int]:
+def _lock(file: FileIO, folder: Path) -> None:
+    """The lock is the operating system's and ends with the process."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failed(
+            f"another measurement is writing to {folder}; wait for it, or choose another --out"
+        ) from None
+
+
+def _read(file: FileIO, path: Path, digest: str) -> tuple[list[Answers], int]:
     """The answers in `file`, and how many of its bytes are whole lines."""
     file.seek(0)
     lines = file.read().splitlines(keepends=True)
