@@ -63,6 +63,7 @@ class AnswerSettings:
     the point. `refuse_below` bounds the likelihood
     of the best evidence, for some collections by `refuse_below_in`. `lora` is the name of the LoRA that
     answers, for some collections another by `lora_in`; the first passage's collection decides both. `lora_sha256` names their files for the answer.
+    A `trained` model has a LoRA merged into it: it is treated as one with a LoRA.
     """
 
     passages: int = 8
@@ -79,6 +80,7 @@ class AnswerSettings:
     lora: str | None = None
     lora_in: Mapping[str, str] = field(default_factory=dict)
     lora_sha256: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +200,16 @@ class Assistant:
     def _quotes_below(self, asking: Asking) -> bool:
         """Whether the documents' own words are to follow those of the model."""
         quote = self.settings.quote
-        return quote == "always" or (quote == "bare" and asking.lora is None)
+        return quote == "always" or (quote == "bare" and not self._trained(asking))
 
     def _sampling(self, asking: Asking, language: str) -> Sampling:
         """A model that learned the fixed refusal says it too often: what is refused was refused before."""
-        if asking.lora is None:
+        if not self._trained(asking):
             return self.settings.sampling
         return replace(self.settings.sampling, avoid=REFUSALS.get(language, REFUSALS["en"]))
+
+    def _trained(self, asking: Asking) -> bool:
+        return asking.lora is not None or self.settings.trained
 
     def _identity(self, lora: str | None) -> ModelIdentity | None:
         """What would write the answer with `lora`."""
@@ -238,7 +243,7 @@ class Assistant:
             reused_tokens=written.last.reused_tokens,
             completion_tokens=written.last.completion_tokens,
         )
-        draft, trained = written.draft, request.asking.lora is not None
+        draft, trained = written.draft, self._trained(request.asking)
         short = trained and not quoting
         chosen = (choose_few if short else choose)(evidence, blank.passages)
         doubtful = not quoting or request.likelihood < SURE

@@ -20,10 +20,15 @@ SMALL_MODEL = 1_000_000_000
 
 
 def answer_settings(
-    config: Config, *, parameters: int | None, lora: str | None, loras: Mapping[str, str]
+    config: Config,
+    *,
+    parameters: int | None,
+    lora: str | None,
+    loras: Mapping[str, str],
+    trained: bool = False,
 ) -> AnswerSettings:
     """How questions are answered by a model with so many `parameters`, and with `lora` of the `loras` with
-    these sha256 where nothing else is named.
+    these sha256 where nothing else is named; by a `trained` model as with a LoRA.
 
     A model of unknown size is one that somebody runs a server for.
     """
@@ -44,6 +49,7 @@ def answer_settings(
         lora=lora,
         lora_in={c.name: c.lora for c in config.collection if c.lora is not None},
         lora_sha256=loras,
+        trained=trained,
     )
 
 

@@ -64,16 +64,17 @@ class Model(Generator, Protocol):
     @property
     def parameters(self) -> int | None:
         """How many numbers the model is made of; None where nobody tells."""
-        ...
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model itself, without a LoRA, was trained here to answer from passages."""
 
     @property
     def loras(self) -> dict[str, str]:
         """The sha256 of each LoRA that it has, as far as they are known."""
-        ...
 
     async def start(self) -> None:
         """Makes it ready now instead of at the first use; raises `ModelError`."""
-        ...
 
 
 def _gguf(project: Project, parallel: int) -> LocalModel:
@@ -355,6 +356,7 @@ class Project:
         return answer_settings(
             self.config,
             parameters=None if generator is None else generator.parameters,
+            trained=generator is not None and generator.trained,
             lora=named,
             loras=generator.loras if generator is not None else {},
         )

@@ -17,7 +17,8 @@ class Header:
     """What a whole GGUF of a language model says about itself.
 
     `parameters` counts the elements of all tensors. `file_bytes` is the size on disk. `kv_values` is
-    how many numbers the context keeps for one token, over all layers.
+    how many numbers the context keeps for one token, over all layers. `trained` is whether a LoRA of this
+    program's training is merged into it.
     """
 
     version: int
@@ -32,6 +33,7 @@ class Header:
     parameters: int
     tensors: int
     file_bytes: int
+    trained: bool = False
 
 
 def read_header(path: Path) -> Header:
@@ -66,6 +68,7 @@ def read_header(path: Path) -> Header:
         parameters=sum(tensor.elements for tensor in contents.tensors),
         tensors=len(contents.tensors),
         file_bytes=contents.file_bytes,
+        trained=contents.text("groundling.recipe") is not None,
     )
 
 

@@ -102,6 +102,17 @@ def test_words_of_a_small_model_with_a_lora_stand_alone_and_are_shown_as_they_co
     assert answer.citations[0].quote == "Full-time staff have 26 days of annual leave."
 
 
+def test_a_model_with_a_lora_merged_into_it_is_treated_as_one_with_a_lora() -> None:
+    model = ScriptedGenerator("26 days [1].")
+    one = assistant(model, settings=AnswerSettings(quote="bare", trained=True))
+
+    answer = ask(one, "How many days of annual leave do full-time staff have?")
+
+    assert (answer.text, answer.voice) == ("26 days. [1]", "model")
+    assert model.samplings[0].avoid == REFUSALS["en"]
+    assert [asking.lora for asking in model.askings] == [None]
+
+
 def test_an_unsupported_draft_gives_way_to_a_quote() -> None:
     model = ScriptedGenerator("Full-time staff have 40 days of annual leave [1].")
     answer = ask(assistant(model), "How many days of annual leave do full-time staff have?")

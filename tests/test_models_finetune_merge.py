@@ -14,6 +14,7 @@ from models.finetune.merge import merge
 from models.finetune.parity import parity
 from models.finetune.tokens import Pack
 from models.finetune.training import train
+from models.gguf import read_header
 from models.gguf_reading import read_contents
 from models.weights import sha256_of
 from tests.test_models_finetune_training import asked as asked
@@ -78,6 +79,7 @@ def test_the_file_keeps_the_bases_keys_and_says_where_it_comes_from(folder: Path
     assert "torch " in (after.text("groundling.versions") or "")
     assert str(folder).encode() not in out.read_bytes()
     assert after.metadata["general.file_type"] == 7
+    assert [read_header(path).trained for path in (base, out)] == [False, True]
 
 
 def test_a_run_that_did_not_write_down_its_places_is_merged_all_the_same(folder: Path, trained: Path) -> None:

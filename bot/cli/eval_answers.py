@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.eval_options import counter, out_option, squad_options, support_option
-from bot.cli.eval_parts import extras_of, facts_of, parts_of
+from bot.cli.eval_options import out_option, squad_options, support_option
+from bot.cli.eval_parts import answers_of, extras_of, facts_of, parts_of, titles_of, write_folds
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def answers(
     *,
     squad: tuple[Path, ...],
     limit: int | None,
+    folds: int | None,
     seed: int,
     test_fifth: bool,
     oracle: bool,
@@ -52,37 +53,35 @@ def answers(
     """Measure answers, citations and refusals over the questions of a SQuAD file."""
     from bot.errors import Failed, WrongUse
     from bot.evaluation.answers_report import answers_document, answers_found, answers_json
-    from bot.evaluation.arms import Arm, ask_arms
+    from bot.evaluation.arms import Arm
     from bot.evaluation.arms_report import question_rows
+    from bot.evaluation.folds import check_folds
     from bot.evaluation.questions import questions_of
     from bot.evaluation.report_folder import ReportFolder
+    from bot.evaluation.unfinished import forget
 
     if taken_out and (oracle or distractors):
         raise WrongUse("--taken-out takes away what --oracle and --distractors give; leave one of them out")
     bounds = _bounds(least, least=True) + _bounds(most, least=False)
     texts, chosen = questions_of(squad, limit=limit, seed=seed, test_fifth=test_fifth)
+    check_folds(titles_of(texts, chosen), folds)
     folder = None if out is None else ReportFolder(out)
     extras = extras_of(support_model)
-    documents = {text.name: text.title for text in texts}
 
     async def run() -> tuple[AnswersFound, list[tuple[str, str]]]:
         beside = project.config.retrieval.passages if taken_out else distractors
         async with parts_of(project, texts, chosen, distractors=beside) as parts:
             given: Given = "distractors" if taken_out else "oracle" if oracle or distractors else "found"
             arm = Arm(parts.settings.lora, given)
-            rows = await ask_arms(
-                [(question, documents[question.text]) for question in chosen],
-                [arm],
-                parts,
-                done=lambda number, _: counter("questions", number, len(chosen)),
-            )
+            rows = await answers_of(project, parts, texts, chosen, [arm], distractors=beside, out=out)
             facts = facts_of(parts, squad, lora=arm.lora, command="eval answers", test_fifth=test_fifth)
-            return answers_found(rows[arm.name], extras, seed=seed), facts
+            return answers_found(rows[arm.name], extras, seed=seed, folds=folds), facts
 
     found, facts = asyncio.run(run())
     if folder is not None:
         rows = question_rows({"answers": found.asked})
         folder.write(answers_document(found, facts, bounds), answers_json(found), rows)
+        forget(folder.folder)
     if json_:
         write_json(answers_json(found))
     else:
@@ -122,5 +121,7 @@ def _write(found: AnswersFound) -> None:
     from bot.evaluation.answers_report import answers_json
 
     for name, value in answers_json(found).items():
-        shown = "  ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        click.echo(f"{name}: {shown}")
+        if name != "folds":
+            shown = "  ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+            click.echo(f"{name}: {shown}")
+    write_folds(found.folds)

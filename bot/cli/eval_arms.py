@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bot.cli.eval_options import counter, out_option, squad_options, support_option
-from bot.cli.eval_parts import extras_of, facts_of, parts_of
+from bot.cli.eval_options import out_option, squad_options, support_option
+from bot.cli.eval_parts import answers_of, extras_of, facts_of, parts_of, titles_of, write_folds
 from bot.cli.options import as_json, table, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def arms(
     *,
     squad: tuple[Path, ...],
     limit: int | None,
+    folds: int | None,
     seed: int,
     test_fifth: bool,
     lora: str | None,
@@ -62,29 +63,26 @@ def arms(
 ) -> None:
     """Compare the model alone, with retrieval, with its LoRA, and with both, over the same questions."""
     from bot.errors import WrongUse
-    from bot.evaluation.arms import arms_of, ask_arms
+    from bot.evaluation.arms import arms_of
     from bot.evaluation.arms_report import arms_document, arms_found, arms_json, question_rows
+    from bot.evaluation.folds import check_folds
     from bot.evaluation.questions import questions_of
     from bot.evaluation.report_folder import ReportFolder
+    from bot.evaluation.unfinished import forget
 
     with _with_lora(project, lora) as (own, name):
         texts, chosen = questions_of(squad, limit=limit, seed=seed, test_fifth=test_fifth)
+        check_folds(titles_of(texts, chosen), folds)
         folder = None if out is None else ReportFolder(out)
         extras = extras_of(support_model)
         grid = arms_of(name, oracle=oracle)
-        documents = {text.name: text.title for text in texts}
 
         async def run() -> tuple[ArmsFound, list[tuple[str, str]]]:
             quotes = None if quote is None else quote == "always"
             async with parts_of(own, texts, chosen, distractors=distractors, quote=quotes) as parts:
                 if parts.generator is None:
                     raise WrongUse('[model] kind is "none": there is no model to compare with itself')
-                rows = await ask_arms(
-                    [(question, documents[question.text]) for question in chosen],
-                    grid,
-                    parts,
-                    done=lambda number, _: counter("questions", number, len(chosen)),
-                )
+                rows = await answers_of(own, parts, texts, chosen, grid, distractors=distractors, out=out)
                 facts = facts_of(
                     parts,
                     squad,
@@ -93,11 +91,12 @@ def arms(
                     test_fifth=test_fifth,
                     lora_file=None if lora is None else Path(lora).name,
                 )
-                return arms_found(rows, grid, extras, seed=seed), facts
+                return arms_found(rows, grid, extras, seed=seed, folds=folds), facts
 
         found, facts = asyncio.run(run())
     if folder is not None:
         folder.write(arms_document(found, facts), arms_json(found), question_rows(found.rows))
+        forget(folder.folder)
     if json_:
         write_json(arms_json(found))
     else:
@@ -151,5 +150,6 @@ def _write(found: ArmsFound) -> None:
         for line in table(one.heads, one.rows):
             click.echo(line)
         click.echo()
+    write_folds(found.folds)
     for comparison in found.comparisons:
         click.echo(told_comparison(comparison))

@@ -41,6 +41,11 @@ def squad_options(command: Callable[P, R]) -> Callable[P, R]:
         click.option(
             "--seed", type=int, default=0, show_default=True, help="Which questions, when not all are asked."
         ),
+        click.option(
+            "--folds",
+            type=click.IntRange(2, 20),
+            help="Tell the figures by so many folds of the documents too, with their mean and spread.",
+        ),
         click.option("--limit", type=click.IntRange(1), help="Ask only so many of the questions."),
         click.option(
             "--squad",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bot.cli.eval_options import counter
+from bot.cli.options import table
 
 if TYPE_CHECKING:
     from bot.assistant import AnswerSettings, PassageSearch, Quote
-    from bot.evaluation.arms import Given, Parts
+    from bot.evaluation.arms import Arm, Given, Parts
+    from bot.evaluation.asked import AskedQuestion
     from bot.evaluation.datasets import ReferenceQuestion, Text
+    from bot.evaluation.folds import Folds
     from bot.evaluation.measures import Extras
     from bot.evaluation.model_support import SupportModel
     from bot.wiring import Project
@@ -59,6 +64,92 @@ async def parts_of(
     finally:
         if model is not None:
             await model.close()
+
+
+async def answers_of(
+    project: Project,
+    parts: Parts,
+    texts: Sequence[Text],
+    questions: Sequence[ReferenceQuestion],
+    arms: Sequence[Arm],
+    *,
+    distractors: int,
+    out: Path | None,
+) -> dict[str, list[AskedQuestion]]:
+    """Every question asked in every arm, by the arms' names. With `out` each answer is kept there as it comes,
+    and a measurement of the same that was ended goes on where it was; raises `Failed` where one of something
+    else was."""
+    from bot.evaluation.arms import ask_arms
+    from bot.evaluation.unfinished import UnfinishedAnswers
+
+    asked = list(zip(questions, titles_of(texts, questions), strict=True))
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if out is not None:
+            digest = _digest(project, parts, texts, asked, arms, distractors)
+            kept = stack.enter_context(UnfinishedAnswers.opened(out, digest))
+        known = [] if kept is None else kept.known
+        if known:
+            click.echo(f"going on: {len(known)} of {len(asked)} questions were answered before", err=True)
+
+        def done(number: int, answers: Mapping[str, AskedQuestion]) -> None:
+            if kept is not None:
+                kept.add(answers)
+            counter("questions", number, len(asked))
+
+        return await ask_arms(asked, arms, parts, known=known, done=done)
+
+
+def titles_of(texts: Iterable[Text], questions: Iterable[ReferenceQuestion]) -> list[str]:
+    """The title of the document that each of `questions` is about."""
+    documents = {text.name: text.title for text in texts}
+    return [documents[question.text] for question in questions]
+
+
+def write_folds(found: Folds | None) -> None:
+    """Writes the figures by folds for people; nothing where nobody asked for them."""
+    from bot.evaluation.folds import folds_tables
+
+    for one in folds_tables(found):
+        for line in table(one.heads, one.rows):
+            click.echo(line)
+        click.echo(f"{one.note}\n")
+
+
+def _digest(
+    project: Project,
+    parts: Parts,
+    texts: Sequence[Text],
+    asked: Sequence[tuple[ReferenceQuestion, str]],
+    arms: Sequence[Arm],
+    distractors: int,
+) -> str:
+    """Changes with whatever decides the answers: documents, questions, arms, models and settings."""
+    from importlib.metadata import version
+
+    from models.judge.judge import shipped
+    from models.weights import sha256_of
+
+    config, settings = project.config, asdict(parts.settings)
+    loras = settings.pop("lora_sha256")
+    judge = config.retrieval.judge
+    judge_file = project.path(judge) if isinstance(judge, str) else shipped()
+    decided = (
+        version("groundling"),
+        [(arm, loras.get(arm.lora)) for arm in arms],
+        distractors,
+        settings,
+        None if parts.generator is None else parts.generator.identity,
+        parts.embedder.name,
+        None if parts.judge is None else sha256_of(judge_file),
+        config.model.model_dump(exclude={"path", "lora", "threads", "deadline_s"}),
+        config.retrieval.model_dump(),
+        config.embedding.model_dump(exclude={"threads"}),
+    )
+    digest = hashlib.sha256(repr(decided).encode())
+    for one in (*texts, *asked):
+        digest.update(repr(one).encode())
+    return digest.hexdigest()
 
 
 def _patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:

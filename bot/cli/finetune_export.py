@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 Kind = Literal["q8_0", "f16"]
+_MANY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +237,5 @@ def _lines(wanted: _Wanted, told: dict[str, object]) -> list[str]:
 def _progress(what: str, done: int, of: int) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r{what}: {done} of {of} ", nl=False, err=True)
+    elif what != "chunks" and of >= _MANY and done and done % (of // 10) == 0:
+        click.echo(f"{what}: {done} of {of}", err=True)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.evaluation.answers import AnswerScores
+    from bot.assistant import PassageSearch
+    from bot.evaluation.asked import AskedQuestion
+    from bot.evaluation.datasets import ReferenceQuestion
     from bot.evaluation.golden import GoldenReport
+    from bot.evaluation.intervals import Difference
     from bot.wiring import Project
 
 MOST_LOSS = 0.01  # of F1, 0 to 1
@@ -25,11 +28,13 @@ Say = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What was asked of both: F1 over `questions` of a SQuAD file, or `right` of as many golden questions."""
+    """What was asked of both: F1 over `questions` of a SQuAD file, with the merged model's less the LoRA's as
+    `difference`, or `right` of as many golden questions."""
 
     questions: int
     lora_f1: float | None = None
     merged_f1: float | None = None
+    difference: Difference | None = None
     lora_right: int | None = None
     merged_right: int | None = None
 
@@ -44,7 +49,12 @@ class Compared:
 
     def __str__(self) -> str:
         if self.lora_f1 is not None:
-            return f"F1 {self.merged_f1:.3f} merged, {self.lora_f1:.3f} with the LoRA, over {self.questions} questions"
+            sure = self.difference
+            between = "" if sure is None else f" ({sure.low:+.3f} to {sure.high:+.3f} between them)"
+            return (
+                f"F1 {self.merged_f1:.3f} merged, {self.lora_f1:.3f} with the LoRA{between}, "
+                f"over {self.questions} questions"
+            )
         return (
             f"{self.merged_right} golden questions right merged, {self.lora_right} with the LoRA, "
             f"of {self.questions}"
@@ -55,30 +65,50 @@ def compare_squad(
     project: Project, *, base: Path, lora: Path, merged: Path, file: Path, limit: int, seed: int, say: Say
 ) -> Compared:
     """Both over `limit` questions of a SQuAD file; its paragraphs are the knowledge base."""
-    from bot.cli.ask import assistant_of
-    from bot.evaluation.answers import score_answers
     from bot.evaluation.datasets import load_answers
+    from bot.evaluation.intervals import paired_difference
     from bot.evaluation.temporary_index import temporary_index
-    from knowledge.retrieval import Retriever
 
     texts, questions = load_answers(file)
+    titles = {text.name: text.title for text in texts}
     chosen = list(questions)
     random.Random(seed).shuffle(chosen)  # noqa: S311 (a sample, not a secret)
-    chosen = chosen[:limit]
+    asked = [(question, titles[question.text]) for question in chosen[:limit]]
 
-    async def run() -> list[AnswerScores]:
+    async def run() -> list[list[AskedQuestion]]:
         found = []
         with temporary_index(texts, project.embedder, say) as (store, _):
-            search = Retriever(store, project.embedder)
             for name, arm in _arms(project, base=base, lora=lora, merged=merged):
                 with arm:
-                    async with assistant_of(arm, search) as assistant:
-                        progress = functools.partial(say, name)
-                        found.append(await score_answers(chosen, assistant, progress=progress))
+                    search = arm.retriever_over(store)
+                    found.append(await _answers(asked, arm, search, functools.partial(say, name)))
         return found
 
-    with_lora, alone = asyncio.run(run())
-    return Compared(len(chosen), lora_f1=with_lora.overall_f1, merged_f1=alone.overall_f1)
+    with_lora, alone = ([one.value for one in rows] for rows in asyncio.run(run()))
+    return Compared(
+        len(asked),
+        lora_f1=sum(with_lora) / len(asked),
+        merged_f1=sum(alone) / len(asked),
+        difference=paired_difference(alone, with_lora, [title for _, title in asked]),
+    )
+
+
+async def _answers(
+    asked: Sequence[tuple[ReferenceQuestion, str]],
+    project: Project,
+    search: PassageSearch,
+    done: Callable[[int, int], None],
+) -> list[AskedQuestion]:
+    from bot.cli.ask import assistant_of
+    from bot.evaluation.asked import AskedQuestion
+    from bot.question import Question
+
+    rows = []
+    async with assistant_of(project, search) as assistant:
+        for question, document in asked:
+            rows.append(AskedQuestion(question, document, await assistant.answer(Question(question.ask))))
+            done(len(rows), len(asked))
+    return rows
 
 
 def compare_golden(

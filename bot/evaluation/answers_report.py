@@ -20,6 +20,7 @@ from bot.evaluation.arms_report import (
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.comparison import METRICS, mean_of
 from bot.evaluation.figures import figures
+from bot.evaluation.folds import Folds, by_folds, folds_json, folds_tables
 from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
 from bot.evaluation.report import Bar, Bars, Case, Report, Table
 
@@ -32,6 +33,7 @@ class AnswersFound:
     measures: Measures
     search: SearchScores
     seed: int
+    folds: Folds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,21 @@ class Bound:
         return f"{'at least' if self.least else 'at most'} {self.value:g}"
 
 
-def answers_found(asked: Sequence[AskedQuestion], extras: Extras = Extras(), *, seed: int) -> AnswersFound:
-    """The figures of `asked`."""
-    return AnswersFound(asked, measure(asked, extras), search_scores(asked), seed)
+def answers_found(
+    asked: Sequence[AskedQuestion], extras: Extras = Extras(), *, seed: int, folds: int | None = None
+) -> AnswersFound:
+    """The figures of `asked`, and with `folds` those of so many parts of the documents."""
+    found = None if folds is None else by_folds({"answers": asked}, folds)
+    return AnswersFound(asked, measure(asked, extras), search_scores(asked), seed, found)
 
 
 def answers_json(found: AnswersFound) -> dict[str, object]:
     """The whole as JSON has it."""
-    return {**figures(found.measures).nested(), "retrieval": search_json(found.search)}
+    return {
+        **figures(found.measures).nested(),
+        "retrieval": search_json(found.search),
+        **folds_json(found.folds),
+    }
 
 
 def answers_document(
@@ -96,6 +105,7 @@ def answers_document(
                     for name, count, mean in told
                 ),
             ),
+            *folds_tables(found.folds),
             outcomes_table(one),
             search_table(found.search),
         ),

@@ -79,46 +79,63 @@ async def ask_arms(
     arms: Sequence[Arm],
     parts: Parts,
     *,
+    known: Sequence[Mapping[str, AskedQuestion]] = (),
     done: Callable[[int, Mapping[str, AskedQuestion]], None] = lambda _number, _answers: None,
 ) -> dict[str, list[AskedQuestion]]:
     """Every question, which comes with its document, asked in every arm; by the arms' names.
 
-    `done` is called after each question with how many are done and what its arms gave.
+    The first questions are not asked again where their answers are `known`, but for the last of these. `done`
+    is called after each of the others with how many are done and what its arms gave.
     """
     searches = {given: _OneSearch(search) for given, search in parts.searches.items()}
     judge = None if parts.judge is None else _OneReading(parts.judge)
     kept = replace(parts, searches=searches, judge=judge)
     assistants = {arm: _assistant(arm, kept) for arm in arms if arm.given != "nothing"}
-    rows: dict[str, list[AskedQuestion]] = {arm.name: [] for arm in arms}
-    for number, (question, document) in enumerate(questions, 1):
-        answers: dict[str, AskedQuestion] = {}
-        sights: dict[Given, _Sight] = {}
-        for given in dict.fromkeys(("found", *(arm.given for arm in arms))):
-            if given != "nothing":
-                sights[given] = await asyncio.to_thread(_sight, question.ask, given, kept)
-        for arm in arms:
-            if arm.given == "nothing":
-                assert parts.generator is not None
-                answer = await answer_alone(
-                    question.ask,
-                    parts.generator,
-                    settings=parts.settings,
-                    lora=arm.lora,
-                    beside=sights["found"].passages,
-                )
-                answers[arm.name] = AskedQuestion(question, document, answer, alone=True)
-                continue
-            answer = await assistants[arm].answer(Question(question.ask))
-            sight = sights[arm.given]
-            # From distractors alone, every question is one to refuse.
-            right = replace(question, references=()) if arm.given == "distractors" else question
-            answers[arm.name] = AskedQuestion(
-                right, document, answer, read=sight.read, confidence=sight.confidence
-            )
+    rows = {arm.name: [answers[arm.name] for answers in known] for arm in arms}
+    if 0 < len(known) < len(questions):
+        # A model goes on from what it has read last; read anew, a near tie would fall the other way.
+        await _ask(*questions[len(known) - 1], arms, kept, assistants)
+    for number, (question, document) in enumerate(questions[len(known) :], len(known) + 1):
+        answers = await _ask(question, document, arms, kept, assistants)
         for name, row in answers.items():
             rows[name].append(row)
         done(number, answers)
     return rows
+
+
+async def _ask(
+    question: ReferenceQuestion,
+    document: str,
+    arms: Sequence[Arm],
+    parts: Parts,
+    assistants: Mapping[Arm, Assistant],
+) -> dict[str, AskedQuestion]:
+    """What became of one question in every arm."""
+    answers: dict[str, AskedQuestion] = {}
+    sights: dict[Given, _Sight] = {}
+    for given in dict.fromkeys(("found", *(arm.given for arm in arms))):
+        if given != "nothing":
+            sights[given] = await asyncio.to_thread(_sight, question.ask, given, parts)
+    for arm in arms:
+        if arm.given == "nothing":
+            assert parts.generator is not None
+            answer = await answer_alone(
+                question.ask,
+                parts.generator,
+                settings=parts.settings,
+                lora=arm.lora,
+                beside=sights["found"].passages,
+            )
+            answers[arm.name] = AskedQuestion(question, document, answer, alone=True)
+            continue
+        answer = await assistants[arm].answer(Question(question.ask))
+        sight = sights[arm.given]
+        # From distractors alone, every question is one to refuse.
+        right = replace(question, references=()) if arm.given == "distractors" else question
+        answers[arm.name] = AskedQuestion(
+            right, document, answer, read=sight.read, confidence=sight.confidence
+        )
+    return answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.attribution import OUTCOMES, outcome
 from bot.evaluation.comparison import FEWEST, METRICS, Comparison, compare, mean_of
 from bot.evaluation.figures import figures, signed
+from bot.evaluation.folds import Folds, by_folds, folds_json, folds_tables
 from bot.evaluation.intervals import Difference
 from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
 from bot.evaluation.report import Bar, Bars, Case, Lines, Report, Stack, Table
@@ -55,12 +56,18 @@ class ArmsFound:
     search: SearchScores
     documents: int
     seed: int
+    folds: Folds | None = None
 
 
 def arms_found(
-    rows: Mapping[str, Sequence[AskedQuestion]], arms: Sequence[Arm], extras: Extras = Extras(), *, seed: int
+    rows: Mapping[str, Sequence[AskedQuestion]],
+    arms: Sequence[Arm],
+    extras: Extras = Extras(),
+    *,
+    seed: int,
+    folds: int | None = None,
 ) -> ArmsFound:
-    """The figures of `rows`. Arms that answer from distractors alone are in no comparison: their questions have
+    """The figures of `rows`, and with `folds` those of so many parts of the documents. Arms that answer from distractors alone are in no comparison: their questions have
     another right answer."""
     others = [arm.name for arm in arms if arm.given != "distractors" and arm.name != BEST]
     retrieved = next(arm.name for arm in arms if arm.given == "found")
@@ -76,6 +83,7 @@ def arms_found(
         search=search_scores(rows[retrieved]),
         documents=len({one.document for one in rows[retrieved]}),
         seed=seed,
+        folds=None if folds is None else by_folds(rows, folds),
     )
 
 
@@ -106,6 +114,7 @@ def arms_json(found: ArmsFound) -> dict[str, object]:
             for one in found.comparisons
         ],
         "retrieval": search_json(found.search),
+        **folds_json(found.folds),
     }
 
 
@@ -159,6 +168,7 @@ def arms_document(found: ArmsFound, facts: Sequence[tuple[str, str]]) -> Report:
         tables=(
             scores_table(found.measures),
             _comparisons_table(found.comparisons),
+            *folds_tables(found.folds),
             outcomes_table(found.measures),
             search_table(found.search),
         ),

@@ -34,6 +34,11 @@ def unseen(title: str) -> bool:
     return is_test(title) and int(written, 16) % FIFTHS == 0
 
 
+def fold(title: str, folds: int) -> int:
+    """In which of so many folds the document called `title` is, counting from 0; whatever else it is kept for."""
+    return _number(title) // (FIFTHS * TWELFTHS) % folds
+
+
 def _number(title: str) -> int:
     plain = unicodedata.normalize("NFC", title.replace("_", " "))
     return int(hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest(), 16)

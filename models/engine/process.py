@@ -59,6 +59,11 @@ class LocalModel:
         return self._known().parameters
 
     @property
+    def trained(self) -> bool:
+        """Whether a LoRA is merged into it; raises BrokenWeights for a file that is no model."""
+        return self._known().trained
+
+    @property
     def loras(self) -> dict[str, str]:
         """The sha256 of each LoRA that a request may name."""
         return {lora.name: lora.sha256 for lora in self._settings.loras}

@@ -82,6 +82,11 @@ class ServerModel:
         return None
 
     @property
+    def trained(self) -> bool:
+        """Not known either, so no."""
+        return False
+
+    @property
     def loras(self) -> dict[str, str]:
         """None: a server's LoRAs are models of their own to it, and it does not tell their hashes."""
         return {}
