@@ -11,13 +11,12 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bot.errors import BotError, ConfigError
-from bot.evaluation.golden import load_golden
+from bot.doctor_golden import golden_findings
+from bot.errors import ConfigError
+from bot.finding import Finding, State
 from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
 from models.engine.address import stays_here
@@ -29,20 +28,9 @@ if TYPE_CHECKING:
     from models.engine.settings import Lora
     from models.hardware import Hardware
 
-State = Literal["ok", "warning", "broken"]
-
 PACKAGES = ("bot", "adapters", "knowledge", "models")
 _LITTLE_ROOM = 2**30
 _NO_ROOM = 100 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, how it is, and one line that says so; with the mend when it is not well."""
-
-    name: str
-    state: State
-    line: str
 
 
 def examine(config: Path, data: Path | None, *, deep: bool) -> Iterator[Finding]:
@@ -307,32 +295,14 @@ def _told(lora: Lora) -> str:
 
 
 def check_golden(project: Project) -> Iterator[Finding]:
-    """The golden questions of the schedule: whether they can be read, and what became of them last."""
-    from bot.golden_watch import dropped, golden_runs
-    from models.weights import sha256_of
-
-    named, name = project.config.schedule.golden, "golden run"
-    if named is None:
-        return
-    try:
-        count = len(load_golden(project.path(named)))
-        golden = sha256_of(project.path(named))
-        runs = golden_runs(project.registry, golden) if project.has_catalogue else []
-    except (BotError, KnowledgeError, ModelError) as error:
-        yield Finding(name, "broken", f"{error}; mend [schedule] golden")
-        return
-    if not runs:
-        yield Finding(name, "ok", f"{count} of {named}; `serve` has not asked them yet")
-        return
-    artefact, run = runs[0]
-    right = sum(item.values["right"] for item in run.candidate.items)
-    at = datetime.fromtimestamp(artefact.recorded_at).astimezone().strftime("%Y-%m-%d %H:%M")
-    line = f"{at}: {right:.0f} of {len(run.candidate.items)} right"
-    reason = dropped(artefact)
-    if reason is None:
-        yield Finding(name, "ok", line)
-    else:
-        yield Finding(name, "warning", f"{line}, a drop: {reason}; see what was synced or changed before it")
+    """The golden questions of the schedule, and an index that is held back because of them."""
+    schedule = project.config.schedule
+    if schedule.golden is not None:
+        yield from golden_findings(
+            project.path(schedule.golden),
+            lambda: project.registry if project.has_catalogue else None,
+            hold=schedule.hold,
+        )
 
 
 def _without_weights(project: Project) -> Finding:

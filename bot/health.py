@@ -6,7 +6,7 @@ Rule: nothing is told that is secret or that anybody asked; the page is never re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -33,6 +33,22 @@ class Health:
     index_version: int | None = None
     next_sync: str | None = None
     unready: str | None = None
+
+
+def in_lines(health: Health, *, syncing: str, troubles: Sequence[str]) -> str:
+    """The same for an administrator; `syncing` is what follows the next sync, `troubles` are lines of their own."""
+    counts = ", ".join(f"{count} {name}" for name, count in health.questions.items())
+    platforms = ", ".join(
+        f"{name} {'connected' if there else 'not connected'}" for name, there in health.platforms.items()
+    )
+    lines = [
+        f"Groundling {health.version}: {platforms}",
+        f"Model: {health.model}",
+        f"Index: version {health.index_version or 0}; next sync {health.next_sync or 'not planned'}{syncing}",
+        f"Questions: {counts}",
+        *troubles,
+    ]
+    return "\n".join(lines if health.unready is None else [*lines, f"Not ready: {health.unready}"])
 
 
 class Connection:

@@ -83,7 +83,7 @@ def setting_of(
     setting = Setting(
         base_sha256,
         sha256_of(golden),
-        _index_sha256(catalogue),
+        index_sha256(catalogue),
         registry.keep("prompt", wording(persona), Manifest("prompt")),
     )
     registry.record("base", base_sha256, Manifest(base.name))
@@ -220,7 +220,7 @@ def _squad_item(id: str, question: ReferenceQuestion, answer: Answer) -> Item:
     return Item(id, question.text, must=False, values=values, ms=answer.timings.total_ms)
 
 
-def _index_sha256(catalogue: Catalogue) -> str:
+def index_sha256(catalogue: Catalogue) -> str:
     """Names all that a search could find: every document's bytes and the digests of its chunks with their vectors."""
     state = catalogue.index()
     digest = hashlib.sha256(repr((state.embedder, state.chunker) if state else None).encode())

@@ -22,10 +22,14 @@ from knowledge.database import Database, metadata
 Kind = Literal["rows", "recipe", "lora", "base", "index", "prompt", "golden", "evaluation"]
 """What an artefact is. `golden` is a file of questions, `prompt` what the model is told around a question."""
 
-Action = Literal["activate", "rollback"]
+Action = Literal["activate", "rollback", "hold", "accept", "release"]
+"""What moves a tag: the first two are of LoRAs, the others of the index."""
 
 ACTIVE = "active"
 """The tag of the LoRA that answers."""
+
+INDEX = "index"
+"""The tag of the index that answers while another one is held back."""
 
 _artefacts = Table(
     "artefacts",
@@ -147,7 +151,7 @@ class Registry:
                     f"{known[-1].who} has moved the tag meanwhile; look at groundling finetune list, evaluate "
                     "again and activate then"
                 )
-            return self._move(connection, "activate", sha256, after + 1, who, why, evaluation)
+            return self._move(connection, ACTIVE, "activate", sha256, after + 1, who, why, evaluation)
 
     def roll_back(self, *, who: str, why: str) -> Move:
         """Puts the tag "active" where it was before the last activation that was not rolled back.
@@ -159,11 +163,21 @@ class Registry:
             held = before_each(known)
             if not held:
                 raise Failed("there is nothing to roll back: no LoRA was activated, or all were rolled back")
-            return self._move(connection, "rollback", held[-1], known[-1].number + 1, who, why, None)
+            return self._move(connection, ACTIVE, "rollback", held[-1], known[-1].number + 1, who, why, None)
+
+    def move(
+        self, tag: str, action: Action, sha256: str | None, *, who: str, why: str, evaluation: str | None
+    ) -> Move:
+        """Puts a tag on `sha256`, wherever it stood before, in one step with the audit."""
+        with self._database.transaction() as connection:
+            known = _of_tag(connection, tag)
+            number = known[-1].number + 1 if known else 1
+            return self._move(connection, tag, action, sha256, number, who, why, evaluation)
 
     def _move(
         self,
         connection: Connection,
+        tag: str,
         action: Action,
         sha256: str | None,
         number: int,
@@ -173,9 +187,9 @@ class Registry:
     ) -> Move:
         move = Move(number, action, sha256, self._clock(), who, why, evaluation)
         row = {name: getattr(move, name) for name in Move.__slots__}
-        connection.execute(insert(_moves).values(tag=ACTIVE, **row))
+        connection.execute(insert(_moves).values(tag=tag, **row))
         detail = f"{sha256 or 'none'}{f', evaluation {evaluation}' if evaluation else ''}{f': {why}' if why else ''}"
-        add_deed(connection, move.at, who, f"finetune {action}", detail)
+        add_deed(connection, move.at, who, f"{'finetune' if tag == ACTIVE else tag} {action}", detail)
         return move
 
     def _add(

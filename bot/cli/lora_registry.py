@@ -11,7 +11,7 @@ import click
 
 from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, taken_in
 from bot.cli.lora_showing import write_evaluation, write_list, write_move, write_votes
-from bot.cli.options import Words, as_json, with_project
+from bot.cli.options import Words, as_json, login, with_project
 
 if TYPE_CHECKING:
     from bot.wiring import Project
@@ -138,7 +138,7 @@ def activate(
         raise Failed(f"{found.manifest.name} is not activated: {reason}")
     after = moves[-1].number if moves else 0
     move = project.registry.activate(
-        found.sha256, after=after, who=who or _login(), why=why, evaluation=artefact.sha256
+        found.sha256, after=after, who=who or login(), why=why, evaluation=artefact.sha256
     )
     write_move(project, move, json_=json_)
 
@@ -150,7 +150,7 @@ def activate(
 @with_project
 def rollback(project: Project, *, why: str, who: str | None, json_: bool) -> None:
     """Let the LoRA answer again that was active before the last activation, or none."""
-    write_move(project, project.registry.roll_back(who=who or _login(), why=why), json_=json_)
+    write_move(project, project.registry.roll_back(who=who or login(), why=why), json_=json_)
 
 
 @click.command("list")
@@ -185,12 +185,3 @@ def votes(project: Project, *, channel: str | None, json_: bool) -> None:
 
 COMMANDS: tuple[click.Command, ...] = (evaluate, activate, rollback, list_, votes)
 """What `finetune` has of these."""
-
-
-def _login() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "command line"

@@ -53,7 +53,9 @@ def read_start(
         for half in "ab":
             tensor = halves.get(f"{place.tensor}.lora_{half}")
             if tensor is None:
-                raise ExportError(f"start: {path.name} changes no {place.tensor}; train it again from its rows")
+                raise ExportError(
+                    f"start: {path.name} changes no {place.tensor}; train it again from its rows"
+                )
             values: Array = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
             values = unpermuted(values, place.heads) if half == "b" else values
             pairs[f"{key}.lora_{half.upper()}"] = torch.from_numpy(np.ascontiguousarray(values))
