@@ -34,8 +34,8 @@ WHO = "groundling"
 LOOK_S = 1.0
 """How often it is looked whether anybody waits, in seconds."""
 
-BUSY_S = 5.0
-"""When it is looked again where a sync was running, in seconds."""
+BUSY_LOOKS = 5
+"""Where a sync is running, it is looked again after so many times `LOOK_S`."""
 
 
 class GoldenWatch:
@@ -87,14 +87,19 @@ class GoldenWatch:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                await self._once(self._file)
+                await self.once()
             except Busy as error:
                 log.info("the golden questions wait: %s", error)
-                asyncio.get_running_loop().call_later(BUSY_S, self.look)
+                asyncio.get_running_loop().call_later(BUSY_LOOKS * self._look_s, self.look)
             except (BotError, KnowledgeError, ModelError) as error:
                 log.error("the golden questions were not asked: %s", error)
 
-    async def _once(self, file: Path) -> None:
+    async def once(self) -> None:
+        """One look, and all that follows from it. Raises `Busy` where a sync stands in the way, and what keeps the
+        questions from being asked."""
+        file = self._file
+        if file is None:
+            return
         asking = _WhenIdle(self._answers, self._idle, self._look_s)
         await asking.wait()
         setting = await asyncio.to_thread(self._setting, file)

@@ -23,7 +23,7 @@ class Health:
 
     `platforms` says which are connected, `model` is "ready", "loading", "none" or "failed: " and why,
     `questions` counts outcomes, `next_sync` is a time (ISO 8601) or None. `unready` is why the bot cannot
-    answer, in one line, or None.
+    answer, in one line, or None; `held_since` is since when (ISO 8601) a newer index is held back, or None.
     """
 
     version: str
@@ -33,6 +33,7 @@ class Health:
     index_version: int | None = None
     next_sync: str | None = None
     unready: str | None = None
+    held_since: str | None = None
 
 
 def in_lines(health: Health, *, syncing: str, troubles: Sequence[str]) -> str:
@@ -121,6 +122,7 @@ class HealthPage:
                 "questions": dict(health.questions),
                 "index_version": health.index_version,
                 "next_sync": health.next_sync,
+                "held_since": health.held_since,
             }
         )
 

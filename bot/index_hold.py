@@ -51,6 +51,11 @@ class Held:
     why: str
     run: str
 
+    @property
+    def moment(self) -> datetime:
+        """`since` in the machine's own time zone."""
+        return datetime.fromtimestamp(self.since).astimezone()
+
 
 def held(registry: Registry) -> Held | None:
     """What is held back now."""
@@ -63,7 +68,7 @@ def held(registry: Registry) -> Held | None:
 
 def in_words(found: Held) -> str:
     """One line for people, with the command that ends it."""
-    since = datetime.fromtimestamp(found.since).astimezone().strftime("%Y-%m-%d %H:%M")
+    since = found.moment.strftime("%Y-%m-%d %H:%M")
     return f"A newer index is held back since {since}, to let it pass run: {ACCEPT} ({found.why})"
 
 

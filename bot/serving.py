@@ -170,7 +170,7 @@ class Serving:
 
     def health(self) -> Health:
         """How the bot is now; looks at nothing but memory."""
-        due = self.scheduler.next_due
+        due, held = self.scheduler.next_due, self._hold.held if self._hold else None
         return Health(
             version("groundling"),
             platforms={name: state.connected for name, state in self._connections.states.items()},
@@ -179,6 +179,7 @@ class Serving:
             index_version=self._search.version,
             next_sync=due.isoformat(timespec="seconds") if due else None,
             unready=self._connections.missing() or self._unready,
+            held_since=held.moment.isoformat(timespec="seconds") if held else None,
         )
 
     # While it runs

@@ -24,6 +24,8 @@ from bot.doctor import (
     examine,
 )
 from bot.gate import Item
+from bot.golden_runs import golden_runs
+from bot.index_hold import accept
 from bot.lora_evaluation import Setting, Way, evaluation, keep, record_lora
 from bot.wiring import Project
 from models.weights import sha256_of
@@ -55,8 +57,9 @@ def test_sound_project_has_nothing_broken(synced: Path) -> None:
     }
 
 
-def golden_lines(folder: Path, golden: str = "golden.toml") -> list[tuple[str, str]]:
-    with opened(folder, f'[schedule]\ngolden = "{golden}"\n') as project:
+def golden_lines(folder: Path, *, hold: bool = False) -> list[tuple[str, str]]:
+    held = "hold = true\n" if hold else ""
+    with opened(folder, f'[schedule]\ngolden = "golden.toml"\n{held}') as project:
         return [(finding.state, finding.line) for finding in check_golden(project)]
 
 
@@ -73,6 +76,16 @@ def test_golden_questions_of_the_schedule_are_told_with_what_became_of_them(dama
     ((state, line),) = golden_lines(damaged)
     assert state == "warning"
     assert "0 of 1 right, a drop: right refusals: 0.0%; see what was synced" in line
+    with opened(damaged) as project:
+        run = golden_runs(project.registry)[0][0].sha256
+        project.registry.move("index", "hold", None, who="groundling", why="fewer right", evaluation=run)
+    assert golden_lines(damaged) == [(state, line)]
+    (_, (state, line)) = golden_lines(damaged, hold=True)
+    assert (state, "to let it pass run: groundling sync --accept (fewer right)" in line) == ("warning", True)
+    with opened(damaged) as project:
+        accept(project.registry, who="ann")
+    ((state, line),) = golden_lines(damaged, hold=True)
+    assert (state, "a drop that was let pass: right refusals: 0.0%" in line) == ("ok", True)
 
 
 def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:

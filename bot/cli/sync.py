@@ -72,6 +72,7 @@ def sync(
         _print(report, dry_run=dry_run)
         if passages is not None:
             click.echo(f"{passages} passages read ahead")
+        _tell_what_is_held(project)
     if any(one.unavailable for one in report.sources):
         raise Failed("; ".join(one.held_back or "" for one in report.sources if one.unavailable))
 
@@ -89,6 +90,14 @@ def _accept(project: Project, *, json_: bool) -> None:
         click.echo(
             f"The index passes, although: {move.why}. A running `serve` takes it over within half a minute."
         )
+
+
+def _tell_what_is_held(project: Project) -> None:
+    from bot.index_hold import held, in_words
+
+    found = held(project.registry) if project.config.schedule.hold else None
+    if found is not None:
+        click.echo(f"Note: {shown(in_words(found))}", err=True)
 
 
 def _check_read_ahead(project: Project, *, dry_run: bool) -> None:
