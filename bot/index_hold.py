@@ -156,6 +156,7 @@ class IndexHold:
             reason = self._reason(artefact.sha256, run, earlier)
             if reason is None:
                 self._copies.keep(trial.copy)
+                log.info("what was synced answers from now on")
             else:
                 self._copies.let_go(trial.copy)
         before = held(self._registry)

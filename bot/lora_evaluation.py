@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,12 +60,16 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Both ways, the candidate's and what was active then; or one way alone, where `active` is None."""
+    """Both ways, the candidate's and what was active then; or one way alone, where `active` is None.
+
+    `contents` are what the documents that the questions are about held then, as `contents_of` tells it.
+    """
 
     setting: Setting
     candidate: Way
     active: Way | None
     program: str
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 _EVALUATION = TypeAdapter(Evaluation)
@@ -166,9 +170,36 @@ def evaluation_for(
     raise Failed(f"the LoRA {lora[:12]} was evaluated {' and '.join(nearest or [])}; {again} again")
 
 
-def evaluation(setting: Setting, candidate: Way, active: Way | None) -> Evaluation:
-    """An evaluation by this version of the program."""
-    return Evaluation(setting, candidate, active, version("groundling"))
+def evaluation(
+    setting: Setting, candidate: Way, active: Way | None, contents: Mapping[str, str] | None = None
+) -> Evaluation:
+    """An evaluation by this version of the program; of `contents` it takes what its questions are about."""
+    about = {item.document for item in candidate.items}
+    some = {document: held for document, held in (contents or {}).items() if document in about}
+    return Evaluation(setting, candidate, active, version("groundling"), some)
+
+
+def contents_of(catalogue: Catalogue) -> dict[str, str]:
+    """What every document holds and how it is cut and embedded, as a short hash by that of its id."""
+    state = catalogue.index()
+    made = None if state is None else (state.embedder, state.chunker)
+    return {
+        _short_sha256(known.id): _short_sha256(repr((known.content_hash, made)))
+        for known in catalogue.documents()
+    }
+
+
+def without_changed(found: Evaluation, contents: Mapping[str, str]) -> tuple[Evaluation, int]:
+    """The evaluation without the questions about documents that hold something else now, and how many those
+    are."""
+    changed = {document for document, held in found.contents.items() if contents.get(document) != held}
+
+    def left(way: Way) -> Way:
+        return replace(way, items=tuple(item for item in way.items if item.document not in changed))
+
+    active = None if found.active is None else left(found.active)
+    short = replace(found, candidate=left(found.candidate), active=active)
+    return short, len(found.candidate.items) - len(short.candidate.items)
 
 
 def golden_items(results: Sequence[GoldenResult]) -> tuple[Item, ...]:
@@ -204,7 +235,7 @@ def _golden_item(result: GoldenResult) -> Item:
         values["right_refusals"] = float(result.right)
     values["citations_resolved"] = float(not answered or not result.dangling)
     about = question.documents[0] if question.documents else f"question:{question.id}"
-    document = hashlib.sha256(about.encode("utf-8", "replace")).hexdigest()[:12]  # its name may be forgotten
+    document = _short_sha256(about)  # its name may be forgotten
     return Item(question.id, document, question.must, values, result.answer.timings.total_ms)
 
 
@@ -229,6 +260,10 @@ def index_sha256(catalogue: Catalogue) -> str:
             repr((document.id, document.content_hash)).encode("utf-8", "replace") + document.digests
         )
     return digest.hexdigest()
+
+
+def _short_sha256(text: str) -> str:
+    return text_sha256(text)[:12]
 
 
 def _short(lora: str | None) -> str:

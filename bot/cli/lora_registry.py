@@ -50,7 +50,7 @@ def evaluate(
     from bot.errors import WrongUse
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.golden import load_golden
-    from bot.lora_evaluation import Way, evaluation, keep, setting_of
+    from bot.lora_evaluation import Way, contents_of, evaluation, keep, setting_of
 
     file = golden_file(project, golden)
     if file is None:
@@ -66,8 +66,10 @@ def evaluate(
     active = project.lora_choices.unconfigured(base)
     persona = project.config.bot.persona
     setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
+    contents = contents_of(project.catalogue)
     ways = asyncio.run(both_ways(project, candidate, active.lora, questions, asked))
-    found = evaluation(setting, Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1]))
+    both = Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1])
+    found = evaluation(setting, *both, contents)
     sha256 = keep(project.registry, found)
     write_evaluation(found, sha256, candidate, active, json_=json_)
 
@@ -105,7 +107,7 @@ def activate(
     """Let LORA answer from now on, if its evaluation is no worse on any measure and better on the target."""
     from bot.errors import Failed
     from bot.gate import MARGIN, blocked
-    from bot.lora_evaluation import evaluation_for
+    from bot.lora_evaluation import contents_of, evaluation_for, without_changed
     from bot.prompt import wording
     from bot.registry import text_sha256
     from models.weights import sha256_of
@@ -126,16 +128,19 @@ def activate(
         active=active.sha256,
         golden=None if file is None else sha256_of(file),
     )
-    assert evaluation.active is not None
-    reason = blocked(
-        evaluation.candidate.items,
-        evaluation.active.items,
-        target=target,  # type: ignore[arg-type]
-        margin=MARGIN if margin is None else margin,
-        equal_is_enough=equal_is_enough,
-    )
-    if reason is not None:
-        raise Failed(f"{found.manifest.name} is not activated: {reason}")
+    # What was won must be won without the questions that are about something else by now.
+    left, changed = without_changed(evaluation, contents_of(project.catalogue))
+    for one, about in ((evaluation, ""), (left, _without(changed))):
+        assert one.active is not None
+        reason = blocked(
+            one.candidate.items,
+            one.active.items,
+            target=target,  # type: ignore[arg-type]
+            margin=MARGIN if margin is None else margin,
+            equal_is_enough=equal_is_enough,
+        )
+        if reason is not None:
+            raise Failed(f"{found.manifest.name} is not activated: {reason}{about}")
     after = moves[-1].number if moves else 0
     move = project.registry.activate(
         found.sha256, after=after, who=who or login(), why=why, evaluation=artefact.sha256
@@ -181,6 +186,14 @@ def votes(project: Project, *, channel: str | None, json_: bool) -> None:
         return [(entry, vote) for vote in found if (entry := entries[vote.question]) is not None]
 
     write_votes(count_votes(asyncio.run(voted()), channel=channel), json_=json_)
+
+
+def _without(changed: int) -> str:
+    asked = "1 question is" if changed == 1 else f"{changed} questions are"
+    return (
+        f", for {asked} left out whose documents have changed since the evaluation; "
+        "run: groundling finetune evaluate again"
+    )
 
 
 COMMANDS: tuple[click.Command, ...] = (evaluate, activate, rollback, list_, votes)
