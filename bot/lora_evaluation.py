@@ -22,12 +22,13 @@ from bot.evaluation.answers import f1
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.golden import GoldenResult
 from bot.gate import Item, Measure
+from bot.lora_choice import loras_called
 from bot.prompt import wording
 from bot.registry import Artefact, Manifest, Registry, text_sha256
 from knowledge.catalogue import Catalogue
 from models.engine.generator import ModelIdentity
 from models.lora import LoraHeader
-from models.lora_folder import lineage
+from models.lora_folder import LoraFolder, lineage
 from models.weights import Weights, sha256_of
 
 COMPARISON = "comparison"
@@ -212,9 +213,9 @@ def squad_items(name: str, pairs: Sequence[tuple[ReferenceQuestion, Answer]]) ->
     return tuple(_squad_item(f"{name}:{number}", *pair) for number, pair in enumerate(pairs, 1))
 
 
-def known_lora(registry: Registry, text: str) -> Artefact:
+def known_lora(registry: Registry, folder: LoraFolder, text: str) -> Artefact:
     """The LoRA of the registry that `text` means, a name or the beginning of a sha256; raises `WrongUse`."""
-    found = registry.named("lora", text)
+    found = loras_called(text, registry, folder)
     if len(found) == 1:
         return found[0]
     every = ", ".join(

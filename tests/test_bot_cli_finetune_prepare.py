@@ -10,6 +10,7 @@ import pytest
 
 from bot.cli.root import root
 from bot.evaluation.split import is_test
+from bot.wiring import Project
 from models.finetune.rows import read_rows
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here
@@ -81,6 +82,13 @@ def test_the_index_alone_gives_rows_test_rows_recipe_and_card(run: Run, inside: 
     assert not any(HELD in turn.text for row in rows for turn in row.turns)
     assert report["audience"] == "everyone"
     assert report["sha256"] == hashlib.sha256(first["rows.jsonl"]).hexdigest()
+    with Project.open(inside / "groundling.toml", None) as project:
+        noted = project.registry.find(report["sha256"])
+        assert noted is not None
+        assert (noted.kind, noted.manifest.name) == ("rows", "rows.jsonl")
+        assert noted.manifest.made_from == {"base": project.weights().sha256}
+        told = {"rows": len(rows), "sources": "index", "licences": "own", "audience": "everyone"}
+        assert noted.manifest.notes == told
     card = first["README.md"].decode()
     assert report["sha256"] in card
     assert card.startswith("---\npretty_name: ")

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.finetune_sources import Wanted, make_rows, read_sources
+from bot.cli.lora_origins import note
 from bot.cli.options import as_json, shown, table, with_any_project, write_json
 
 if TYPE_CHECKING:
     from bot.finetuning.prepared import Prepared
+    from bot.registry import Registry
     from bot.wiring import Project
     from models.finetune.rows import Row
     from models.finetune.tokens import Part, Tokens
@@ -140,6 +142,7 @@ def prepare(
         keep_personal=keep_personal,
     )
     files = _write(project, prepared, out)
+    note(project, lambda registry: _note(registry, project, prepared, out))
     if json_:
         write_json(_report(prepared, files))
     else:
@@ -200,6 +203,20 @@ def _write(project: Project, prepared: Prepared, out: Path) -> _Files:
     except OSError as error:
         raise Failed(f"{error.filename or out} cannot be written: {error.strerror}") from error
     return _Files(out, test if prepared.test else None, recipe, described)
+
+
+def _note(registry: Registry, project: Project, prepared: Prepared, out: Path) -> None:
+    from bot.finetuning.prepared import sha256_of_rows
+    from bot.lora_origins import rows_manifest
+
+    manifest = rows_manifest(
+        out.name,
+        base=project.weights().sha256,
+        counts={source.name: prepared.of(source)[0] for source in prepared.sources},
+        licences=[source.licence for source in prepared.sources],
+        audience=prepared.audience,
+    )
+    registry.record("rows", sha256_of_rows(prepared.rows), manifest)
 
 
 def _report(prepared: Prepared, files: _Files) -> dict[str, object]:

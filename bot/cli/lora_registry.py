@@ -162,7 +162,7 @@ def rollback(project: Project, *, why: str, who: str | None, json_: bool) -> Non
 @as_json
 @with_project
 def list_(project: Project, *, json_: bool) -> None:
-    """List the LoRAs that were evaluated, which one answers and why, and how it came to that."""
+    """List the LoRAs that were exported or evaluated, where they are from, which one answers and why."""
     write_list(project, json_=json_)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import table, write_json
+from bot.cli.options import shown, table, write_json
 
 if TYPE_CHECKING:
     from bot.gate import Compared
@@ -27,8 +27,9 @@ _AGAIN = "A running `serve` takes it over within half a minute."
 
 
 def write_list(project: Project, *, json_: bool) -> None:
-    """Every LoRA that was evaluated, what answers, and the history."""
+    """Every LoRA that was exported or evaluated, where it is from, what answers, and the history."""
     from bot.lora_evaluation import COMPARISON, kept
+    from bot.lora_origins import origin
 
     registry = project.registry
     choice, problem = _choice(project)
@@ -59,6 +60,9 @@ def write_list(project: Project, *, json_: bool) -> None:
     ]
     for line in table(("name", "sha256", "tag", "licence", "since", "evaluations"), rows):
         click.echo(line)
+    for one in known:
+        if made := origin(registry, one):
+            click.echo(f"{one.manifest.name} {one.sha256[:12]} comes from {shown(made)}")
     for artefact, evaluation in evaluations[:10]:
         click.echo(_evaluation_line(artefact, evaluation, names))
     for move in moves:

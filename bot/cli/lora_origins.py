@@ -1,0 +1,30 @@
+"""Notes in the registry what `finetune` commands have made, where there is one.
+
+Rule: what was made stands; that it could not be noted is a note to whoever made it, and no failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.options import shown
+
+if TYPE_CHECKING:
+    from bot.registry import Registry
+    from bot.wiring import Project
+
+
+def note(project: Project, made: Callable[[Registry], None]) -> None:
+    """Calls `made` with the project's registry; does nothing where nothing was ever synced or asked here."""
+    from knowledge.errors import KnowledgeError
+    from models.errors import ModelError
+
+    if not project.has_catalogue:
+        return
+    try:
+        made(project.registry)
+    except (KnowledgeError, ModelError) as error:
+        click.echo(f"Note: the registry does not know of it: {shown(str(error))}", err=True)
