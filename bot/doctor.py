@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bot.doctor_golden import golden_findings
 from bot.errors import ConfigError
 from bot.finding import Finding, State
+from bot.lora_origins import taint_of
 from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
 from models.engine.address import stays_here
@@ -284,6 +285,9 @@ def _loras(project: Project) -> Iterator[Finding]:
     for lora in every:
         if lora != choice.lora:
             yield Finding("LoRA", "ok", f"{_told(lora)}, scale {lora.scale:g}; where it is named")
+    for lora in dict.fromkeys((*every, *([choice.lora] if choice.lora else []))):
+        if project.has_catalogue and (line := taint_of(project.registry, lora.sha256)):
+            yield Finding("LoRA", "warning", f"{lora.name}: {line}")
     for problem in (*([choice.problem] if choice.problem else []), *problems):
         yield Finding("LoRA", "warning", problem)
     used = "none" if choice.lora is None else _told(choice.lora)

@@ -7,7 +7,9 @@ are noted, nothing that stands in a row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
+from bot.registry import ROWS as TAG
 from bot.registry import Artefact, Manifest, Registry
 
 ROWS = "rows"
@@ -42,6 +44,26 @@ def rows_of(registry: Registry, lora: Artefact) -> frozenset[str]:
         found.update(sha256 for role, sha256 in made_from.items() if role.split()[0] == ROWS)
         one = registry.find(made_from[START]) if START in made_from else None
     return frozenset(found)
+
+
+def tainted_since(registry: Registry, lora: Artefact) -> float | None:
+    """When somebody was forgotten (seconds since 1970) whose questions the LoRA learned from; None if nobody."""
+    rows = rows_of(registry, lora)
+    return min((move.at for move in registry.moves(TAG) if move.sha256 in rows), default=None)
+
+
+def taint_of(registry: Registry, sha256: str) -> str | None:
+    """What is wrong with learning from the rows of the LoRA `sha256`, in one line with the mend; None if nothing
+    is known."""
+    lora = registry.find(sha256)
+    since = None if lora is None else tainted_since(registry, lora)
+    if since is None:
+        return None
+    day = datetime.fromtimestamp(since).astimezone().date()
+    return (
+        f"somebody whose questions it learned from was forgotten on {day}; "
+        "prepare its rows and train it again"
+    )
 
 
 def origin(registry: Registry, lora: Artefact) -> str | None:

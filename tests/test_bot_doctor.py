@@ -27,6 +27,7 @@ from bot.gate import Item
 from bot.golden_runs import golden_runs
 from bot.index_hold import accept
 from bot.lora_evaluation import Setting, Way, evaluation, keep, record_lora
+from bot.registry import Manifest, taint
 from bot.wiring import Project
 from models.weights import sha256_of
 from tests.lora_files import write_lora
@@ -106,6 +107,24 @@ def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:
     warned = [one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
     assert [one.state for one in warned] == ["warning", "ok"]
     assert "evaluate its file again" in warned[0].line
+
+
+def test_lora_that_learned_from_somebody_who_was_forgotten_is_told(damaged: Path) -> None:
+    write_lora(damaged / "house.gguf", rank=1)
+    rows = "a" * 64
+    with opened(damaged) as project:
+        sha256, _ = project.lora_choices.folder.take_in(damaged / "house.gguf", project.weights())
+        project.registry.record("lora", sha256, Manifest("house", {"rows rows.jsonl": rows}))
+        project.registry.activate(sha256, after=0, who="ann", why="", evaluation="e" * 64)
+        project.registry.keep_questions(rows, ["q1"])
+        with project.database.transaction() as connection:
+            taint(connection, ["q1"], at=10.5 * 86400.0)
+    told = [one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
+    assert [one.state for one in told] == ["warning", "ok"]
+    assert told[0].line == (
+        "house: somebody whose questions it learned from was forgotten on 1970-01-11; "
+        "prepare its rows and train it again"
+    )
 
 
 def test_broken_configuration_is_told_and_ends_the_examination(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.finetune_sources import Wanted, make_rows, read_sources
-from bot.cli.lora_origins import note
+from bot.cli.lora_origins import note, trace
 from bot.cli.options import as_json, shown, table, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def prepare(
     to measure on."""
     from bot.finetuning.checks import checked, enough
     from bot.finetuning.licences import licences_for
-    from bot.finetuning.prepared import Prepared
+    from bot.finetuning.prepared import Prepared, sha256_of_rows
 
     wanted = Wanted(**sources)  # type: ignore[arg-type]
     given = licences_for(_unlike(wanted.names), licences)
@@ -141,6 +141,8 @@ def prepare(
         tokens=sum(lengths[row.id] for row in kept.rows),
         keep_personal=keep_personal,
     )
+    asked = frozenset().union(*(found.questions.get(row.id, ()) for row in prepared.rows))
+    asyncio.run(trace(project, sha256_of_rows(prepared.rows), asked))
     files = _write(project, prepared, out)
     note(project, lambda registry: _note(registry, project, prepared, out))
     if json_:
