@@ -141,7 +141,7 @@ class IndexHold:
 
     def trial(self) -> Trial:
         """What must be asked the golden questions now. Raises `Busy` while a sync runs."""
-        answering = self._copies.kept()
+        answering = self._kept()
         if answering is not None and answering.name == self._content():
             return Trial(answering.name, self, None)
         copy = self._copies.trial(self._content)
@@ -151,9 +151,9 @@ class IndexHold:
         """Lets the index of a trial answer, or holds it back: the first of `runs` is its own, the others are
         those before it. Raises `Busy` while a sync runs."""
         (artefact, run), earlier = runs[0], runs[1:]
-        reason = None
+        answering, reason = self._kept(), None
         if trial.copy is not None:
-            reason = self._reason(artefact.sha256, run, earlier)
+            reason = self._reason(answering, artefact.sha256, run, earlier)
             if reason is None:
                 self._copies.keep(trial.copy)
                 log.info("what was synced answers from now on")
@@ -161,20 +161,20 @@ class IndexHold:
                 self._copies.let_go(trial.copy)
         before = held(self._registry)
         if reason is not None and (before is None or before.run != artefact.sha256):
-            answering = self._copies.kept()
             stays = None if answering is None else answering.name or None
             self._registry.move(INDEX, "hold", stays, who=WHO, why=reason, evaluation=artefact.sha256)
             log.error("the index is held back, the last good one goes on answering: %s; %s", reason, ACCEPT)
         elif reason is None and before is not None:
-            self._registry.move(
-                INDEX, "release", trial.index, who=WHO, why="good again", evaluation=artefact.sha256
-            )
+            why = "it is good again" if answering is not None else "no earlier one is left that could answer"
+            self._registry.move(INDEX, "release", trial.index, who=WHO, why=why, evaluation=artefact.sha256)
             log.info("no index is held back any more")
         self.held = held(self._registry)
 
-    def _reason(self, sha256: str, run: Evaluation, earlier: Sequence[Run]) -> str | None:
+    def _reason(
+        self, answering: KeptIndex | None, sha256: str, run: Evaluation, earlier: Sequence[Run]
+    ) -> str | None:
         """Why an index must not answer in place of the one that does."""
-        answering, passed = self._copies.kept(), accepted(self._registry)
+        passed = accepted(self._registry)
         if answering is None or sha256 in passed:
             return None
         # With another LoRA or prompt since, the index that answers is the better measure, if it was asked.
@@ -182,6 +182,17 @@ class IndexHold:
         others = (one for _, one in earlier if (one.setting, one.candidate.lora) == same)
         measure = next(others, None) or last_good(earlier, passed)
         return None if measure is None else worsened(run.candidate.items, measure.candidate.items)
+
+    def _kept(self) -> KeptIndex | None:
+        """The copy that answers, if it can."""
+        kept = self._copies.kept()
+        try:
+            problems = [] if kept is None else self._copies.open(kept).check(deep=False)
+        except KnowledgeError as error:
+            problems = [str(error)]
+        if problems:
+            log.error("the last good index cannot be used, the newest one answers: %s", problems[0])
+        return None if problems else kept
 
     def _content(self) -> str:
         return index_sha256(self._catalogue)
@@ -211,10 +222,5 @@ class IndexHold:
             return self._opened
 
     def _open(self) -> Opened:
-        kept = self._copies.kept()
-        if kept is not None:
-            try:
-                return self._over(kept)
-            except KnowledgeError as error:
-                log.error("the last good index cannot be used, the newest one answers: %s", error)
-        return self._newest()
+        kept = self._kept()
+        return self._newest() if kept is None else self._over(kept)
