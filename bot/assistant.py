@@ -7,6 +7,7 @@ nothing that the passages do not carry is ever shown.
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -183,6 +184,12 @@ class Assistant:
             )
             answer, timings = await self._written(blank, request, evidence, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
+
+    def over(self, search: PassageSearch) -> Assistant:
+        """The same assistant with another search, as it is set now; it asks the same model in the same queue."""
+        other = copy.copy(self)
+        other._retriever = search
+        return other
 
     def _bound(self, passages: Sequence[Passage], judge: Judge | None) -> float:
         wanted = self.settings.refuse_below_in.get(passages[0].collection, self.settings.refuse_below)

@@ -5,7 +5,9 @@ Rule: every value has a unit in its name or its meaning.
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from bot.config_sections import Section
 from bot.config_values import duration
@@ -26,6 +28,19 @@ class ScheduleSection(Section):
         description="A file of golden questions that `serve` asks, when it has nothing else to do, after a sync that changed something.",
         examples=["golden.toml"],
     )
+
+    hold: bool = Field(
+        default=False,
+        description="Whether chats go on being answered from the last good index while a newer one is worse on those questions.",
+    )
+
+    @model_validator(mode="after")
+    def _has_questions_to_hold_by(self) -> Self:
+        if self.hold and self.golden is None:
+            raise ValueError(
+                "[schedule] hold = true needs questions to judge an index by: set golden to their file"
+            )
+        return self
 
     @field_validator("every")
     @classmethod

@@ -11,13 +11,13 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bot.errors import BotError, ConfigError
-from bot.evaluation.golden import load_golden
+from bot.doctor_golden import golden_findings
+from bot.errors import ConfigError
+from bot.finding import Finding, State
+from bot.lora_origins import taint_of
 from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
 from models.engine.address import stays_here
@@ -29,20 +29,9 @@ if TYPE_CHECKING:
     from models.engine.settings import Lora
     from models.hardware import Hardware
 
-State = Literal["ok", "warning", "broken"]
-
 PACKAGES = ("bot", "adapters", "knowledge", "models")
 _LITTLE_ROOM = 2**30
 _NO_ROOM = 100 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, how it is, and one line that says so; with the mend when it is not well."""
-
-    name: str
-    state: State
-    line: str
 
 
 def examine(config: Path, data: Path | None, *, deep: bool) -> Iterator[Finding]:
@@ -296,6 +285,9 @@ def _loras(project: Project) -> Iterator[Finding]:
     for lora in every:
         if lora != choice.lora:
             yield Finding("LoRA", "ok", f"{_told(lora)}, scale {lora.scale:g}; where it is named")
+    for lora in dict.fromkeys((*every, *([choice.lora] if choice.lora else []))):
+        if project.has_catalogue and (line := taint_of(project.registry, lora.sha256)):
+            yield Finding("LoRA", "warning", f"{lora.name}: {line}")
     for problem in (*([choice.problem] if choice.problem else []), *problems):
         yield Finding("LoRA", "warning", problem)
     used = "none" if choice.lora is None else _told(choice.lora)
@@ -307,32 +299,14 @@ def _told(lora: Lora) -> str:
 
 
 def check_golden(project: Project) -> Iterator[Finding]:
-    """The golden questions of the schedule: whether they can be read, and what became of them last."""
-    from bot.golden_watch import dropped, golden_runs
-    from models.weights import sha256_of
-
-    named, name = project.config.schedule.golden, "golden run"
-    if named is None:
-        return
-    try:
-        count = len(load_golden(project.path(named)))
-        golden = sha256_of(project.path(named))
-        runs = golden_runs(project.registry, golden) if project.has_catalogue else []
-    except (BotError, KnowledgeError, ModelError) as error:
-        yield Finding(name, "broken", f"{error}; mend [schedule] golden")
-        return
-    if not runs:
-        yield Finding(name, "ok", f"{count} of {named}; `serve` has not asked them yet")
-        return
-    artefact, run = runs[0]
-    right = sum(item.values["right"] for item in run.candidate.items)
-    at = datetime.fromtimestamp(artefact.recorded_at).astimezone().strftime("%Y-%m-%d %H:%M")
-    line = f"{at}: {right:.0f} of {len(run.candidate.items)} right"
-    reason = dropped(artefact)
-    if reason is None:
-        yield Finding(name, "ok", line)
-    else:
-        yield Finding(name, "warning", f"{line}, a drop: {reason}; see what was synced or changed before it")
+    """The golden questions of the schedule, and an index that is held back because of them."""
+    schedule = project.config.schedule
+    if schedule.golden is not None:
+        yield from golden_findings(
+            project.path(schedule.golden),
+            lambda: project.registry if project.has_catalogue else None,
+            hold=schedule.hold,
+        )
 
 
 def _without_weights(project: Project) -> Finding:

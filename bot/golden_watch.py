@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bot.answer import Answer
@@ -16,11 +17,13 @@ from bot.assistant import PassageSearch
 from bot.errors import BotError
 from bot.evaluation.golden import Answers, load_golden, run_golden
 from bot.gate import worsened
+from bot.golden_runs import DROPPED, Run, accepted, dropped, golden_runs, last_good
+from bot.index_hold import IndexHold
 from bot.journal import Journal
-from bot.lora_evaluation import GOLDEN_RUN, Evaluation, Setting, Way, evaluation, golden_items, keep, kept
+from bot.lora_evaluation import Evaluation, Setting, Way, evaluation, golden_items, keep
 from bot.question import Question
-from bot.registry import Artefact, Registry
-from knowledge.errors import KnowledgeError
+from bot.registry import Registry
+from knowledge.errors import Busy, KnowledgeError
 from models.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -31,13 +34,18 @@ WHO = "groundling"
 LOOK_S = 1.0
 """How often it is looked whether anybody waits, in seconds."""
 
+BUSY_LOOKS = 5
+"""Where a sync is running, it is looked again after so many times `LOOK_S`."""
+
 
 class GoldenWatch:
     """Asks the questions of `file` (None: none) with `answers` and `search` while `run` runs, whenever `look`
     finds a need.
 
     `setting` gives what answers to a file of questions depend on now and `lora` the sha256 of the LoRA that answers; both are called
-    in a thread. `idle` tells whether the model is ready and nobody waits for an answer.
+    in a thread. `idle` tells whether the model is ready and nobody waits for an answer. With `hold` it is the
+    newest index that is asked, by `over` another search than that of people's questions, and `hold` decides
+    whether it answers.
     """
 
     def __init__(
@@ -51,6 +59,8 @@ class GoldenWatch:
         setting: Callable[[Path], Setting],
         lora: Callable[[], str | None],
         idle: Callable[[], bool],
+        hold: IndexHold | None = None,
+        over: Callable[[PassageSearch], Answers] | None = None,
         look_s: float = LOOK_S,
     ) -> None:
         self._file = file
@@ -61,6 +71,8 @@ class GoldenWatch:
         self._setting = setting
         self._lora = lora
         self._idle = idle
+        self._hold = hold
+        self._over = over or (lambda _search: answers)
         self._look_s = look_s
         self._wanted = asyncio.Event()
         self.drop: str | None = None
@@ -75,49 +87,58 @@ class GoldenWatch:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                await self._once(self._file)
+                await self.once()
+            except Busy as error:
+                log.info("the golden questions wait: %s", error)
+                asyncio.get_running_loop().call_later(BUSY_LOOKS * self._look_s, self.look)
             except (BotError, KnowledgeError, ModelError) as error:
                 log.error("the golden questions were not asked: %s", error)
 
-    async def _once(self, file: Path) -> None:
+    async def once(self) -> None:
+        """One look, and all that follows from it. Raises `Busy` where a sync stands in the way, and what keeps the
+        questions from being asked."""
+        file = self._file
+        if file is None:
+            return
         asking = _WhenIdle(self._answers, self._idle, self._look_s)
         await asking.wait()
         setting = await asyncio.to_thread(self._setting, file)
         lora = await asyncio.to_thread(self._lora)
+        trial = None if self._hold is None else await asyncio.to_thread(self._hold.trial)
+        if trial is not None:
+            setting = replace(setting, index=trial.index)
         runs = await asyncio.to_thread(golden_runs, self._registry, setting.golden)
-        if runs and (runs[0][1].setting, runs[0][1].candidate.lora) == (setting, lora):
-            self.drop = dropped(runs[0][0])
-            return
-        questions = await asyncio.to_thread(load_golden, file)
-        report = await run_golden(questions, asking, self._search)
-        way = Way(lora, golden_items(report.results))
-        before = next((run for artefact, run in runs if dropped(artefact) is None), None)
-        reason = None if before is None else worsened(way.items, before.candidate.items)
-        found = evaluation(setting, way, None)
-        await asyncio.to_thread(keep, self._registry, found, {} if reason is None else {_DROPPED: reason})
-        right = sum(item.values["right"] for item in way.items)
-        line = f"{right:.0f} of {len(way.items)} golden questions right"
+        if not runs or (runs[0][1].setting, runs[0][1].candidate.lora) != (setting, lora):
+            search = self._search
+            if trial is not None and trial.copy is not None:
+                search = trial.search
+                asking = _WhenIdle(self._over(search), self._idle, self._look_s)
+            questions = await asyncio.to_thread(load_golden, file)
+            report = await run_golden(questions, asking, search)
+            run = evaluation(setting, Way(lora, golden_items(report.results)), None)
+            runs = [await self._noted(run, runs), *runs]
+        passed = await asyncio.to_thread(accepted, self._registry)
+        self.drop = None if runs[0][0].sha256 in passed else dropped(runs[0][0])
+        if self._hold is not None and trial is not None:
+            await asyncio.to_thread(self._hold.settle, trial, runs)
+
+    async def _noted(self, run: Evaluation, earlier: Sequence[Run]) -> Run:
+        """Keeps the run, and tells whether it was a drop."""
+        items = run.candidate.items
+        before = last_good(earlier, await asyncio.to_thread(accepted, self._registry))
+        reason = None if before is None else worsened(items, before.candidate.items)
+        notes: dict[str, str | int | float] = {} if reason is None else {DROPPED: reason}
+        sha256 = await asyncio.to_thread(keep, self._registry, run, notes)
+        right = sum(item.values["right"] for item in items)
+        line = f"{right:.0f} of {len(items)} golden questions right"
         if reason is None:
             log.info("%s", line)
         else:
             log.error("%s, a drop since what is searched, told or used has changed: %s", line, reason)
             await self._journal.note(WHO, "golden run dropped", reason)
-        self.drop = reason
-
-
-_DROPPED = "dropped"
-
-
-def golden_runs(registry: Registry, golden: str | None = None) -> list[tuple[Artefact, Evaluation]]:
-    """The runs of those golden questions (a sha256), or of any, the latest first."""
-    runs = kept(registry, GOLDEN_RUN)
-    return [(a, run) for a, run in runs if golden is None or run.setting.golden == golden]
-
-
-def dropped(run: Artefact) -> str | None:
-    """What a golden run was worse in than the last good one before it, in one line."""
-    reason = run.manifest.notes.get(_DROPPED)
-    return None if reason is None else str(reason)
+        artefact = await asyncio.to_thread(self._registry.find, sha256)
+        assert artefact is not None
+        return artefact, run
 
 
 class _WhenIdle:

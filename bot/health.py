@@ -6,7 +6,7 @@ Rule: nothing is told that is secret or that anybody asked; the page is never re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -23,7 +23,7 @@ class Health:
 
     `platforms` says which are connected, `model` is "ready", "loading", "none" or "failed: " and why,
     `questions` counts outcomes, `next_sync` is a time (ISO 8601) or None. `unready` is why the bot cannot
-    answer, in one line, or None.
+    answer, in one line, or None; `held_since` is since when (ISO 8601) a newer index is held back, or None.
     """
 
     version: str
@@ -33,6 +33,23 @@ class Health:
     index_version: int | None = None
     next_sync: str | None = None
     unready: str | None = None
+    held_since: str | None = None
+
+
+def in_lines(health: Health, *, syncing: str, troubles: Sequence[str]) -> str:
+    """The same for an administrator; `syncing` is what follows the next sync, `troubles` are lines of their own."""
+    counts = ", ".join(f"{count} {name}" for name, count in health.questions.items())
+    platforms = ", ".join(
+        f"{name} {'connected' if there else 'not connected'}" for name, there in health.platforms.items()
+    )
+    lines = [
+        f"Groundling {health.version}: {platforms}",
+        f"Model: {health.model}",
+        f"Index: version {health.index_version or 0}; next sync {health.next_sync or 'not planned'}{syncing}",
+        f"Questions: {counts}",
+        *troubles,
+    ]
+    return "\n".join(lines if health.unready is None else [*lines, f"Not ready: {health.unready}"])
 
 
 class Connection:
@@ -105,6 +122,7 @@ class HealthPage:
                 "questions": dict(health.questions),
                 "index_version": health.index_version,
                 "next_sync": health.next_sync,
+                "held_since": health.held_since,
             }
         )
 

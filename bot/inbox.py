@@ -34,6 +34,7 @@ from sqlalchemy import (
 
 from bot.asked import Asked
 from bot.platform import Handle, Reply
+from bot.registry import taint
 from knowledge.database import Database, metadata
 from knowledge.store import valid_text
 
@@ -177,7 +178,8 @@ class Inbox:
         return await self._do(lambda: self._marks(prefix))
 
     async def forget(self, person: str) -> int:
-        """Takes the texts of all finished questions of `person`, and their answers, off the disk; how many."""
+        """Takes the texts of all finished questions of `person`, and their answers, off the disk, and marks the
+        training rows that they stand in; how many questions."""
         return await self._do(lambda: self._forget(person))
 
     async def tidy(self, *, keep_s: float) -> None:
@@ -303,6 +305,7 @@ class Inbox:
                     .where(_questions.c.id == id_)
                     .values(asked=_json(_ASKED, blank), reply=None, person="")
                 )
+            taint(connection, [id_ for id_, _ in rows], at=self._clock())
         if rows:
             self._database.purge()
         return len(rows)

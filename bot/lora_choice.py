@@ -15,7 +15,7 @@ from typing import Literal
 from bot.channels import AS_ELSEWHERE
 from bot.config import Config
 from bot.question import NO_LORA, SHIPPED_LORA
-from bot.registry import Registry
+from bot.registry import Artefact, Registry
 from models.engine.settings import Lora
 from models.errors import BrokenWeights
 from models.lora import read_lora
@@ -137,7 +137,7 @@ class Loras:
         return tuple({lora.name: lora for lora in loras}.values())
 
     def _named(self, word: str, base: Weights) -> Lora:
-        known = [] if self._registry is None else self._registry.named("lora", word)
+        known = [] if self._registry is None else loras_called(word, self._registry, self.folder)
         if len(known) != 1:
             several = "several LoRAs are" if known else "no LoRA is"
             raise BrokenWeights(f"{several} called {word!r}; see: groundling finetune list")
@@ -155,3 +155,11 @@ class Loras:
         words = {word for channel in self._config.channel for word in channel.loras}
         taken = words | {one.name for one in self._config.lora} | {NO_LORA, AS_ELSEWHERE}
         return f"{name}@{mark}" if name in taken else name
+
+
+def loras_called(word: str, registry: Registry, folder: LoraFolder) -> list[Artefact]:
+    """The LoRAs that `word` means, a name or the beginning of a sha256; of several those whose file lies in
+    `folder`: the others were exported and never evaluated."""
+    known = registry.named("lora", word)
+    there = [one for one in known if folder.path(one.sha256).is_file()]
+    return there if len(known) > 1 and there else known

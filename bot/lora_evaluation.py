@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,12 +22,13 @@ from bot.evaluation.answers import f1
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.golden import GoldenResult
 from bot.gate import Item, Measure
+from bot.lora_choice import loras_called
 from bot.prompt import wording
 from bot.registry import Artefact, Manifest, Registry, text_sha256
 from knowledge.catalogue import Catalogue
 from models.engine.generator import ModelIdentity
 from models.lora import LoraHeader
-from models.lora_folder import lineage
+from models.lora_folder import LoraFolder, lineage
 from models.weights import Weights, sha256_of
 
 COMPARISON = "comparison"
@@ -60,12 +61,16 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Both ways, the candidate's and what was active then; or one way alone, where `active` is None."""
+    """Both ways, the candidate's and what was active then; or one way alone, where `active` is None.
+
+    `contents` are what the documents that the questions are about held then, as `contents_of` tells it.
+    """
 
     setting: Setting
     candidate: Way
     active: Way | None
     program: str
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 _EVALUATION = TypeAdapter(Evaluation)
@@ -83,7 +88,7 @@ def setting_of(
     setting = Setting(
         base_sha256,
         sha256_of(golden),
-        _index_sha256(catalogue),
+        index_sha256(catalogue),
         registry.keep("prompt", wording(persona), Manifest("prompt")),
     )
     registry.record("base", base_sha256, Manifest(base.name))
@@ -166,9 +171,36 @@ def evaluation_for(
     raise Failed(f"the LoRA {lora[:12]} was evaluated {' and '.join(nearest or [])}; {again} again")
 
 
-def evaluation(setting: Setting, candidate: Way, active: Way | None) -> Evaluation:
-    """An evaluation by this version of the program."""
-    return Evaluation(setting, candidate, active, version("groundling"))
+def evaluation(
+    setting: Setting, candidate: Way, active: Way | None, contents: Mapping[str, str] | None = None
+) -> Evaluation:
+    """An evaluation by this version of the program; of `contents` it takes what its questions are about."""
+    about = {item.document for item in candidate.items}
+    some = {document: held for document, held in (contents or {}).items() if document in about}
+    return Evaluation(setting, candidate, active, version("groundling"), some)
+
+
+def contents_of(catalogue: Catalogue) -> dict[str, str]:
+    """What every document holds and how it is cut and embedded, as a short hash by that of its id."""
+    state = catalogue.index()
+    made = None if state is None else (state.embedder, state.chunker)
+    return {
+        _short_sha256(known.id): _short_sha256(repr((known.content_hash, made)))
+        for known in catalogue.documents()
+    }
+
+
+def without_changed(found: Evaluation, contents: Mapping[str, str]) -> tuple[Evaluation, int]:
+    """The evaluation without the questions about documents that hold something else now, and how many those
+    are."""
+    changed = {document for document, held in found.contents.items() if contents.get(document) != held}
+
+    def left(way: Way) -> Way:
+        return replace(way, items=tuple(item for item in way.items if item.document not in changed))
+
+    active = None if found.active is None else left(found.active)
+    short = replace(found, candidate=left(found.candidate), active=active)
+    return short, len(found.candidate.items) - len(short.candidate.items)
 
 
 def golden_items(results: Sequence[GoldenResult]) -> tuple[Item, ...]:
@@ -181,9 +213,9 @@ def squad_items(name: str, pairs: Sequence[tuple[ReferenceQuestion, Answer]]) ->
     return tuple(_squad_item(f"{name}:{number}", *pair) for number, pair in enumerate(pairs, 1))
 
 
-def known_lora(registry: Registry, text: str) -> Artefact:
+def known_lora(registry: Registry, folder: LoraFolder, text: str) -> Artefact:
     """The LoRA of the registry that `text` means, a name or the beginning of a sha256; raises `WrongUse`."""
-    found = registry.named("lora", text)
+    found = loras_called(text, registry, folder)
     if len(found) == 1:
         return found[0]
     every = ", ".join(
@@ -204,7 +236,7 @@ def _golden_item(result: GoldenResult) -> Item:
         values["right_refusals"] = float(result.right)
     values["citations_resolved"] = float(not answered or not result.dangling)
     about = question.documents[0] if question.documents else f"question:{question.id}"
-    document = hashlib.sha256(about.encode("utf-8", "replace")).hexdigest()[:12]  # its name may be forgotten
+    document = _short_sha256(about)  # its name may be forgotten
     return Item(question.id, document, question.must, values, result.answer.timings.total_ms)
 
 
@@ -220,7 +252,7 @@ def _squad_item(id: str, question: ReferenceQuestion, answer: Answer) -> Item:
     return Item(id, question.text, must=False, values=values, ms=answer.timings.total_ms)
 
 
-def _index_sha256(catalogue: Catalogue) -> str:
+def index_sha256(catalogue: Catalogue) -> str:
     """Names all that a search could find: every document's bytes and the digests of its chunks with their vectors."""
     state = catalogue.index()
     digest = hashlib.sha256(repr((state.embedder, state.chunker) if state else None).encode())
@@ -229,6 +261,10 @@ def _index_sha256(catalogue: Catalogue) -> str:
             repr((document.id, document.content_hash)).encode("utf-8", "replace") + document.digests
         )
     return digest.hexdigest()
+
+
+def _short_sha256(text: str) -> str:
+    return text_sha256(text)[:12]
 
 
 def _short(lora: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,13 +19,21 @@ from bot.errors import Failed
 from bot.journal import add_deed
 from knowledge.database import Database, metadata
 
-Kind = Literal["rows", "recipe", "lora", "base", "index", "prompt", "golden", "evaluation"]
-"""What an artefact is. `golden` is a file of questions, `prompt` what the model is told around a question."""
+Kind = Literal["rows", "questions", "recipe", "lora", "base", "index", "prompt", "golden", "evaluation"]
+"""What an artefact is. `golden` is a file of questions, `prompt` what the model is told around a question, and
+`questions` are the journal's names of those that stand in rows."""
 
-Action = Literal["activate", "rollback"]
+Action = Literal["activate", "rollback", "hold", "accept", "release", "taint"]
+"""What moves a tag: the first two are of LoRAs, the last is of rows, the others are of the index."""
 
 ACTIVE = "active"
 """The tag of the LoRA that answers."""
+
+INDEX = "index"
+"""The tag of the index that answers while another one is held back."""
+
+ROWS = "rows"
+"""The tag that was put on rows whose LoRAs ought to be trained again."""
 
 _artefacts = Table(
     "artefacts",
@@ -87,6 +95,7 @@ class Move:
 
 
 _MANIFEST = TypeAdapter(Manifest)
+_QUESTIONS = TypeAdapter(list[str])
 
 
 class Registry:
@@ -107,6 +116,15 @@ class Registry:
         with self._database.transaction() as connection:
             self._add(connection, kind, sha256, manifest, body)
         return sha256
+
+    def keep_questions(self, rows: str, questions: Collection[str]) -> None:
+        """Notes which of the journal's questions stand in rows, for `taint`; nothing where there are none."""
+        if questions:
+            body = _QUESTIONS.dump_json(sorted(questions)).decode()
+            # The same questions may stand in other rows too.
+            name = text_sha256(f"{rows} {body}")
+            with self._database.transaction() as connection:
+                self._add(connection, "questions", name, Manifest("questions", {ROWS: rows}), body)
 
     def find(self, sha256: str) -> Artefact | None:
         """The artefact with that name, or None."""
@@ -147,7 +165,7 @@ class Registry:
                     f"{known[-1].who} has moved the tag meanwhile; look at groundling finetune list, evaluate "
                     "again and activate then"
                 )
-            return self._move(connection, "activate", sha256, after + 1, who, why, evaluation)
+            return self._move(connection, ACTIVE, "activate", sha256, after + 1, who, why, evaluation)
 
     def roll_back(self, *, who: str, why: str) -> Move:
         """Puts the tag "active" where it was before the last activation that was not rolled back.
@@ -159,11 +177,21 @@ class Registry:
             held = before_each(known)
             if not held:
                 raise Failed("there is nothing to roll back: no LoRA was activated, or all were rolled back")
-            return self._move(connection, "rollback", held[-1], known[-1].number + 1, who, why, None)
+            return self._move(connection, ACTIVE, "rollback", held[-1], known[-1].number + 1, who, why, None)
+
+    def move(
+        self, tag: str, action: Action, sha256: str | None, *, who: str, why: str, evaluation: str | None
+    ) -> Move:
+        """Puts a tag on `sha256`, wherever it stood before, in one step with the audit."""
+        with self._database.transaction() as connection:
+            known = _of_tag(connection, tag)
+            number = known[-1].number + 1 if known else 1
+            return self._move(connection, tag, action, sha256, number, who, why, evaluation)
 
     def _move(
         self,
         connection: Connection,
+        tag: str,
         action: Action,
         sha256: str | None,
         number: int,
@@ -172,10 +200,7 @@ class Registry:
         evaluation: str | None,
     ) -> Move:
         move = Move(number, action, sha256, self._clock(), who, why, evaluation)
-        row = {name: getattr(move, name) for name in Move.__slots__}
-        connection.execute(insert(_moves).values(tag=ACTIVE, **row))
-        detail = f"{sha256 or 'none'}{f', evaluation {evaluation}' if evaluation else ''}{f': {why}' if why else ''}"
-        add_deed(connection, move.at, who, f"finetune {action}", detail)
+        _add_move(connection, tag, move)
         return move
 
     def _add(
@@ -196,6 +221,22 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
+def taint(connection: Connection, questions: Collection[str], *, at: float) -> None:
+    """Marks all rows that some of these `questions` (names of the journal) stand in, in the same step as what
+    else is done on `connection`: what was learned from them ought to be trained again without them."""
+    known = _of_tag(connection, ROWS)
+    tainted = {move.sha256 for move in known}
+    wanted = select(_artefacts).where(_artefacts.c.kind == "questions")
+    for artefact in map(_artefact, connection.execute(wanted).mappings().all()):
+        rows = artefact.manifest.made_from[ROWS]
+        if rows in tainted or set(questions).isdisjoint(_QUESTIONS.validate_json(artefact.body or "[]")):
+            continue
+        tainted.add(rows)
+        number = len(tainted)
+        why = "somebody was forgotten whose questions stand in these rows"
+        _add_move(connection, ROWS, Move(number, "taint", rows, at, "groundling", why, None))
+
+
 def before_each(moves: list[Move]) -> list[str | None]:
     """What was active before each activation that was not rolled back, the first one first."""
     held: list[str | None] = []
@@ -207,6 +248,15 @@ def before_each(moves: list[Move]) -> list[str | None]:
             held.pop()
         now = move.sha256
     return held
+
+
+def _add_move(connection: Connection, tag: str, move: Move) -> None:
+    row = {name: getattr(move, name) for name in Move.__slots__}
+    connection.execute(insert(_moves).values(tag=tag, **row))
+    what = f"{'finetune' if tag == ACTIVE else tag} {move.action}"
+    rests_on = f", evaluation {move.evaluation}" if move.evaluation else ""
+    why = f": {move.why}" if move.why else ""
+    add_deed(connection, move.at, move.who, what, f"{move.sha256 or 'none'}{rests_on}{why}")
 
 
 def _of_tag(connection: Connection, tag: str) -> list[Move]:

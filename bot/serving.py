@@ -12,7 +12,7 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
 
 from bot.access import Access
@@ -30,8 +30,9 @@ from bot.curated import CuratedAnswers
 from bot.desk import Desk
 from bot.errors import ConfigError
 from bot.golden_watch import GoldenWatch
-from bot.health import Health, HealthPage
+from bot.health import Health, HealthPage, in_lines
 from bot.inbox import Inbox
+from bot.index_hold import IndexHold, Opened, in_words
 from bot.journal import Journal
 from bot.late_assistant import LateAssistant
 from bot.library import DocumentLibrary, LateSearch
@@ -42,6 +43,7 @@ from bot.platform import Platform
 from bot.reload import Reload
 from bot.scheduler import ALL, Scheduler
 from bot.sync_process import SyncProcess
+from bot.tasks import cancelled, log_failure
 from bot.tokens import without_tokens
 from bot.wiring import Model, Project
 from knowledge.errors import IndexMissing, KnowledgeError
@@ -74,13 +76,16 @@ class Serving:
         *,
         platforms: Mapping[str, MakePlatform] | None = None,
         environment: Mapping[str, str] = os.environ,
+        look_s: float = LOOK_S,
     ) -> None:
         config = project.config
         self._project = project
         self._wanted = enabled(config) if platforms is None else platforms
+        self._look_s = look_s
         self._ending = asyncio.Event()
         self._hurry = asyncio.Event()
         self._unready: str | None = "starting"
+        self._made: Assistant | None = None
 
         database = project.database
         self.inbox = Inbox(database)
@@ -144,7 +149,7 @@ class Serving:
             self._warn()
             self._connections = self._connect()
             warm = asyncio.create_task(self._warm(), name="search")
-            warm.add_done_callback(_told)
+            warm.add_done_callback(log_failure)
             serving = asyncio.create_task(self._serve(warm), name="platforms")
             tasks += [warm, serving, *self._begin()]
             ending = asyncio.create_task(self._ending.wait())
@@ -153,7 +158,7 @@ class Serving:
             if serving.done():
                 await serving
         finally:
-            await _cancelled(tasks)
+            await cancelled(tasks)
             await self._close()
 
     def listen_to_signals(self) -> None:
@@ -165,7 +170,7 @@ class Serving:
 
     def health(self) -> Health:
         """How the bot is now; looks at nothing but memory."""
-        due = self.scheduler.next_due
+        due, held = self.scheduler.next_due, self._hold.held if self._hold else None
         return Health(
             version("groundling"),
             platforms={name: state.connected for name, state in self._connections.states.items()},
@@ -174,6 +179,7 @@ class Serving:
             index_version=self._search.version,
             next_sync=due.isoformat(timespec="seconds") if due else None,
             unready=self._connections.missing() or self._unready,
+            held_since=held.moment.isoformat(timespec="seconds") if held else None,
         )
 
     # While it runs
@@ -187,7 +193,7 @@ class Serving:
             asyncio.create_task(self._golden.run(), name="golden questions"),
         ]
         for task in tasks:
-            task.add_done_callback(_told)
+            task.add_done_callback(log_failure)
         return tasks
 
     async def _serve(self, warm: asyncio.Task[None]) -> None:
@@ -226,11 +232,12 @@ class Serving:
     async def _look_again(self) -> None:
         """Hears of syncs that were begun by hand, and of LoRAs that were activated."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._look_s)
             before = self._search.version
             await asyncio.to_thread(self._look, only_new=True)
             await self._loras.look()
-            if self._search.version != before:
+            held = self._hold is not None and await asyncio.to_thread(self._hold.look)
+            if held or self._search.version != before:
                 self._golden.look()
 
     def _look(self, *, only_new: bool = False) -> None:
@@ -262,24 +269,14 @@ class Serving:
 
     def _state(self) -> str:
         """How the bot is, in a few lines for an administrator."""
-        health = self.health()
-        running, due = self.scheduler.running, health.next_sync or "not planned"
+        running = self.scheduler.running
         syncing = f"; syncing {running or 'all sources'} now" if running is not None else ""
-        failing = [f"the syncs of {name or 'all sources'} fail" for name in self.scheduler.failing]
-        counts = ", ".join(f"{count} {name}" for name, count in health.questions.items())
-        platforms = ", ".join(
-            f"{name} {'connected' if there else 'not connected'}" for name, there in health.platforms.items()
-        )
+        troubles = [f"the syncs of {name or 'all sources'} fail" for name in self.scheduler.failing]
         if self._golden.drop is not None:
-            failing.append(f"The golden questions dropped: {self._golden.drop}")
-        lines = [
-            f"Groundling {health.version}: {platforms}",
-            f"Model: {health.model}",
-            f"Index: version {health.index_version or 0}; next sync {due}{syncing}",
-            f"Questions: {counts}",
-            *failing,
-        ]
-        return "\n".join(lines if health.unready is None else [*lines, f"Not ready: {health.unready}"])
+            troubles.append(f"The golden questions dropped: {self._golden.drop}")
+        if self._hold is not None and self._hold.held is not None:
+            troubles.append(in_words(self._hold.held))
+        return in_lines(self.health(), syncing=syncing, troubles=troubles)
 
     async def _close(self) -> None:
         """Takes nothing more in, ends what is begun, lets go of everything."""
@@ -313,9 +310,20 @@ class Serving:
             raise next(iter(refused.values()))
         return Connections(platforms, refused, first=self._connected)
 
-    def _open_search(self) -> tuple[PassageSearch, Callable[[], int]]:
+    def _open_search(self) -> Opened:
+        return self._newest() if self._hold is None else (self._hold, self._hold.version)
+
+    def _newest(self) -> Opened:
         retriever, store = self._project.retriever, self._project.store
         return retriever, lambda: store.version
+
+    @functools.cached_property
+    def _hold(self) -> IndexHold | None:
+        project = self._project
+        if not project.config.schedule.hold:
+            return None
+        made_of = project.data, project.catalogue, project.registry
+        return IndexHold(*made_of, newest=self._newest, over=project.retriever_over)
 
     def _model(self) -> Model | None:
         return self._project.generator(parallel=self._parallel)
@@ -328,6 +336,7 @@ class Serving:
             without_model=note,
             index_version=lambda: self._search.version or 0,
         )
+        self._made = made
         if self._project.config.model.kind == "gguf" and model is not None:
             self._loras.begin(model, made, lambda: self._project.answer_settings(model))
         return made
@@ -355,7 +364,13 @@ class Serving:
             ),
             lora=lambda: self._loras.answers_with,
             idle=lambda: self._assistant.state in ("ready", "none") and not self.answering.busy_with,
+            hold=self._hold,
+            over=self._over,
         )
+
+    def _over(self, search: PassageSearch) -> Assistant:
+        assert self._made is not None  # golden questions are asked when it is there
+        return self._made.over(search)
 
     def _chosen(self) -> LoraChoice:
         return self._project.lora_choices.choice(self._project.weights())
@@ -382,16 +397,3 @@ class Serving:
 def enabled(config: Config) -> dict[str, MakePlatform]:
     """The platforms whose section says so."""
     return {name: make for name, make in PLATFORMS.items() if getattr(config, name).enabled}
-
-
-def _told(task: asyncio.Task[None]) -> None:
-    """Logs a part of the bot that fell over: the others go on without it."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("%s fell over, restart to have it again: %s", task.get_name(), error, exc_info=error)
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Ends `tasks`; what they raise was told when they raised it."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from knowledge.lancedb import LanceStore
     from knowledge.retrieval import Reranker, Retriever
     from knowledge.sources.source import Source
+    from knowledge.store import Searchable
     from knowledge.sync import Sync
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
     from models.engine.connection import ApiKey
@@ -223,7 +224,7 @@ class Project:
         """The search over this project's index."""
         return self.retriever_over(self.store)
 
-    def retriever_over(self, store: LanceStore) -> Retriever:
+    def retriever_over(self, store: Searchable) -> Retriever:
         """The configured search over any index that was made with the configured embedding model."""
         from bot.likelihood import ReadingReranker
         from knowledge.retrieval import RetrievalSettings, Retriever
@@ -290,6 +291,7 @@ class Project:
             chunker=self.chunker,
             rules=SyncRules(shrink_share=limits.removed_share, allow_shrink=allow_shrink),
             progress=progress,
+            copies=self.config.schedule.hold,
         )
 
     @functools.cached_property

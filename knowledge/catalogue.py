@@ -6,7 +6,7 @@ Rule: it is the truth, the search index is a copy that can be made again from th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -185,6 +185,15 @@ class Catalogue:
             query = select(_documents).where(_documents.c.id == document_id)
             row = connection.execute(query).mappings().first()
         return _known(row) if row else None
+
+    def collections(self, documents: Iterable[str]) -> dict[str, str]:
+        """The collection of each of those documents (ids) that is known."""
+        found: dict[str, str] = {}
+        with self._database.reading() as connection:
+            for part in _slices(list(documents)):
+                query = select(_documents.c.id, _documents.c.collection).where(_documents.c.id.in_(part))
+                found.update({row[0]: row[1] for row in connection.execute(query)})
+        return found
 
     def versions(self, document_id: str) -> list[DocumentVersion]:
         """The contents a document has had, oldest first."""

@@ -22,6 +22,9 @@ from knowledge.index_errors import index_errors
 
 T = TypeVar("T")
 
+INDEX = "index.lance"
+"""What the folder is called in a data folder."""
+
 CURRENT = "current.json"
 CHECKSUMS = "checksums.json"
 _TRIES = 3
@@ -84,7 +87,7 @@ def write_current(folder: Path, current: Current) -> None:
         "base": current.base,
         "complete": list(current.complete),
     }
-    _write_whole(folder / CURRENT, json.dumps(fields))
+    write_whole(folder / CURRENT, json.dumps(fields))
 
 
 def stamp(folder: Path) -> tuple[int, int] | None:
@@ -134,10 +137,10 @@ def record_checksums(folder: Path, table: str) -> None:
     """Notes the sha256 of every file of the table and makes each durable; known files are not read again."""
     known = _read_checksums(folder)
     found: dict[str, str] = {}
-    for path in _files(folder / f"{table}{TABLE_SUFFIX}"):
+    for path in lasting_files(folder, table):
         name = str(path.relative_to(folder))
         found[name] = known.get(name) or _make_durable(path)
-    _write_whole(folder / CHECKSUMS, json.dumps(found))
+    write_whole(folder / CHECKSUMS, json.dumps(found))
 
 
 def damaged_files(folder: Path) -> list[str]:
@@ -188,9 +191,9 @@ def _has_content(path: Path) -> bool:
         return False
 
 
-def _files(table_folder: Path) -> list[Path]:
-    """The files that never change once written: the version hint does, and may be missing or wrong."""
-    paths = (path for path in table_folder.rglob("*") if path.is_file())
+def lasting_files(folder: Path, table: str) -> list[Path]:
+    """The files of a table that never change once written: the version hint does, and may be missing or wrong."""
+    paths = (path for path in (folder / f"{table}{TABLE_SUFFIX}").rglob("*") if path.is_file())
     return sorted(path for path in paths if path.suffix != ".broken" and path.name != _HINT)
 
 
@@ -213,7 +216,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Replaces a file of the index in one step that survives a power cut."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with private_files(), temporary.open("w", encoding="utf-8") as file:
         file.write(text)

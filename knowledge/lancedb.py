@@ -215,7 +215,7 @@ class LanceStore:
     def purge(self) -> int:
         with self._writing() as table, index_errors():
             current = _new_table(self._folder, index_folder.next_table(self._folder), self.dimensions)
-            current = replace(current, base=self._current.index_version)
+            current = replace(current, version=0, base=self._current.index_version)  # published even if empty
             copy = self._database.open_table(current.table)
             if table.count_rows():
                 copy.add(

@@ -22,7 +22,7 @@ from knowledge.fusion import (
     without_duplicates,
 )
 from knowledge.query_words import content_words
-from knowledge.store import Hit, Readable, Store
+from knowledge.store import Hit, Readable, Searchable
 from models.embedding.embedder import Embedder, Vectors
 from models.judge.pairs import shown
 
@@ -67,7 +67,7 @@ class Retriever:
 
     def __init__(
         self,
-        store: Store,
+        store: Searchable,
         embedder: Embedder,
         *,
         settings: RetrievalSettings = RetrievalSettings(),

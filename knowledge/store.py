@@ -50,7 +50,23 @@ class Readable:
     sources: frozenset[str] | None = None
 
 
-class Store(Protocol):
+class Searchable(Protocol):
+    """What a search needs of an index."""
+
+    def vectors(self, text_hashes: Iterable[str]) -> Mapping[str, Vectors]:
+        """The stored vectors (dimensions,) of those hashes that are in the index, so that nothing is embedded twice."""
+        ...
+
+    def search_vector(self, vector: Vectors, *, limit: int, readable: Readable) -> list[Hit]:
+        """The nearest chunks by cosine, best first."""
+        ...
+
+    def search_keyword(self, query: str, *, limit: int, readable: Readable) -> list[Hit]:
+        """The best chunks by words, best first. Any string is a valid query."""
+        ...
+
+
+class Store(Searchable, Protocol):
     """Chunks, their vectors and their words, searchable; rebuildable, never the only copy of anything."""
 
     @property
@@ -62,10 +78,6 @@ class Store(Protocol):
         """Chunks in the index."""
         ...
 
-    def vectors(self, text_hashes: Iterable[str]) -> Mapping[str, Vectors]:
-        """The stored vectors (dimensions,) of those hashes that are in the index, so that nothing is embedded twice."""
-        ...
-
     def replace(self, source: str, documents: Sequence[str], batches: Iterable[Batch]) -> int:
         """In one atomic step: the chunks of documents of `source` are replaced by `batches`.
 
@@ -74,14 +86,6 @@ class Store(Protocol):
         does not grow with their number; an error raised while taking one passes through, and nothing
         has changed. Gives the new version. A reader sees the old state or the new one, never half.
         """
-        ...
-
-    def search_vector(self, vector: Vectors, *, limit: int, readable: Readable) -> list[Hit]:
-        """The nearest chunks by cosine, best first."""
-        ...
-
-    def search_keyword(self, query: str, *, limit: int, readable: Readable) -> list[Hit]:
-        """The best chunks by words, best first. Any string is a valid query."""
         ...
 
     def neighbours(self, chunks: Sequence[Chunk]) -> list[IndexedChunk]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from knowledge import index_folder
 from knowledge.catalogue import Catalogue, IndexState
 from knowledge.errors import IndexDamaged, IndexMismatch, IndexMissing, SourceUnavailable
+from knowledge.kept_index import KeptIndexes
 from knowledge.lancedb import LanceStore
 from knowledge.readers.formats import VERSION as READERS_VERSION
 from knowledge.source_sync import (
@@ -31,7 +33,7 @@ from knowledge.sync_lock import only_writer
 from knowledge.sync_plan import SyncRules, plan
 from models.embedding.embedder import Embedder
 
-INDEX = "index.lance"
+INDEX = index_folder.INDEX
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Sync:
     """Syncs sources into the index in the folder `data`.
 
     The embedder is asked for vectors only when there is new text, so that an unchanged source costs
-    no model. `reader` is used by one thread at a time.
+    no model. `reader` is used by one thread at a time. With `copies`, copies of the index may stay beside
+    it, without what was removed; else they go.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Sync:
         chunker: Chunking,
         rules: SyncRules | None = None,
         progress: Progress | None = None,
+        copies: bool = False,
     ) -> None:
         self._data = data
         self._catalogue = catalogue
@@ -90,6 +94,7 @@ class Sync:
         self._reader = reader
         self._chunker = chunker
         self._rules = rules or SyncRules()
+        self._copies = copies
         self._progress: Progress = progress or (lambda _source, _done, _of: None)
 
     def run(
@@ -113,6 +118,7 @@ class Sync:
                 store.activate()
             elif untidy or any(report.chunks_removed for report in reports):
                 store.purge()
+            self._level_copies()
             if not start.mending or self._all_mended(reports):
                 self._level(store)
             documents = self._catalogue.documents()
@@ -205,6 +211,13 @@ class Sync:
         self._catalogue.set_index(
             IndexState(self._embedder.name, self._embedder.dimensions, self._cutting, store.version)
         )
+
+    def _level_copies(self) -> None:
+        copies = KeptIndexes(self._data, self._catalogue)
+        if self._copies:
+            copies.forget_removed()
+        else:
+            copies.drop()
 
     def _source(self, source: Source, start: _Start, *, must: bool) -> SourceReport:
         try:

@@ -58,7 +58,7 @@ def plan(
     strays: Collection[str],
     rules: SyncRules,
 ) -> Plan:
-    """Lists `source`.
+    """Lists `source`; documents that belong to another collection now are indexed anew.
 
     `again` are ids that must be indexed anew, None for all. `strays` are ids in the index that the
     catalogue does not know. Raises `SourceUnavailable`.
@@ -74,7 +74,9 @@ def plan(
     unchanged = 0
     for key, entry in listed.items():
         before = known.get(key)
-        if again is None or key in again:
+        # Other readers at once: a document must not wait for its next edit to change its collection.
+        moved = before is not None and before.collection != source.collection
+        if again is None or key in again or moved:
             forced.add(key)
             read.append(entry)
         elif (failure := failed.get(key)) and _given_up(failure, entry, rules):

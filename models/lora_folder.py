@@ -16,6 +16,7 @@ from models.lora import MAX_HEADER, LoraHeader, read_lora
 from models.weights import Weights, sha256_of
 
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+_NAMED = re.compile(r"(.+) sha256:([0-9a-f]{64})")
 
 
 class LoraFolder:
@@ -72,8 +73,8 @@ def shipped_lora() -> Path:
 
 
 def lineage(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """What a LoRA of this program says it was made from, as sha256s by their role, and the rest that it says
-    of itself; raises BrokenWeights."""
+    """What a LoRA of this program says it was made from, as sha256s by their role ("recipe", or "rows" with the
+    name of each file), and the rest that it says of itself; raises BrokenWeights."""
     contents = read_contents(path, noun="LoRA file", header_bytes=MAX_HEADER)
     made_from, notes = {}, {}
     for key in contents.metadata:
@@ -82,8 +83,11 @@ def lineage(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         if role == key or text is None:
             continue
         found = _SHA256.fullmatch(text)
-        if found is None:
-            notes[role] = text
-        else:
+        several = [_NAMED.fullmatch(part) for part in text.split("; ")]
+        if found is not None:
             made_from[role] = found[1]
+        elif all(several):
+            made_from.update({f"{role} {one[1]}": one[2] for one in several if one})
+        else:
+            notes[role] = text
     return made_from, notes

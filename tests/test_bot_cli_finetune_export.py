@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from bot.cli.merge_score import Compared
+from bot.registry import Manifest
+from bot.wiring import Project
 from models.finetune.rows import write_rows
 from models.finetune.training import train
 from models.gguf import read_header
+from models.weights import sha256_of
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here
 from tests.test_bot_cli import run as run
@@ -85,3 +88,32 @@ def test_what_is_refused_leaves_nothing_and_says_why_in_one_line(run: Run, here:
 def test_a_point_of_f1_or_a_golden_question_less_is_too_much(compared: Compared, worse: bool) -> None:
     assert (compared.worse is not None) is worse
     assert str(compared.questions) in str(compared)
+
+
+def test_exported_lora_is_listed_with_what_it_was_made_from(run: Run, here: Path, trained: str) -> None:
+    told = []
+    for name in ("one.gguf", "two.gguf"):
+        code, out, error = run("finetune", "export", trained, "--out", name, *NAMED, "--json")
+        assert code == 0, error
+        told.append(json.loads(out)["sha256"])
+        assert (here / "data").exists() == (name == "two.gguf")
+        with Project.open(here / "groundling.toml", None) as project:
+            known = [one.sha256 for one in project.registry.artefacts("lora")]
+            rows = Manifest("rows.jsonl", notes={"rows": 8, "sources": "index"})
+            project.registry.record("rows", sha256_of(here / "rows.jsonl"), rows)
+        assert known == ([] if name == "one.gguf" else [told[0]])
+
+    assert told[0] == told[1]  # the same training gives the same file
+    code, out, _ = run("finetune", "list")
+    (line,) = (line for line in out.splitlines() if "comes from" in line)
+    rows_sha256 = sha256_of(here / "rows.jsonl")[:12]
+    assert line.startswith(f"House {told[0][:12]} comes from base tiny ")
+    assert f"rows rows.jsonl {rows_sha256} (8 rows of index)" in line
+    ((listed,), made) = (
+        json.loads(run("finetune", "list", "--json")[1])["loras"],
+        ("base", "recipe", "rows rows.jsonl"),
+    )
+    assert sorted(listed["made_from"]) == sorted(made)
+    code, _, error = run("finetune", "activate", "House", "--golden", "rows.jsonl")
+    assert (code, len(error.splitlines())) == (1, 1)
+    assert "evaluate its file again to bring it back" in error

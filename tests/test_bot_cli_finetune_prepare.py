@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bot.answer import Answer, Citation
+from bot.asked import Asked
+from bot.cli.lora_origins import trace
 from bot.cli.root import root
+from bot.config import Config
+from bot.errors import Failed
 from bot.evaluation.split import is_test
+from bot.inbox import Inbox
+from bot.journal import Journal
+from bot.lora_origins import taint_of
+from bot.platform import Reply
+from bot.registry import Manifest
+from bot.wiring import Project
 from models.finetune.rows import read_rows
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here
@@ -81,6 +94,13 @@ def test_the_index_alone_gives_rows_test_rows_recipe_and_card(run: Run, inside: 
     assert not any(HELD in turn.text for row in rows for turn in row.turns)
     assert report["audience"] == "everyone"
     assert report["sha256"] == hashlib.sha256(first["rows.jsonl"]).hexdigest()
+    with Project.open(inside / "groundling.toml", None) as project:
+        noted = project.registry.find(report["sha256"])
+        assert noted is not None
+        assert (noted.kind, noted.manifest.name) == ("rows", "rows.jsonl")
+        assert noted.manifest.made_from == {"base": project.weights().sha256}
+        told = {"rows": len(rows), "sources": "index", "licences": "own", "audience": "everyone"}
+        assert noted.manifest.notes == told
     card = first["README.md"].decode()
     assert report["sha256"] in card
     assert card.startswith("---\npretty_name: ")
@@ -141,3 +161,74 @@ def test_own_answers_are_wanted_of_a_project_that_has_some(run: Run, here: Path)
     code, _, error = run("finetune", "prepare", "--curated", "--licence", "own", "--out", "rows.jsonl")
     assert code == 1
     assert "nothing was asked or approved in" in error
+
+
+async def voted_up(project: Project, questions: dict[str, tuple[str, str]]) -> None:
+    """Each person of `questions` has asked something, and the answer, a sentence of a document, was liked."""
+    inbox, journal = Inbox(project.database), Journal(project.database)
+    for person, (ask, said) in zip(questions, questions.values(), strict=True):
+        id_ = await inbox.add(Asked("slack", "T", f"C {person}", person, ask, "mention", 1.0), [ask])
+        assert id_ is not None
+        citation = Citation(1, "handbook:a", "A", "", None, said, None, "handbook", "main")
+        answer = Answer(ask, f"{said} [1]", "answered", "en", "model", citations=(citation,))
+        await inbox.note_reply(id_, Reply(id_, "answer", answer.text, answer))
+        await inbox.finish(id_, "answered")
+        await journal.vote(id_, "slack:user:UBOSS", "up")
+    await inbox.close()
+
+
+def test_lora_is_to_be_trained_again_when_somebody_is_forgotten_whose_question_it_learned_from(
+    run: Run, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(workshop, folder)
+    monkeypatch.chdir(folder)
+    asked = {
+        "UADA": (
+            "What does the kiln of our workshop do?",
+            "The kiln of our workshop burns at 900 degrees every day.",
+        ),
+        "UBEN": ("What was cast in Oslo?", "The workshop has no such thing."),
+    }
+    with Project.open(folder / "groundling.toml", None) as project:
+        asyncio.run(voted_up(project, asked))
+    options = (
+        "--index",
+        "--journal",
+        "--licence",
+        "own",
+        "--licence",
+        "own",
+        "--out",
+        "rows.jsonl",
+        "--json",
+    )
+    code, out, error = run("finetune", "prepare", *options)
+    assert code == 0, error
+    assert "UADA" not in (folder / "rows.jsonl").read_text()
+    lora = "1" * 64
+    with Project.open(folder / "groundling.toml", None) as project:
+        registry, inbox = project.registry, Inbox(project.database)
+        registry.record("lora", lora, Manifest("house", {"rows rows.jsonl": json.loads(out)["sha256"]}))
+        asyncio.run(inbox.forget("slack:user:UBEN"))  # whose answer no passage carried, so it is in no row
+        assert taint_of(registry, lora) is None
+        assert "forgotten" not in run("finetune", "list")[1]
+        asyncio.run(inbox.forget("slack:user:UADA"))
+        asyncio.run(inbox.close())
+        assert "prepare its rows and train it again" in (taint_of(registry, lora) or "")
+    said = run("finetune", "list")[1]
+    assert "house 111111111111: somebody whose questions it learned from was forgotten on" in said
+    assert json.loads(run("finetune", "list", "--json")[1])["loras"][0]["tainted_since"] is not None
+
+
+async def test_rows_are_not_written_when_somebody_is_forgotten_meanwhile(tmp_path: Path) -> None:
+    with Project(Config(), root=tmp_path, data=tmp_path / "data") as project:
+        await voted_up(project, {"UADA": ("Who?", "Ada.")})
+        inbox = Inbox(project.database)
+        questions = {entry.id for entry in await inbox.answered()}
+        await trace(project, "a" * 64, questions)
+        assert project.registry.moves("rows") == []
+        await inbox.forget("slack:user:UADA")
+        await inbox.close()
+        with pytest.raises(Failed, match="was forgotten while the rows were made"):
+            await trace(project, "b" * 64, questions)

@@ -62,6 +62,10 @@ def told(text: str) -> str:
         ("[limits]\nfile_mb = true\n", "limits.file_mb = True: it should be a whole number"),
         (f'[bot]\npersona = "{"x" * 500}"\n', "...: it should have at most 400 characters"),
         (SOURCE + 'every = "1 hour"\n', "source[1].every = '1 hour': it should be a time such as \"90s\""),
+        (
+            "[schedule]\nhold = true\n",
+            "[schedule] hold = true needs questions to judge an index by: set golden",
+        ),
         ('[schedule]\nevery = "0m"\n', "schedule.every = '0m': it should be a time"),
         (SOURCE + 'cron = "30 6 * *"\n', "source[1].cron = '30 6 * *': it should be five fields"),
         ('[[collection]]\nname = "a"\nreaders = ["all"]\n', "readers = ['all']: it should be \"everyone\""),

@@ -24,7 +24,10 @@ from bot.doctor import (
     examine,
 )
 from bot.gate import Item
+from bot.golden_runs import golden_runs
+from bot.index_hold import accept
 from bot.lora_evaluation import Setting, Way, evaluation, keep, record_lora
+from bot.registry import Manifest, taint
 from bot.wiring import Project
 from models.weights import sha256_of
 from tests.lora_files import write_lora
@@ -55,8 +58,9 @@ def test_sound_project_has_nothing_broken(synced: Path) -> None:
     }
 
 
-def golden_lines(folder: Path, golden: str = "golden.toml") -> list[tuple[str, str]]:
-    with opened(folder, f'[schedule]\ngolden = "{golden}"\n') as project:
+def golden_lines(folder: Path, *, hold: bool = False) -> list[tuple[str, str]]:
+    held = "hold = true\n" if hold else ""
+    with opened(folder, f'[schedule]\ngolden = "golden.toml"\n{held}') as project:
         return [(finding.state, finding.line) for finding in check_golden(project)]
 
 
@@ -73,6 +77,16 @@ def test_golden_questions_of_the_schedule_are_told_with_what_became_of_them(dama
     ((state, line),) = golden_lines(damaged)
     assert state == "warning"
     assert "0 of 1 right, a drop: right refusals: 0.0%; see what was synced" in line
+    with opened(damaged) as project:
+        run = golden_runs(project.registry)[0][0].sha256
+        project.registry.move("index", "hold", None, who="groundling", why="fewer right", evaluation=run)
+    assert golden_lines(damaged) == [(state, line)]
+    (_, (state, line)) = golden_lines(damaged, hold=True)
+    assert (state, "to let it pass run: groundling sync --accept (fewer right)" in line) == ("warning", True)
+    with opened(damaged) as project:
+        accept(project.registry, who="ann")
+    ((state, line),) = golden_lines(damaged, hold=True)
+    assert (state, "a drop that was let pass: right refusals: 0.0%" in line) == ("ok", True)
 
 
 def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:
@@ -93,6 +107,24 @@ def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:
     warned = [one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
     assert [one.state for one in warned] == ["warning", "ok"]
     assert "evaluate its file again" in warned[0].line
+
+
+def test_lora_that_learned_from_somebody_who_was_forgotten_is_told(damaged: Path) -> None:
+    write_lora(damaged / "house.gguf", rank=1)
+    rows = "a" * 64
+    with opened(damaged) as project:
+        sha256, _ = project.lora_choices.folder.take_in(damaged / "house.gguf", project.weights())
+        project.registry.record("lora", sha256, Manifest("house", {"rows rows.jsonl": rows}))
+        project.registry.activate(sha256, after=0, who="ann", why="", evaluation="e" * 64)
+        project.registry.keep_questions(rows, ["q1"])
+        with project.database.transaction() as connection:
+            taint(connection, ["q1"], at=10.5 * 86400.0)
+    told = [one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
+    assert [one.state for one in told] == ["warning", "ok"]
+    assert told[0].line == (
+        "house: somebody whose questions it learned from was forgotten on 1970-01-11; "
+        "prepare its rows and train it again"
+    )
 
 
 def test_broken_configuration_is_told_and_ends_the_examination(tmp_path: Path) -> None:

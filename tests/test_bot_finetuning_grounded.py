@@ -137,3 +137,18 @@ def test_the_same_seed_gives_the_same_rows_and_most_ends_it() -> None:
     ]
     assert made(*pairs, taken_out=0.5, seed=2).rows == made(*pairs, taken_out=0.5, seed=2).rows
     assert len(made(*pairs, most=1).rows) == 1
+
+
+def test_the_journals_names_of_what_stands_in_a_row_are_told_beside_it() -> None:
+    answer = "Trainees have 30 days of annual leave."
+    some = [
+        pair("How much annual leave have trainees?", answer, questions=frozenset({"one"})),
+        pair("How many days of annual leave have trainees?", answer, questions=frozenset({"two"})),
+        pair("What is the annual leave of trainees?", answer),
+    ]
+    found = made(*some, taken_out=1.0)
+    assert len(found.rows) > 3
+    asked = [{"one"}, {"two"}, set()]
+    for row in found.rows:
+        (wanted,) = (names for one, names in zip(some, asked, strict=True) if one.ask in row.turns[-1].text)
+        assert found.questions.get(row.id, frozenset()) == wanted

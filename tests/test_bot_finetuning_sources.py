@@ -195,7 +195,8 @@ async def test_the_journal_teaches_what_was_voted_up_and_what_was_corrected(tmp_
         approved("Where is the car park?", "Behind the hall."),
         approved("Where are the bikes?", "Outside."),
     ]
-    learned = journal_pairs(await inbox.answered(), await journal.votes(), kept, "own")
+    entries = await inbox.answered()
+    learned = journal_pairs(entries, await journal.votes(), kept, "own")
     await inbox.close()
     database.close()
     assert [(pair.ask, pair.answer) for pair in learned.pairs] == [
@@ -204,6 +205,9 @@ async def test_the_journal_teaches_what_was_voted_up_and_what_was_corrected(tmp_
         ("Where is the car park", "Behind the hall."),
     ]
     assert learned.pairs[1].earlier == ("How much leave is there?",)
+    names = {entry.asked.text: entry.id for entry in entries}
+    leave, trainees, parking = (names[pair.ask] for pair in learned.pairs)
+    assert [pair.questions for pair in learned.pairs] == [{leave}, {leave, trainees}, {parking}]
     assert [sorted(pair.collections) for pair in learned.pairs] == [["hr"], ["hr"], ["main"]]
     assert learned.left_out == {"asked in private": 2, "voted down": 1, "without a vote": 1}
     assert [pair.answer for pair in curated_pairs(kept, "own")] == ["Behind the hall.", "Outside."]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.answer import Answer
-from bot.golden_watch import GoldenWatch, dropped, golden_runs
+from bot.golden_runs import dropped, golden_runs
+from bot.golden_watch import GoldenWatch
 from bot.journal import Journal
 from bot.lora_evaluation import Setting
 from bot.question import Question

@@ -54,6 +54,7 @@ def test_healthz_tells_everything_that_is_known_in_one_value() -> None:
                 "questions": {"answered": 3, "open": 1},
                 "index_version": 7,
                 "next_sync": "2026-11-21T15:00:00+00:00",
+                "held_since": None,
             }
 
     asyncio.run(run())

@@ -13,7 +13,9 @@ import pytest
 from bot.answer import Answer
 from bot.asked import Asked
 from bot.inbox import KEYS_KEPT_S, Inbox
+from bot.journal import Journal
 from bot.platform import Reply
+from bot.registry import Registry
 from knowledge.database import Database
 from knowledge.errors import KnowledgeError
 
@@ -193,3 +195,32 @@ async def test_a_question_that_cannot_be_written_is_not_accepted(tmp_path: Path)
         with pytest.raises(KnowledgeError):
             await inbox.add(ASKED, ["k"])
         assert await inbox.open() == []
+
+
+async def test_rows_that_somebody_who_was_forgotten_asked_are_marked_in_the_same_step(tmp_path: Path) -> None:
+    async with opened(tmp_path) as inbox:
+        registry = Registry(inbox._database)
+        names: dict[str, list[str]] = {"anna": [], "ben": []}
+        for user in ("anna", "anna", "ben"):
+            key = f"{user} {len(names[user])}"
+            id_ = await inbox.add(Asked("fake", "t", "hall", user, "Who?", "mention", at=1.0), [key])
+            assert id_
+            await inbox.note_reply(id_, reply(id_, "Ada."))
+            await inbox.finish(id_, "answered")
+            names[user].append(id_)
+        registry.keep_questions("a" * 64, names["anna"])
+        registry.keep_questions("b" * 64, [names["anna"][1], *names["ben"]])
+        registry.keep_questions("c" * 64, names["ben"])
+        registry.keep_questions("d" * 64, [])
+        assert await inbox.forget("fake:user:nobody") == 0
+        assert registry.moves("rows") == []
+        await inbox.forget("fake:user:anna")
+        assert {move.sha256 for move in registry.moves("rows")} == {"a" * 64, "b" * 64}
+        await inbox.forget("fake:user:anna")
+        await inbox.forget("fake:user:ben")
+        moves = registry.moves("rows")
+        assert [(move.number, move.action) for move in moves] == [(1, "taint"), (2, "taint"), (3, "taint")]
+        assert moves[2].sha256 == "c" * 64
+        deeds = await Journal(inbox._database).deeds()
+        assert [(deed.person, deed.action) for deed in deeds] == [("groundling", "rows taint")] * 3
+        assert "somebody was forgotten" in deeds[0].detail

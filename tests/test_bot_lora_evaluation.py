@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from bot.lora_evaluation import (
     Setting,
     Way,
     base_of,
+    contents_of,
     evaluation,
     evaluation_for,
     golden_items,
@@ -27,9 +29,10 @@ from bot.lora_evaluation import (
     kept,
     setting_of,
     squad_items,
+    without_changed,
 )
-from bot.registry import Registry
-from knowledge.catalogue import Catalogue
+from bot.registry import Registry, text_sha256
+from knowledge.catalogue import Catalogue, Changes, IndexState, KnownDocument
 from knowledge.database import Database
 from models.engine.generator import ModelIdentity
 
@@ -123,3 +126,41 @@ def test_squad_questions_count_by_f1_and_refusals() -> None:
     assert first.values == {"squad_f1": pytest.approx(2 / 3), "squad_false_refusals": 0}
     assert second.values == {"squad_f1": 0, "squad_false_refusals": 1}
     assert third.values == {"squad_f1": 1, "squad_refusals": 1}
+
+
+def test_questions_about_documents_that_have_changed_are_left_out_both_ways() -> None:
+    items = tuple(
+        Item(name, about, must=False, values={"right": 1.0}, ms=1)
+        for name, about in (("1", "same"), ("2", "edited"), ("3", "deleted"), ("4", "question:4"))
+    )
+    held = {"same": "a", "edited": "b", "deleted": "c", "asked by nobody": "d"}
+    found = evaluation(SETTING, Way(LORA, items), Way(None, items), held)
+    assert sorted(found.contents) == ["deleted", "edited", "same"]
+    left, changed = without_changed(found, {**held, "edited": "x", "deleted": ""})
+    assert left.active is not None
+    assert [[item.id for item in way.items] for way in (left.candidate, left.active)] == [["1", "4"]] * 2
+    assert changed == 2
+    assert without_changed(made(), {}) == (made(), 0)
+
+
+def test_what_a_document_holds_is_told_by_its_bytes_and_by_how_it_is_cut_and_embedded(
+    database: Database,
+) -> None:
+    catalogue = Catalogue(database)
+    document = KnownDocument(
+        *("wiki:a", "wiki", "a", "main", "A", None, "bytes", "fingerprint", None, (), b"", datetime.now(UTC))
+    )
+    told = []
+    for content, chunker in (
+        ("bytes", "lines-1"),
+        ("bytes", "lines-1"),
+        ("other", "lines-1"),
+        ("bytes", "lines-2"),
+    ):
+        catalogue.set_index(IndexState("words", 16, chunker, 1))
+        changes = Changes("wiki", [replace(document, content_hash=content)], [], [], None, datetime.now(UTC))
+        catalogue.record(changes, index_version=1)
+        told.append(contents_of(catalogue))
+    assert [list(one) for one in told] == [[text_sha256("wiki:a")[:12]]] * 4
+    assert [one == told[0] for one in told] == [True, True, False, False]
+    assert "wiki" not in str(told)

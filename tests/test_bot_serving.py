@@ -13,7 +13,7 @@ import pytest
 from bot.asked import Asked
 from bot.errors import ConfigError
 from bot.gate import Item, Measure
-from bot.golden_watch import golden_runs
+from bot.golden_runs import golden_runs
 from bot.lora_evaluation import Setting, Way, evaluation, keep
 from bot.serving import Serving
 from bot.wiring import Project
@@ -53,7 +53,7 @@ async def running(
     home: Path, platform: FakePlatform, **others: Callable[..., FakePlatform]
 ) -> AsyncIterator[Serving]:
     with Project.open(home / "groundling.toml", None) as project:
-        serving = Serving(project, platforms={"fake": lambda _project, _desk: platform, **others})
+        serving = Serving(project, platforms={"fake": lambda _project, _desk: platform, **others}, look_s=0.5)
         task = asyncio.create_task(serving.run())
         try:
             yield serving
@@ -222,5 +222,63 @@ def test_platform_without_its_token_is_told_and_the_other_one_answers(home: Path
             health = serving.health()
             assert health.platforms == {"fake": True, "discord": False}
             assert health.unready == "discord: DISCORD_TOKEN is not set"
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def holding(home: Path) -> Path:
+    """The same with golden questions about annual leave, and an index that is held back when it has another answer."""
+    rows = [
+        f'[[question]]\nid = "leave{n}"\nask = "How many days of annual leave does an employee have?"\n'
+        'facts = [["25"]]\ndocuments = ["handbook:leave.md"]\n'
+        for n in range(3)
+    ]
+    home.joinpath("golden.toml").write_text("".join(rows))
+    text = (BASE + READABLE).replace(
+        "watch = false\n", 'watch = false\ngolden = "golden.toml"\nhold = true\n'
+    )
+    home.joinpath("groundling.toml").write_text(text + '[access]\nadmins = ["slack:user:U01"]\n')
+    return home
+
+
+def rewritten(home: Path, file: str, before: str, after: str) -> None:
+    document = home / "documents" / file
+    assert before in document.read_text()
+    document.write_text(document.read_text().replace(before, after))
+
+
+async def answer_to(serving: Serving, platform: FakePlatform, text: str, message: str) -> str:
+    id_ = await serving.desk.ask(asked(text, message), keys=[message])
+    await until(lambda: reply_of(platform, id_))
+    return reply_of(platform, id_)
+
+
+def test_worse_index_is_held_back_until_somebody_lets_it_pass(holding: Path, groundling: Groundling) -> None:
+    boss = type(ANNA)("slack:user:U01", "member")
+    leave = "How many days of annual leave does an employee have?"
+
+    async def status_of(serving: Serving, words: str, *, there: bool = True) -> str:
+        async with asyncio.timeout(60):
+            while (words in (status := await serving.desk.status(boss) or "")) != there:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return status
+
+    async def run() -> None:
+        platform = FakePlatform()
+        async with running(holding, platform) as serving:
+            with Project.open(holding / "groundling.toml", None) as beside:
+                await until(lambda: len(golden_runs(beside.registry)) == 1, seconds=120)
+                rewritten(holding, "leave.md", "25 days", "31 days")
+                await serving.scheduler.now(None)
+                await status_of(serving, "A newer index is held back since")
+            assert "25 days" in await answer_to(serving, platform, leave, "m1")
+        async with running(holding, platform) as serving:
+            await status_of(serving, "A newer index is held back since")
+            assert "25 days" in await answer_to(serving, platform, leave, "m2")
+            accepted = await asyncio.to_thread(groundling, "sync", "--accept", cwd=holding)
+            assert accepted.returncode == 0, accepted.stderr
+            await status_of(serving, "held back", there=False)
+            assert "31 days" in await answer_to(serving, platform, leave, "m3")
 
     asyncio.run(run())

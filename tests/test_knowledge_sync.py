@@ -9,107 +9,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from knowledge.catalogue import Catalogue
-from knowledge.database import Database
-from knowledge.documents import Block, Chunk, Document, Reading, Section
-from knowledge.errors import Busy, DiskFull, IndexMismatch, SourceUnavailable, Unreadable
+from knowledge.documents import Reading
+from knowledge.errors import Busy, DiskFull, IndexMismatch, SourceUnavailable
 from knowledge.lancedb import LanceStore
 from knowledge.source_sync import SourceReport
 from knowledge.sources.memory import MemorySource
 from knowledge.store import Readable
-from knowledge.sync import INDEX, Sync, SyncReport, differences
+from knowledge.sync import INDEX, differences
 from knowledge.sync_lock import only_writer
 from knowledge.sync_plan import SyncRules
-from models.embedding.embedder import Vectors
-from models.embedding.word_vectors import WordVectors
-
-ALL = Readable()
-
-
-class LineReader:
-    """Each line of a body is a paragraph; a body that starts with "broken" cannot be read."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-
-    def read(self, body: bytes, *, suffix: str) -> Reading:
-        self.reads += 1
-        text = body.decode("utf-8")
-        if text.startswith("broken"):
-            raise Unreadable("is broken")
-        blocks = tuple(Block(line) for line in text.splitlines() if line)
-        return Reading(title=None, sections=(Section((), blocks),))
-
-
-class LineChunks:
-    """A chunk a paragraph."""
-
-    def __init__(self, version: str = "lines-1") -> None:
-        self.version = version
-
-    def chunk(self, document: Document) -> list[Chunk]:
-        blocks = [block for section in document.sections for block in section.blocks]
-        return [Chunk(document.id, place, (), None, block.text) for place, block in enumerate(blocks)]
-
-    def embedding_text(self, title: str, chunk: Chunk) -> str:
-        return f"{title}\n{chunk.text}"
-
-
-class CountingEmbedder(WordVectors):
-    """Remembers what it was asked to embed."""
-
-    def __init__(self, *, dimensions: int = 16) -> None:
-        super().__init__(dimensions=dimensions)
-        self.texts: list[str] = []
-
-    def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        self.texts += texts
-        return super().embed_documents(texts)
-
-
-@dataclass
-class Bench:
-    """A data folder with everything a sync needs."""
-
-    data: Path
-    embedder: CountingEmbedder = field(default_factory=CountingEmbedder)
-    reader: LineReader = field(default_factory=LineReader)
-    chunker: LineChunks = field(default_factory=LineChunks)
-    rules: SyncRules = field(default_factory=SyncRules)
-
-    def __post_init__(self) -> None:
-        self.database = Database.open(self.data / "groundling.sqlite")
-        self.catalogue = Catalogue(self.database)
-
-    def sync(
-        self,
-        *sources: MemorySource,
-        only: set[str] | None = None,
-        rebuild: bool = False,
-        dry_run: bool = False,
-    ) -> SyncReport:
-        self.embedder.texts.clear()
-        sync = Sync(
-            self.data,
-            catalogue=self.catalogue,
-            embedder=self.embedder,
-            reader=self.reader,
-            chunker=self.chunker,
-            rules=self.rules,
-        )
-        if dry_run:
-            return sync.dry_run(sources, only=only)
-        return sync.run(sources, only=only, rebuild=rebuild)
-
-    def found(self, words: str) -> list[str]:
-        store = LanceStore.open(self.data / INDEX)
-        return sorted(hit.item.chunk.id for hit in store.search_keyword(words, limit=50, readable=ALL))
+from tests.sync_bench import ALL, Bench, CountingEmbedder, LineChunks, LineReader, pages
 
 
 @pytest.fixture
@@ -117,10 +32,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path / "data")
     yield bench
     bench.database.close()
-
-
-def pages(count: int = 20) -> dict[str, bytes]:
-    return {f"page{n:02}.md": f"Intro of page{n}\nSecond line of page{n}".encode() for n in range(count)}
 
 
 def counts(report: SourceReport) -> tuple[int, int, int, int]:
@@ -162,6 +73,30 @@ def test_deleted_page_is_gone_from_answers_and_from_the_disk(bench: Bench) -> No
     assert bench.catalogue.document("wiki:secret.md") is None
     holding = [path for path in bench.data.rglob("*") if path.is_file() and b"zanzibar" in path.read_bytes()]
     assert holding == []
+
+
+def test_source_that_loses_its_last_document_leaves_an_empty_index(bench: Bench) -> None:
+    source = MemorySource("wiki", pages(2))
+    before = bench.sync(source).index_version
+    source.bodies.clear()
+    report = bench.sync(source)
+    assert (report.documents, report.chunks, bench.found("page1")) == (0, 0, [])
+    assert LanceStore.open(bench.data / INDEX).version == report.index_version > before
+    assert bench.sync(source).notes == ()
+
+
+def test_source_that_moves_to_another_collection_takes_its_documents_along_at_once(bench: Bench) -> None:
+    bodies = pages(3)
+    bench.sync(MemorySource("wiki", bodies))
+    report = bench.sync(MemorySource("wiki", bodies, collection="hr"))
+    assert (counts(report.sources[0]), bench.embedder.texts) == ((0, 0, 0, 3), [])
+    assert {known.collection for known in bench.catalogue.documents()} == {"hr"}
+    store = LanceStore.open(bench.data / INDEX)
+    found = [
+        store.search_keyword("page1", limit=9, readable=Readable(collections=frozenset({name})))
+        for name in ("wiki", "hr")
+    ]
+    assert [len(hits) for hits in found] == [0, 2]
 
 
 def test_same_content_with_a_new_time_is_not_indexed_again(bench: Bench) -> None:

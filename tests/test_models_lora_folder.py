@@ -118,3 +118,13 @@ def test_lineage_is_told_as_hashes_by_role_and_notes(tmp_path: Path) -> None:
     made_from, notes = lineage(lora(tmp_path / "house.gguf", "f" * 64, **told))
     assert made_from == {"recipe": recipe}
     assert notes == {"data": "SQuAD (CC BY-SA 4.0)"}
+
+
+def test_every_file_of_rows_is_told_by_its_name(tmp_path: Path) -> None:
+    one, two = "a" * 64, "b" * 64
+    told = {"groundling.rows": f"our rows.jsonl sha256:{one}; more; yet.jsonl sha256:{two}"}
+    made_from, notes = lineage(lora(tmp_path / "odd.gguf", "f" * 64, **told))
+    assert (made_from, notes) == ({}, {"rows": told["groundling.rows"]})  # not to be told apart
+    told = {"groundling.rows": f"our rows.jsonl sha256:{one}; more.jsonl sha256:{two}"}
+    made_from, notes = lineage(lora(tmp_path / "house.gguf", "f" * 64, **told))
+    assert (made_from, notes) == ({"rows our rows.jsonl": one, "rows more.jsonl": two}, {})

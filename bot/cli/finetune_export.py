@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from bot.cli.lora_origins import note
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
     from bot.cli.merge_score import Compared
+    from bot.registry import Registry
     from bot.wiring import Project
     from models.finetune.card import Exported
     from models.finetune.parity import Parity
@@ -85,11 +87,27 @@ def export(project: Project, *, json_: bool, **asked: Any) -> None:
         told = _export(project, wanted)
     except (BaseError, ExportError, RowError) as error:
         raise Failed(str(error)) from error
+    if wanted.merged is None:
+        note(project, lambda registry: _note(registry, project, wanted))
     if json_:
         write_json(told)
         return
     for line in _lines(wanted, told):
         click.echo(line)
+
+
+def _note(registry: Registry, project: Project, wanted: _Wanted) -> None:
+    from bot.lora_evaluation import record_lora
+    from bot.registry import Manifest
+    from models.finetune.lineage import Trained
+    from models.lora import read_lora
+    from models.weights import sha256_of
+
+    base, trained = project.weights(), Trained.from_file(wanted.trained)
+    header = read_lora(wanted.out, base=base.path, base_sha256=base.sha256)
+    registry.record("base", base.sha256, Manifest(base.identity.name))
+    registry.record("recipe", trained.digest, Manifest("recipe", notes=trained.settings))
+    record_lora(registry, sha256_of(wanted.out), header, wanted.out, base)
 
 
 def _check_questions(project: Project, wanted: _Wanted) -> None:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.finetune_sources import Wanted, make_rows, read_sources
+from bot.cli.lora_origins import note, trace
 from bot.cli.options import as_json, shown, table, with_any_project, write_json
 
 if TYPE_CHECKING:
     from bot.finetuning.prepared import Prepared
+    from bot.registry import Registry
     from bot.wiring import Project
     from models.finetune.rows import Row
     from models.finetune.tokens import Part, Tokens
@@ -115,7 +117,7 @@ def prepare(
     to measure on."""
     from bot.finetuning.checks import checked, enough
     from bot.finetuning.licences import licences_for
-    from bot.finetuning.prepared import Prepared
+    from bot.finetuning.prepared import Prepared, sha256_of_rows
 
     wanted = Wanted(**sources)  # type: ignore[arg-type]
     given = licences_for(_unlike(wanted.names), licences)
@@ -140,7 +142,10 @@ def prepare(
         tokens=sum(lengths[row.id] for row in kept.rows),
         keep_personal=keep_personal,
     )
+    asked = frozenset().union(*(found.questions.get(row.id, ()) for row in prepared.rows))
+    asyncio.run(trace(project, sha256_of_rows(prepared.rows), asked))
     files = _write(project, prepared, out)
+    note(project, lambda registry: _note(registry, project, prepared, out))
     if json_:
         write_json(_report(prepared, files))
     else:
@@ -201,6 +206,20 @@ def _write(project: Project, prepared: Prepared, out: Path) -> _Files:
     except OSError as error:
         raise Failed(f"{error.filename or out} cannot be written: {error.strerror}") from error
     return _Files(out, test if prepared.test else None, recipe, described)
+
+
+def _note(registry: Registry, project: Project, prepared: Prepared, out: Path) -> None:
+    from bot.finetuning.prepared import sha256_of_rows
+    from bot.lora_origins import rows_manifest
+
+    manifest = rows_manifest(
+        out.name,
+        base=project.weights().sha256,
+        counts={source.name: prepared.of(source)[0] for source in prepared.sources},
+        licences=[source.licence for source in prepared.sources],
+        audience=prepared.audience,
+    )
+    registry.record("rows", sha256_of_rows(prepared.rows), manifest)
 
 
 def _report(prepared: Prepared, files: _Files) -> dict[str, object]:

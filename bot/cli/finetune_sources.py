@@ -53,12 +53,14 @@ class Wanted:
 
 @dataclass(slots=True)
 class Sources:
-    """What the sources hold before anything is searched; `pairs` by source."""
+    """What the sources hold before anything is searched; `pairs` by source. `questions` are the journal's names
+    of what stands in a row, by the row's id, once the rows are made."""
 
     sets: list[Asked] = field(default_factory=list)
     golden: dict[str, list[GoldenQuestion]] = field(default_factory=dict)
     pairs: dict[str, list[Pair]] = field(default_factory=dict)
     told: list[Source] = field(default_factory=list)
+    questions: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 async def read_sources(project: Project, wanted: Wanted, licences: Sequence[str]) -> Sources:
@@ -211,6 +213,7 @@ async def _own_rows(
     rest = None if most is None else max(0, most - len(rows))
     pairs = [pair for name in _by_trust(found.pairs) for pair in found.pairs[name]]
     grounded = await grounded_rows(pairs, ground, seed=seed, most=rest, progress=progress)
+    found.questions.update(grounded.questions)
     for place, source in enumerate(found.told):
         lost = Counter(source.left_out)
         lost.update({reason: n for (name, reason), n in grounded.left_out.items() if name == source.name})

@@ -109,7 +109,7 @@ def taken_in(project: Project, text: str, base: Weights) -> Lora:
         sha256, header = folder.take_in(file, base)
         record_lora(project.registry, sha256, header, file, base)
     else:
-        sha256 = known_lora(project.registry, text).sha256
+        sha256 = known_lora(project.registry, folder, text).sha256
         folder.whole(sha256, base)
     return _lora(sha256, folder.path(sha256))
 
@@ -120,7 +120,8 @@ def meant(project: Project, text: str) -> Artefact:
     from models.weights import sha256_of
 
     file = _file(text)
-    return known_lora(project.registry, sha256_of(file) if file.is_file() else text)
+    folder = project.lora_choices.folder
+    return known_lora(project.registry, folder, sha256_of(file) if file.is_file() else text)
 
 
 def _file(text: str) -> Path:

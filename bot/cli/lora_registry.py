@@ -11,7 +11,7 @@ import click
 
 from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, taken_in
 from bot.cli.lora_showing import write_evaluation, write_list, write_move, write_votes
-from bot.cli.options import Words, as_json, with_project
+from bot.cli.options import Words, as_json, login, with_project
 
 if TYPE_CHECKING:
     from bot.wiring import Project
@@ -50,7 +50,7 @@ def evaluate(
     from bot.errors import WrongUse
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.golden import load_golden
-    from bot.lora_evaluation import Way, evaluation, keep, setting_of
+    from bot.lora_evaluation import Way, contents_of, evaluation, keep, setting_of
 
     file = golden_file(project, golden)
     if file is None:
@@ -66,8 +66,10 @@ def evaluate(
     active = project.lora_choices.unconfigured(base)
     persona = project.config.bot.persona
     setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
+    contents = contents_of(project.catalogue)
     ways = asyncio.run(both_ways(project, candidate, active.lora, questions, asked))
-    found = evaluation(setting, Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1]))
+    both = Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1])
+    found = evaluation(setting, *both, contents)
     sha256 = keep(project.registry, found)
     write_evaluation(found, sha256, candidate, active, json_=json_)
 
@@ -105,7 +107,7 @@ def activate(
     """Let LORA answer from now on, if its evaluation is no worse on any measure and better on the target."""
     from bot.errors import Failed
     from bot.gate import MARGIN, blocked
-    from bot.lora_evaluation import evaluation_for
+    from bot.lora_evaluation import contents_of, evaluation_for, without_changed
     from bot.prompt import wording
     from bot.registry import text_sha256
     from models.weights import sha256_of
@@ -126,19 +128,22 @@ def activate(
         active=active.sha256,
         golden=None if file is None else sha256_of(file),
     )
-    assert evaluation.active is not None
-    reason = blocked(
-        evaluation.candidate.items,
-        evaluation.active.items,
-        target=target,  # type: ignore[arg-type]
-        margin=MARGIN if margin is None else margin,
-        equal_is_enough=equal_is_enough,
-    )
-    if reason is not None:
-        raise Failed(f"{found.manifest.name} is not activated: {reason}")
+    # What was won must be won without the questions that are about something else by now.
+    left, changed = without_changed(evaluation, contents_of(project.catalogue))
+    for one, about in ((evaluation, ""), (left, _without(changed))):
+        assert one.active is not None
+        reason = blocked(
+            one.candidate.items,
+            one.active.items,
+            target=target,  # type: ignore[arg-type]
+            margin=MARGIN if margin is None else margin,
+            equal_is_enough=equal_is_enough,
+        )
+        if reason is not None:
+            raise Failed(f"{found.manifest.name} is not activated: {reason}{about}")
     after = moves[-1].number if moves else 0
     move = project.registry.activate(
-        found.sha256, after=after, who=who or _login(), why=why, evaluation=artefact.sha256
+        found.sha256, after=after, who=who or login(), why=why, evaluation=artefact.sha256
     )
     write_move(project, move, json_=json_)
 
@@ -150,14 +155,14 @@ def activate(
 @with_project
 def rollback(project: Project, *, why: str, who: str | None, json_: bool) -> None:
     """Let the LoRA answer again that was active before the last activation, or none."""
-    write_move(project, project.registry.roll_back(who=who or _login(), why=why), json_=json_)
+    write_move(project, project.registry.roll_back(who=who or login(), why=why), json_=json_)
 
 
 @click.command("list")
 @as_json
 @with_project
 def list_(project: Project, *, json_: bool) -> None:
-    """List the LoRAs that were evaluated, which one answers and why, and how it came to that."""
+    """List the LoRAs that were exported or evaluated, where they are from, which one answers and why."""
     write_list(project, json_=json_)
 
 
@@ -183,14 +188,13 @@ def votes(project: Project, *, channel: str | None, json_: bool) -> None:
     write_votes(count_votes(asyncio.run(voted()), channel=channel), json_=json_)
 
 
+def _without(changed: int) -> str:
+    asked = "1 question is" if changed == 1 else f"{changed} questions are"
+    return (
+        f", for {asked} left out whose documents have changed since the evaluation; "
+        "run: groundling finetune evaluate again"
+    )
+
+
 COMMANDS: tuple[click.Command, ...] = (evaluate, activate, rollback, list_, votes)
 """What `finetune` has of these."""
-
-
-def _login() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "command line"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import table, write_json
+from bot.cli.options import shown, table, write_json
 
 if TYPE_CHECKING:
     from bot.gate import Compared
@@ -27,8 +27,9 @@ _AGAIN = "A running `serve` takes it over within half a minute."
 
 
 def write_list(project: Project, *, json_: bool) -> None:
-    """Every LoRA that was evaluated, what answers, and the history."""
+    """Every LoRA that was exported or evaluated, where it is from, what answers, and the history."""
     from bot.lora_evaluation import COMPARISON, kept
+    from bot.lora_origins import origin, taint_of
 
     registry = project.registry
     choice, problem = _choice(project)
@@ -59,6 +60,11 @@ def write_list(project: Project, *, json_: bool) -> None:
     ]
     for line in table(("name", "sha256", "tag", "licence", "since", "evaluations"), rows):
         click.echo(line)
+    for one in known:
+        if made := origin(registry, one):
+            click.echo(f"{one.manifest.name} {one.sha256[:12]} comes from {shown(made)}")
+        if taint := taint_of(registry, one.sha256):
+            click.echo(f"{one.manifest.name} {one.sha256[:12]}: {taint}")
     for artefact, evaluation in evaluations[:10]:
         click.echo(_evaluation_line(artefact, evaluation, names))
     for move in moves:
@@ -176,6 +182,9 @@ def _choice_row(choice: LoraChoice) -> dict[str, object]:
 def _lora_row(
     project: Project, one: Artefact, moves: Sequence[Move], evaluations: Sequence[tuple[Artefact, Evaluation]]
 ) -> dict[str, object]:
+    from bot.lora_origins import tainted_since
+
+    since = tainted_since(project.registry, one)
     return {
         "name": one.manifest.name,
         "sha256": one.sha256,
@@ -184,6 +193,7 @@ def _lora_row(
         "recorded_at": datetime.fromtimestamp(one.recorded_at).astimezone(),
         "made_from": one.manifest.made_from,
         "notes": one.manifest.notes,
+        "tainted_since": None if since is None else datetime.fromtimestamp(since).astimezone(),
         "evaluations": [
             _evaluation_row(artefact, found)
             for artefact, found in evaluations

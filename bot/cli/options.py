@@ -171,3 +171,13 @@ def check_picture(file: Path) -> None:
     if not file.absolute().parent.is_dir():
         raise WrongUse(f"there is no folder {file.absolute().parent} to draw into")
     check_plotting()
+
+
+def login() -> str:
+    """Who calls the program, for the history; "command line" where nobody can tell."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "command line"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import as_json, check_names, shown, with_project, write_json
+from bot.cli.options import as_json, check_names, login, shown, with_project, write_json
 
 if TYPE_CHECKING:
     from bot.wiring import Project
@@ -34,6 +34,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
     is_flag=True,
     help="Then let the model read passages ahead, the newest first, for two minutes at most.",
 )
+@click.option("--accept", is_flag=True, help="Sync nothing; let the index pass that is held back.")
 @as_json
 @with_project
 def sync(
@@ -44,11 +45,17 @@ def sync(
     rebuild: bool,
     allow_shrink: bool,
     read_ahead: bool,
+    accept: bool,
     json_: bool,
 ) -> None:
     """Bring the index up to date with the sources (all, or those named)."""
     from bot.errors import Failed, WrongUse
 
+    if accept:
+        if source or dry_run or rebuild or allow_shrink or read_ahead:
+            raise WrongUse("--accept syncs nothing, so nothing else goes with it")
+        _accept(project, json_=json_)
+        return
     if dry_run and rebuild:
         raise WrongUse("--dry-run and --rebuild do not go together; a rebuild reads everything")
     if read_ahead:
@@ -65,8 +72,32 @@ def sync(
         _print(report, dry_run=dry_run)
         if passages is not None:
             click.echo(f"{passages} passages read ahead")
+        _tell_what_is_held(project)
     if any(one.unavailable for one in report.sources):
         raise Failed("; ".join(one.held_back or "" for one in report.sources if one.unavailable))
+
+
+def _accept(project: Project, *, json_: bool) -> None:
+    from bot.errors import ConfigError
+    from bot.index_hold import accept
+
+    if not project.config.schedule.hold:
+        raise ConfigError("[schedule] hold is not true, so no index is held back")
+    move = accept(project.registry, who=login())
+    if json_:
+        write_json({"move": move})
+    else:
+        click.echo(
+            f"The index passes, although: {move.why}. A running `serve` takes it over within half a minute."
+        )
+
+
+def _tell_what_is_held(project: Project) -> None:
+    from bot.index_hold import held, in_words
+
+    found = held(project.registry) if project.config.schedule.hold else None
+    if found is not None:
+        click.echo(f"Note: {shown(in_words(found))}", err=True)
 
 
 def _check_read_ahead(project: Project, *, dry_run: bool) -> None:

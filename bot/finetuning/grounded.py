@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.assistant import PassageSearch, told
 from bot.citations import without_markers
@@ -42,7 +42,7 @@ class Pair:
 
     `earlier` are the questions asked before it in the same conversation. With `collections` it is searched
     in these and in what everyone may read, and its row is for their readers. An answer is cited from
-    `passages` different ones at least.
+    `passages` different ones at least. `questions` are the journal's names of what it was made from.
     """
 
     ask: str
@@ -52,6 +52,7 @@ class Pair:
     earlier: tuple[str, ...] = ()
     collections: frozenset[str] = frozenset()
     passages: int = 1
+    questions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,13 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """The rows to train on, those of the test fifth, and how many pairs of an origin were left out why."""
+    """The rows to train on, those of the test fifth, and how many pairs of an origin were left out why.
+    `questions` are the journal's names of what stands in a row, by the row's id."""
 
     rows: tuple[Row, ...]
     test: tuple[Row, ...]
     left_out: Mapping[tuple[str, str], int]
+    questions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 async def grounded_rows(
@@ -100,17 +103,21 @@ async def grounded_rows(
     train: list[Made] = []
     test: list[Made] = []
     left_out: Counter[tuple[str, str]] = Counter()
+    questions: dict[str, frozenset[str]] = {}
     for done, pair in enumerate(pairs):
         progress("questions", done, len(pairs))
         if most is not None and len(train) >= most * 1.3:
             break
         asking = _Asking(pair, ground, remembering, shares, random.Random(f"{seed} {pair.ask}"))  # noqa: S311
+        before = len(train), len(test)
         reason = await asking.make(train, test)
+        for one in (*train[before[0] :], *test[before[1] :]) if pair.questions else ():
+            questions[one.row.id] = questions.get(one.row.id, frozenset()) | pair.questions
         if reason:
             left_out[pair.origin, reason] += 1
     chance = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     rows = [tuple(one.row for one in mixed(made, shares, chance)) for made in (train, test)]
-    return Grounded(rows[0][:most], rows[1], dict(left_out))
+    return Grounded(rows[0][:most], rows[1], dict(left_out), questions)
 
 
 class _Asking:

@@ -47,13 +47,14 @@ def journal_pairs(
         verdicts.setdefault(vote.question, set()).add(vote.verdict)
     pairs: list[Pair] = []
     left_out = {"asked in private": 0, "voted down": 0, "without a vote": 0}
-    asked_before: dict[str, list[str]] = {}
+    asked_before: dict[str, list[Entry]] = {}
     for entry in entries:
         asked = entry.asked
         private = asked.private or asked.way == "direct"
-        earlier = tuple(asked_before.get(asked.conversation, ())) if asked.conversation else ()
+        before = tuple(asked_before.get(asked.conversation, ())) if asked.conversation else ()
+        earlier = tuple(one.asked.text for one in before)
         if asked.conversation and asked.text and not private:
-            asked_before.setdefault(asked.conversation, []).append(asked.text)
+            asked_before.setdefault(asked.conversation, []).append(entry)
         answer = entry.reply.answer if entry.reply is not None else None
         if answer is None or not asked.text or answer.voice == "curated":
             continue
@@ -61,10 +62,14 @@ def journal_pairs(
             left_out["asked in private"] += 1
         elif (right := _approved(asked.text, kept)) is not None:
             readers = frozenset({right.collection})
-            pairs.append(Pair(asked.text, right.answer, JOURNAL, licence, collections=readers))
+            mine = frozenset({entry.id})
+            pairs.append(
+                Pair(asked.text, right.answer, JOURNAL, licence, collections=readers, questions=mine)
+            )
         elif (verdict := verdicts.get(entry.id, set())) == {"up"}:
             readers = frozenset(citation.collection for citation in answer.citations)
-            pairs.append(Pair(asked.text, answer.text, JOURNAL, licence, earlier, readers))
+            mine = frozenset(one.id for one in (*before, entry))
+            pairs.append(Pair(asked.text, answer.text, JOURNAL, licence, earlier, readers, questions=mine))
         else:
             left_out["voted down" if verdict else "without a vote"] += 1
     return Learned(tuple(pairs), {reason: count for reason, count in left_out.items() if count})
