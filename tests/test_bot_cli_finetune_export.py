@@ -49,11 +49,17 @@ def test_a_merged_file_is_asked_the_same_questions_as_the_lora(run: Run, here: P
     assert told["parity"]["cosine"] > 0.99
     assert told["compared"]["questions"] == 2
     assert told["compared"]["lora_f1"] - told["compared"]["merged_f1"] <= 0.01
+    difference = told["compared"]["difference"]
+    assert difference["low"] <= difference["mean"] <= difference["high"]
     assert read_header(here / "merged.gguf").name == "House"
     assert (here / "README.md").read_text() == "# Ours\n"
     assert "base_model_relation: merge" in (here / "merged.README.md").read_text()
     assert json.loads((here / "merged.cdx.json").read_text())["specVersion"] == "1.6"
     assert list(here.glob("*.unchecked")) == []
+    (here / "merged.toml").write_text('[model]\npath = "merged.gguf"\n')
+    for config, trained_into_it in (("merged.toml", True), ("groundling.toml", False)):
+        with Project.open(Path(config), None) as project:
+            assert project.answer_settings(project.generator()).trained is trained_into_it
 
 
 def test_what_is_refused_leaves_nothing_and_says_why_in_one_line(run: Run, here: Path, trained: str) -> None:

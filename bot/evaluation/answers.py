@@ -13,11 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bot.answer import Answer
-from bot.assistant import Assistant
 from bot.citations import without_markers
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.grounding import facts_from_nowhere, grounded, is_right, sentences
-from bot.question import Question
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -50,20 +48,6 @@ class AnswerScores:
     overall_f1: float
     in_model_words: float
     holds_reference: float
-
-
-async def score_answers(
-    questions: Sequence[ReferenceQuestion],
-    assistant: Assistant,
-    *,
-    progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> AnswerScores:
-    """Asks every question and scores what comes back."""
-    pairs = []
-    for done, question in enumerate(questions, 1):
-        pairs.append((question, await assistant.answer(Question(question.ask))))
-        progress(done, len(questions))
-    return scores(pairs)
 
 
 def scores(pairs: Sequence[tuple[ReferenceQuestion, Answer]]) -> AnswerScores:

@@ -67,8 +67,8 @@ def arms_found(
     seed: int,
     folds: int | None = None,
 ) -> ArmsFound:
-    """The figures of `rows`, and with `folds` those of so many parts of the documents. Arms that answer from distractors alone are in no comparison: their questions have
-    another right answer."""
+    """The figures of `rows`, and with `folds` those of so many parts of the documents. Arms that answer from
+    distractors alone are in no comparison: their questions have another right answer."""
     others = [arm.name for arm in arms if arm.given != "distractors" and arm.name != BEST]
     retrieved = next(arm.name for arm in arms if arm.given == "found")
     drawn = [metric for metric in METRICS if metric.name in DRAWN]

@@ -89,7 +89,7 @@ def _trained(model: Any, asked: Sequence[Pack]) -> Array:
 
 
 def _served(model: Path, lora: Path | None, asked: Sequence[Pack]) -> Array:
-    """The engine's logits before each answer token of `asked`."""
+    """The engine's logits before each answer token of `asked`; what rows share is read once."""
     most = max(len(pack.prefix) + len(tail.tokens) for pack in asked for tail in pack.tails)
     plan = EnginePlan(
         path=str(model),
@@ -107,13 +107,15 @@ def _served(model: Path, lora: Path | None, asked: Sequence[Pack]) -> Array:
     context = Context(llama, sequences=1, lora=chosen)
     logits = []
     for pack in asked:
+        shared = len(pack.prefix)
+        context.clear()
+        if shared:
+            context.read([Row(token, place, 0, wanted=False) for place, token in enumerate(pack.prefix)])
         for tail in pack.tails:
-            tokens = (*pack.prefix, *tail.tokens)
-            first = len(pack.prefix) + tail.answer - 1
-            context.drop(0, 0)
-            context.read(
-                [Row(token, place, 0, first <= place < len(tokens) - 1) for place, token in enumerate(tokens)]
-            )
-            logits += [context.logits(place).copy() for place in range(first, len(tokens) - 1)]
+            context.drop(0, shared)
+            last = len(tail.tokens) - 1
+            wanted = range(tail.answer - 1, last)
+            context.read([Row(token, shared + n, 0, n in wanted) for n, token in enumerate(tail.tokens)])
+            logits += [context.logits(n).copy() for n in wanted]
     context.close()
     return np.stack(logits)
