@@ -18,7 +18,7 @@ from bot.errors import BotError
 from bot.evaluation.golden import Answers, load_golden, run_golden
 from bot.gate import worsened
 from bot.golden_runs import DROPPED, Run, accepted, dropped, golden_runs, is_of, last_good
-from bot.index_hold import IndexHold
+from bot.index_hold import IndexHold, Trial
 from bot.journal import Journal
 from bot.lora_evaluation import Setting, Way, evaluation, golden_items, keep
 from bot.question import Question
@@ -124,7 +124,16 @@ class GoldenWatch:
         passed = await asyncio.to_thread(accepted, self._registry)
         self.drop = None if runs[0][0].sha256 in passed else dropped(runs[0][0])
         if self._hold is not None and trial is not None:
-            await asyncio.to_thread(self._hold.settle, trial, runs)
+            await self._settled(self._hold, trial, runs)
+
+    async def _settled(self, hold: IndexHold, trial: Trial, runs: Sequence[Run]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(hold.settle, trial, runs)
+            except Busy:  # what was asked for minutes is not thrown away for a sync of seconds
+                await asyncio.sleep(BUSY_LOOKS * self._look_s)
+            else:
+                return
 
     async def _asked(self, file: Path, lora: str | None, answers: Answers, search: PassageSearch) -> Way:
         questions = await asyncio.to_thread(load_golden, file)

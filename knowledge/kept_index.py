@@ -81,10 +81,13 @@ class KeptIndexes:
             documents = {known.id: known.collection for known in self._catalogue.documents()}
             part = self._folder / f"{self._next()}{_PART}"
             trial = KeptIndex(part.with_suffix(_TRIAL), name(), state.embedder, documents)
-            with index_errors(), index_folder.private_files():
-                _copy(index, part, current.table)
-                _write(replace(trial, folder=part))
-                part.rename(trial.folder)
+            try:
+                with index_errors(), index_folder.private_files():
+                    _copy(index, part, current.table)
+                    _write(replace(trial, folder=part))
+                    part.rename(trial.folder)
+            finally:
+                self._remove([part])
             return trial
 
     def keep(self, trial: KeptIndex) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,23 @@ class ZebraBot:
         return Answer(question.text, text, "answered", "en", "model", citations=cited, passages=tuple(found))
 
 
+class Interrupting(ZebraBot):
+    """Has a sync begin while it is asked, which ends a while after the last question."""
+
+    def __init__(self, search: PassageSearch, data: Path) -> None:
+        super().__init__(search)
+        self._sync = ExitStack()
+        self._data = data
+        self.asked = 0
+
+    async def answer(self, question: Question) -> Answer:
+        self.asked += 1
+        if self.asked == 1:
+            self._sync.enter_context(only_writer(self._data))
+            asyncio.get_running_loop().call_later(0.5, self._sync.close)
+        return await super().answer(question)
+
+
 class Stage:
     """A watch that holds indexes back, over real syncs of `wiki`, a real index and a real registry."""
 
@@ -68,7 +86,7 @@ class Stage:
         self.lora: str | None = None
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, over: Callable[[PassageSearch], ZebraBot] = ZebraBot) -> None:
         """As a new process does."""
         self.hold = IndexHold(
             *(self.bench.data, self.bench.catalogue, self.registry),
@@ -86,7 +104,7 @@ class Stage:
             lora=lambda: self.lora,
             idle=lambda: True,
             hold=self.hold,
-            over=ZebraBot,
+            over=over,
             look_s=0.01,
         )
 
@@ -295,6 +313,22 @@ async def test_good_index_that_broke_is_copied_again(stage: Stage) -> None:
     assert folders.kept_folder() != broken
     await stage.synced(new=b"zebra in pyjamas")
     assert (actions(stage), stage.answers_from()) == (["hold"], ["leave is 25 days", "old words"])
+
+
+async def test_what_was_asked_while_a_sync_began_counts_when_that_is_over(stage: Stage) -> None:
+    await stage.synced()
+    stage.wiki.bodies["new.md"] = b"a horse"
+    stage.bench.sync(stage.wiki, copies=True)
+    made: list[Interrupting] = []
+
+    def over(search: PassageSearch) -> ZebraBot:
+        made.append(Interrupting(search, stage.bench.data))
+        return made[-1]
+
+    stage.begin(over)
+    await stage.watch.once()
+    assert [bot.asked for bot in made] == [4]
+    assert stage.answers_from() == ["a horse", "leave is 25 days", "old words"]
 
 
 async def test_questions_wait_for_a_sync_and_are_asked_after_it(stage: Stage) -> None:
