@@ -28,7 +28,6 @@ class ScheduleSection(Section):
         description="A file of golden questions that `serve` asks, when it has nothing else to do, after a sync that changed something.",
         examples=["golden.toml"],
     )
-
     hold: bool = Field(
         default=False,
         description="Whether chats go on being answered from the last good index while a newer one is worse on those questions.",

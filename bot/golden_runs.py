@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.lora_evaluation import GOLDEN_RUN, Evaluation, kept
+from bot.lora_evaluation import GOLDEN_RUN, Evaluation, Setting, kept
 from bot.registry import INDEX, Artefact, Registry
 
 DROPPED = "dropped"
@@ -39,3 +39,8 @@ def last_good(runs: Sequence[Run], passed: frozenset[str]) -> Evaluation | None:
     """The first of `runs` that was no drop, or is one of those that were let pass."""
     good = (run for artefact, run in runs if dropped(artefact) is None or artefact.sha256 in passed)
     return next(good, None)
+
+
+def is_of(run: Evaluation, setting: Setting, lora: str | None) -> bool:
+    """Whether `run` was made of exactly that."""
+    return (run.setting, run.candidate.lora) == (setting, lora)

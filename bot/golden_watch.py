@@ -17,10 +17,10 @@ from bot.assistant import PassageSearch
 from bot.errors import BotError
 from bot.evaluation.golden import Answers, load_golden, run_golden
 from bot.gate import worsened
-from bot.golden_runs import DROPPED, Run, accepted, dropped, golden_runs, last_good
-from bot.index_hold import IndexHold
+from bot.golden_runs import DROPPED, Run, accepted, dropped, golden_runs, is_of, last_good
+from bot.index_hold import IndexHold, Trial
 from bot.journal import Journal
-from bot.lora_evaluation import Evaluation, Setting, Way, evaluation, golden_items, keep
+from bot.lora_evaluation import Setting, Way, evaluation, golden_items, keep
 from bot.question import Question
 from bot.registry import Registry
 from knowledge.errors import Busy, KnowledgeError
@@ -108,30 +108,48 @@ class GoldenWatch:
         if trial is not None:
             setting = replace(setting, index=trial.index)
         runs = await asyncio.to_thread(golden_runs, self._registry, setting.golden)
-        if not runs or (runs[0][1].setting, runs[0][1].candidate.lora) != (setting, lora):
+        if trial is not None and trial.answering is not None:
+            answering = replace(setting, index=trial.answering)
+            if not any(is_of(run, answering, lora) for _, run in runs):
+                log.info("asking what answers now, to compare what was synced with it")
+                way = await self._asked(file, lora, asking, self._search)
+                runs = [await self._noted(answering, way, runs, tell=False), *runs]
+        if not runs or not is_of(runs[0][1], setting, lora):
             search = self._search
             if trial is not None and trial.copy is not None:
                 search = trial.search
                 asking = _WhenIdle(self._over(search), self._idle, self._look_s)
-            questions = await asyncio.to_thread(load_golden, file)
-            report = await run_golden(questions, asking, search)
-            run = evaluation(setting, Way(lora, golden_items(report.results)), None)
-            runs = [await self._noted(run, runs), *runs]
+            way = await self._asked(file, lora, asking, search)
+            runs = [await self._noted(setting, way, runs, tell=True), *runs]
         passed = await asyncio.to_thread(accepted, self._registry)
         self.drop = None if runs[0][0].sha256 in passed else dropped(runs[0][0])
         if self._hold is not None and trial is not None:
-            await asyncio.to_thread(self._hold.settle, trial, runs)
+            await self._settled(self._hold, trial, runs)
 
-    async def _noted(self, run: Evaluation, earlier: Sequence[Run]) -> Run:
-        """Keeps the run, and tells whether it was a drop."""
-        items = run.candidate.items
+    async def _settled(self, hold: IndexHold, trial: Trial, runs: Sequence[Run]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(hold.settle, trial, runs)
+            except Busy:  # what was asked for minutes is not thrown away for a sync of seconds
+                await asyncio.sleep(BUSY_LOOKS * self._look_s)
+            else:
+                return
+
+    async def _asked(self, file: Path, lora: str | None, answers: Answers, search: PassageSearch) -> Way:
+        questions = await asyncio.to_thread(load_golden, file)
+        report = await run_golden(questions, answers, search)
+        return Way(lora, golden_items(report.results))
+
+    async def _noted(self, setting: Setting, way: Way, earlier: Sequence[Run], *, tell: bool) -> Run:
+        """Keeps the run, and whether it is a drop, which with `tell` everybody hears of."""
+        run = evaluation(setting, way, None)
         before = last_good(earlier, await asyncio.to_thread(accepted, self._registry))
-        reason = None if before is None else worsened(items, before.candidate.items)
+        reason = None if before is None else worsened(way.items, before.candidate.items)
         notes: dict[str, str | int | float] = {} if reason is None else {DROPPED: reason}
         sha256 = await asyncio.to_thread(keep, self._registry, run, notes)
-        right = sum(item.values["right"] for item in items)
-        line = f"{right:.0f} of {len(items)} golden questions right"
-        if reason is None:
+        right = sum(item.values["right"] for item in way.items)
+        line = f"{right:.0f} of {len(way.items)} golden questions right"
+        if reason is None or not tell:
             log.info("%s", line)
         else:
             log.error("%s, a drop since what is searched, told or used has changed: %s", line, reason)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from bot.assistant import PassageSearch
 from bot.errors import Failed
 from bot.gate import worsened
-from bot.golden_runs import Run, accepted, last_good
+from bot.golden_runs import Run, accepted, is_of
 from bot.lora_evaluation import Evaluation, index_sha256
 from bot.registry import INDEX, Move, Registry
 from knowledge.catalogue import Catalogue
@@ -88,18 +88,19 @@ def accept(registry: Registry, *, who: str) -> Move:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """An index that is to be asked the golden questions: the sha256 of its content, and its search. `copy` is
-    None where it is the one that answers already."""
+    None where it is the one that answers already; else `answering` names what does, None where nothing good is."""
 
     index: str
     search: PassageSearch
     copy: KeptIndex | None
+    answering: str | None = None
 
 
 class IndexHold:
     """Searches the index that was good last, of which there is a copy in the folder `data`.
 
-    `newest` opens the newest index, and `over` makes the search over an open one. `held` is what was held back at
-    the last look. Used from threads.
+    `newest` opens the newest index, and `over` makes the search over an open one; `golden` is the file of the
+    questions. `held` is what was held back at the last look. Used from threads.
     """
 
     def __init__(
@@ -110,15 +111,18 @@ class IndexHold:
         *,
         newest: Callable[[], Opened],
         over: Callable[[Searchable], PassageSearch],
+        golden: Path,
     ) -> None:
         self._copies = KeptIndexes(data, catalogue)
         self._catalogue = catalogue
         self._registry = registry
         self._newest = newest
         self._search_over = over
+        self._golden = golden
         self._lock = threading.Lock()
         self._opened: tuple[object, Opened] | None = None
         self._seen: object = None
+        self._broken: Path | None = None
         self.held: Held | None = None
 
     def search(self, query: str, *, limit: int = 5, readable: Readable = EVERYTHING) -> list[Passage]:
@@ -130,12 +134,14 @@ class IndexHold:
         return self._with(lambda opened: opened[1]())
 
     def look(self) -> bool:
-        """Finds out what is held back; whether there is another index since the last look, or one was let pass."""
+        """Finds out what is held back; whether there is another index or file of questions since the last look, or
+        an index was let pass."""
         before = self._seen
         try:
             self.held = held(self._registry)
-            self._seen = self._newest()[1](), len(self._registry.moves(INDEX))
-        except (KnowledgeError, ModelError) as error:
+            changed = self._golden.stat().st_mtime_ns
+            self._seen = self._newest()[1](), len(self._registry.moves(INDEX)), changed
+        except (KnowledgeError, ModelError, OSError) as error:
             log.warning("what is held back cannot be looked at: %s", error)
         return self._seen != before
 
@@ -145,7 +151,7 @@ class IndexHold:
         if answering is not None and answering.name == self._content():
             return Trial(answering.name, self, None)
         copy = self._copies.trial(self._content)
-        return Trial(copy.name, self._over(copy)[0], copy)
+        return Trial(copy.name, self._over(copy)[0], copy, None if answering is None else answering.name)
 
     def settle(self, trial: Trial, runs: Sequence[Run]) -> None:
         """Lets the index of a trial answer, or holds it back: the first of `runs` is its own, the others are
@@ -159,29 +165,40 @@ class IndexHold:
                 log.info("what was synced answers from now on")
             else:
                 self._copies.let_go(trial.copy)
-        before = held(self._registry)
-        if reason is not None and (before is None or before.run != artefact.sha256):
-            stays = None if answering is None else answering.name or None
-            self._registry.move(INDEX, "hold", stays, who=WHO, why=reason, evaluation=artefact.sha256)
-            log.error("the index is held back, the last good one goes on answering: %s; %s", reason, ACCEPT)
-        elif reason is None and before is not None:
-            why = "it is good again" if answering is not None else "no earlier one is left that could answer"
-            self._registry.move(INDEX, "release", trial.index, who=WHO, why=why, evaluation=artefact.sha256)
-            log.info("no index is held back any more")
+        self._move(artefact.sha256, trial.index, answering, reason)
         self.held = held(self._registry)
+
+    def _move(self, run: str, index: str, answering: KeptIndex | None, reason: str | None) -> None:
+        """Notes what became of the index that `run` asked, if that is another thing than before."""
+        before, last = held(self._registry), self._last()
+        if reason is not None and (before is None or before.run != run):
+            stays = None if answering is None else answering.name
+            self._registry.move(INDEX, "hold", stays, who=WHO, why=reason, evaluation=run)
+            log.error("the index is held back, the last good one goes on answering: %s; %s", reason, ACCEPT)
+        elif reason is None and last is not None and last.action != "release":
+            why = "it was let pass" if last.action == "accept" else "it is good again"
+            why = why if answering is not None else "no earlier one is left that could answer"
+            self._registry.move(INDEX, "release", index, who=WHO, why=why, evaluation=run)
+            log.info("no index is held back any more")
 
     def _reason(
         self, answering: KeptIndex | None, sha256: str, run: Evaluation, earlier: Sequence[Run]
     ) -> str | None:
         """Why an index must not answer in place of the one that does."""
-        passed = accepted(self._registry)
-        if answering is None or sha256 in passed:
+        if answering is None or sha256 in accepted(self._registry):
             return None
-        # With another LoRA or prompt since, the index that answers is the better measure, if it was asked.
-        same = replace(run.setting, index=answering.name), run.candidate.lora
-        others = (one for _, one in earlier if (one.setting, one.candidate.lora) == same)
-        measure = next(others, None) or last_good(earlier, passed)
-        return None if measure is None else worsened(run.candidate.items, measure.candidate.items)
+        # Nothing may differ but the index: what a LoRA spoils or a removal costs is no reason to hold it back.
+        setting = replace(run.setting, index=answering.name)
+        others = [one for _, one in earlier if is_of(one, setting, run.candidate.lora)]
+        last = self._last()
+        if last is not None and last.action == "accept":
+            # What was let pass is gone already: a later sync took its place, and need be no better than it.
+            setting = replace(run.setting, index=last.sha256 or "")
+            others = [one for _, one in earlier if is_of(one, setting, run.candidate.lora)] or others
+        return worsened(run.candidate.items, others[0].candidate.items) if others else None
+
+    def _last(self) -> Move | None:
+        return next(reversed(self._registry.moves(INDEX)), None)
 
     def _kept(self) -> KeptIndex | None:
         """The copy that answers, if it can."""
@@ -190,7 +207,8 @@ class IndexHold:
             problems = [] if kept is None else self._copies.open(kept).check(deep=False)
         except KnowledgeError as error:
             problems = [str(error)]
-        if problems:
+        if problems and kept is not None and kept.folder != self._broken:
+            self._broken = kept.folder
             log.error("the last good index cannot be used, the newest one answers: %s", problems[0])
         return None if problems else kept
 

@@ -322,8 +322,9 @@ class Serving:
         project = self._project
         if not project.config.schedule.hold:
             return None
-        made_of = project.data, project.catalogue, project.registry
-        return IndexHold(*made_of, newest=self._newest, over=project.retriever_over)
+        made_of, golden = (project.data, project.catalogue, project.registry), project.config.schedule.golden
+        over, file = project.retriever_over, project.path(golden or "")
+        return IndexHold(*made_of, newest=self._newest, over=over, golden=file)
 
     def _model(self) -> Model | None:
         return self._project.generator(parallel=self._parallel)

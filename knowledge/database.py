@@ -144,6 +144,9 @@ def _begin(connection: Connection) -> None:
 def _make_private(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_file() and os.access(path, os.R_OK | os.W_OK):
+            # Not opened here: closing it would take the locks of this process's other connections away.
+            return
         # SQLite gives its -wal and -shm files the mode of the file itself.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:

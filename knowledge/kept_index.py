@@ -6,6 +6,7 @@ a sync that takes documents away takes them off the copies too, and every search
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -34,8 +35,8 @@ _NUMBER = re.compile(r"\d{6}")
 
 @dataclass(frozen=True, slots=True)
 class KeptIndex:
-    """A copy in `folder`, `name` being what its maker calls its content; empty where documents have been taken
-    out of it since. `documents` are its documents' ids with their collections."""
+    """A copy in `folder`, `name` being what its maker calls its content; another one where documents have been
+    taken out of it since. `documents` are its documents' ids with their collections."""
 
     folder: Path
     name: str
@@ -80,10 +81,13 @@ class KeptIndexes:
             documents = {known.id: known.collection for known in self._catalogue.documents()}
             part = self._folder / f"{self._next()}{_PART}"
             trial = KeptIndex(part.with_suffix(_TRIAL), name(), state.embedder, documents)
-            with index_errors(), index_folder.private_files():
-                _copy(index, part, current.table)
-                _write(replace(trial, folder=part))
-                part.rename(trial.folder)
+            try:
+                with index_errors(), index_folder.private_files():
+                    _copy(index, part, current.table)
+                    _write(replace(trial, folder=part))
+                    part.rename(trial.folder)
+            finally:
+                self._remove([part])
             return trial
 
     def keep(self, trial: KeptIndex) -> None:
@@ -173,14 +177,15 @@ def _copy(index: Path, to: Path, table: str) -> None:
 
 
 def _take_out(about: KeptIndex, gone: Sequence[str]) -> None:
-    # Without its name first: should this be broken off, nobody may take the rest for the whole.
-    _write(replace(about, name=""))
+    # Its name goes first: should this be broken off, nobody may take the rest for the whole.
+    name = hashlib.sha256(f"{about.name} without {sorted(gone)}".encode()).hexdigest()
+    _write(replace(about, name=name))
     store = LanceStore.open(about.folder)
     for source, ids in _by_source(gone).items():
         store.replace(source, ids, ())
     store.purge()
     left = {one: of for one, of in about.documents.items() if one not in set(gone)}
-    _write(replace(about, name="", documents=left))
+    _write(replace(about, name=name, documents=left))
 
 
 def _by_source(documents: Iterable[str]) -> dict[str, list[str]]:

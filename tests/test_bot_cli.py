@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,6 +263,21 @@ def test_documents_before_the_first_sync_are_none_and_nothing_is_made(here: Path
     assert run("documents", "--json")[:2] == (0, '{"documents": []}\n')
     assert "run: groundling sync" in run("documents")[2]
     assert [path.name for path in here.iterdir()] == ["groundling.toml"]
+
+
+def test_nothing_is_let_pass_where_nothing_was_held_back(
+    run: Run, synced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "groundling.toml").write_text(SOURCE + '[schedule]\ngolden = "golden.toml"\nhold = true\n')
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run("sync", "--accept")
+    assert (code, "nothing was synced in" in error, (tmp_path / "data").exists()) == (1, True, False)
+    shutil.copytree(synced / "data", tmp_path / "data")
+    code, _, error = run("sync", "--accept", "--json")
+    assert (code, error.splitlines()) == (
+        1,
+        ["groundling: no index is held back, so there is none to let pass"],
+    )
 
 
 def test_dry_run_says_what_a_sync_would_do_and_changes_nothing(

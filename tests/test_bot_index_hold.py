@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from bot.answer import Answer
+from bot.answer import Answer, Citation
 from bot.assistant import PassageSearch
 from bot.errors import Failed
 from bot.golden_watch import GoldenWatch
@@ -25,6 +26,7 @@ from knowledge.sources.memory import MemorySource
 from knowledge.store import Searchable
 from knowledge.sync import INDEX
 from knowledge.sync_lock import only_writer
+from models.weights import sha256_of
 from tests.sync_bench import Bench
 
 GOLDEN = "".join(
@@ -44,8 +46,32 @@ class ZebraBot:
     async def answer(self, question: Question) -> Answer:
         found = self._search.search(question.text, limit=9, readable=EVERYTHING)
         wanted = question.text.split()[1].strip("?")
-        knows = ZebraBot.talks or any(wanted in passage.chunk.text for passage in found)
-        return Answer(question.text, "", "answered" if knows else "refused", "en", "none")
+        cited = tuple(
+            Citation(number, one.chunk.document_id, "", "", None, one.chunk.text, None, "wiki", "wiki")
+            for number, one in enumerate(found, 1)
+            if wanted in one.chunk.text
+        )
+        if not cited and not ZebraBot.talks:
+            return Answer(question.text, "", "refused", "en", "none")
+        text = " ".join(f"{one.quote} [{one.number}]" for one in cited)
+        return Answer(question.text, text, "answered", "en", "model", citations=cited, passages=tuple(found))
+
+
+class Interrupting(ZebraBot):
+    """Has a sync begin while it is asked, which ends a while after the last question."""
+
+    def __init__(self, search: PassageSearch, data: Path) -> None:
+        super().__init__(search)
+        self._sync = ExitStack()
+        self._data = data
+        self.asked = 0
+
+    async def answer(self, question: Question) -> Answer:
+        self.asked += 1
+        if self.asked == 1:
+            self._sync.enter_context(only_writer(self._data))
+            asyncio.get_running_loop().call_later(0.5, self._sync.close)
+        return await super().answer(question)
 
 
 class Stage:
@@ -60,10 +86,13 @@ class Stage:
         self.lora: str | None = None
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, over: Callable[[PassageSearch], ZebraBot] = ZebraBot) -> None:
         """As a new process does."""
         self.hold = IndexHold(
-            self.bench.data, self.bench.catalogue, self.registry, newest=self._newest, over=self._over
+            *(self.bench.data, self.bench.catalogue, self.registry),
+            newest=self._newest,
+            over=self._over,
+            golden=self.file,
         )
         self.watch = GoldenWatch(
             self.file,
@@ -71,11 +100,11 @@ class Stage:
             self.hold,
             registry=self.registry,
             journal=self.journal,
-            setting=lambda _file: Setting("base", "golden", index_sha256(self.bench.catalogue), "prompt"),
+            setting=self._setting,
             lora=lambda: self.lora,
             idle=lambda: True,
             hold=self.hold,
-            over=ZebraBot,
+            over=over,
             look_s=0.01,
         )
 
@@ -91,6 +120,9 @@ class Stage:
     def answers_from(self) -> list[str]:
         """The passages that an answer could be made from."""
         return sorted(one.chunk.text for one in self.hold.search("leave zebra old words", limit=9))
+
+    def _setting(self, file: Path) -> Setting:
+        return Setting("base", sha256_of(file), index_sha256(self.bench.catalogue), "prompt")
 
     def _newest(self) -> Opened:
         store = LanceStore.open(self.bench.data / INDEX)
@@ -155,6 +187,37 @@ async def test_deleted_document_is_gone_while_an_index_is_held_back(stage: Stage
     assert stage.answers_from() == []
 
 
+async def test_page_that_was_deleted_on_purpose_holds_no_index_back(stage: Stage) -> None:
+    stage.file.write_text(
+        "".join(
+            f'[[question]]\nid = "q{n}"\nask = "Which old {n}?"\nfacts = [["old words"]]\n'
+            'documents = ["wiki:old.md"]\n'
+            for n in range(4)
+        )
+    )
+    await stage.synced()
+    await stage.synced(old=b"", new=b"a horse")
+    assert stage.watch.drop is not None
+    assert (actions(stage), stage.answers_from()) == ([], ["a horse", "leave is 25 days"])
+    await stage.synced(old=b"old words")
+    await stage.synced(old=b"new words")
+    assert (actions(stage), stage.answers_from()) == (["hold"], ["a horse", "leave is 25 days", "old words"])
+
+
+async def test_other_questions_let_nothing_pass_that_is_worse_in_them_too(stage: Stage) -> None:
+    await stage.synced()
+    await stage.synced(new=b"zebra in pyjamas")
+    assert stage.hold.look()
+    stage.file.write_text(GOLDEN.replace("zebra 0", "zebra of 0"))
+    assert stage.hold.look()
+    await stage.watch.once()
+    assert (actions(stage), stage.answers_from()) == (["hold", "hold"], ["leave is 25 days", "old words"])
+    stage.file.write_text(GOLDEN.replace("zebra", "unicorn"))
+    await stage.watch.once()
+    assert (actions(stage)[2:], stage.hold.held) == (["release"], None)
+    assert "zebra in pyjamas" in stage.answers_from()
+
+
 async def test_accepted_index_answers_and_is_what_later_ones_are_compared_with(stage: Stage) -> None:
     await stage.synced()
     await stage.synced(new=b"zebra in pyjamas")
@@ -166,7 +229,17 @@ async def test_accepted_index_answers_and_is_what_later_ones_are_compared_with(s
     assert stage.watch.drop is None
     await stage.synced(leave=b"leave is 31 days")
     assert "leave is 31 days" in stage.answers_from()
-    assert (actions(stage), stage.hold.held) == (["hold", "accept"], None)
+    assert (actions(stage), stage.hold.held) == (["hold", "accept", "release"], None)
+    assert stage.registry.moves(TAG)[-1].why == "it was let pass"
+
+
+async def test_sync_after_the_one_that_was_let_pass_need_be_no_better(stage: Stage) -> None:
+    await stage.synced()
+    await stage.synced(new=b"zebra in pyjamas")
+    accept(stage.registry, who="ann")
+    await stage.synced(leave=b"leave is 31 days")
+    assert stage.answers_from() == ["leave is 31 days", "old words", "zebra in pyjamas"]
+    assert actions(stage) == ["hold", "accept", "release"]
 
 
 async def test_only_what_was_held_back_is_let_pass_and_not_what_came_after_it(stage: Stage) -> None:
@@ -240,6 +313,22 @@ async def test_good_index_that_broke_is_copied_again(stage: Stage) -> None:
     assert folders.kept_folder() != broken
     await stage.synced(new=b"zebra in pyjamas")
     assert (actions(stage), stage.answers_from()) == (["hold"], ["leave is 25 days", "old words"])
+
+
+async def test_what_was_asked_while_a_sync_began_counts_when_that_is_over(stage: Stage) -> None:
+    await stage.synced()
+    stage.wiki.bodies["new.md"] = b"a horse"
+    stage.bench.sync(stage.wiki, copies=True)
+    made: list[Interrupting] = []
+
+    def over(search: PassageSearch) -> ZebraBot:
+        made.append(Interrupting(search, stage.bench.data))
+        return made[-1]
+
+    stage.begin(over)
+    await stage.watch.once()
+    assert [bot.asked for bot in made] == [4]
+    assert stage.answers_from() == ["a horse", "leave is 25 days", "old words"]
 
 
 async def test_questions_wait_for_a_sync_and_are_asked_after_it(stage: Stage) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,3 +136,18 @@ def test_database_held_by_another_is_busy(database: Database, path: Path) -> Non
     with pytest.raises(Busy), database.transaction() as connection:
         connection.execute(text("CREATE TABLE x (y TEXT)"))
     other.close()
+
+
+def test_second_opening_in_one_process_takes_no_lock_away_from_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "groundling.sqlite"
+    first = Database.open(file)
+    with first.transaction() as connection:
+        connection.execute(text("CREATE TABLE words (word TEXT)"))
+    Database.open(file).close()
+    # The last one to close takes the log of the others away, if it believes that there are none.
+    script = (
+        f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute('SELECT 1 FROM words'); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert file.with_name("groundling.sqlite-wal").exists()
+    first.close()

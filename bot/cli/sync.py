@@ -78,11 +78,13 @@ def sync(
 
 
 def _accept(project: Project, *, json_: bool) -> None:
-    from bot.errors import ConfigError
+    from bot.errors import ConfigError, Failed
     from bot.index_hold import accept
 
     if not project.config.schedule.hold:
         raise ConfigError("[schedule] hold is not true, so no index is held back")
+    if not project.has_catalogue:
+        raise Failed(f"nothing was synced in {project.data} yet, so no index is held back")
     move = accept(project.registry, who=login())
     if json_:
         write_json({"move": move})
