@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from bot.answer import Answer, Timings
 from bot.citations import cite
-from bot.drafting import Draft, Drafting, tells
+from bot.drafting import Draft, Drafting, stands_in, tells
 from bot.evidence import Evidence, Unit, find_evidence
 from bot.followup import standalone
 from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
@@ -37,7 +37,7 @@ REFUSE_BELOW = 0.2
 SURE = 0.5
 """Likelihood from which a small model's own "it does not say" is not believed."""
 
-Quote = Literal["always", "bare", "never"]
+Quote = Literal["always", "never"]
 
 Show = Callable[[str], None]
 """Takes the next sentence of an answer, with its number, as soon as it has been checked."""
@@ -58,9 +58,9 @@ class PassageSearch(Protocol):
 class AnswerSettings:
     """How answers are made.
 
-    The model reads the `prompt_passages` best of the `passages` found, and is stopped after
-    `most_sentences`. `quote` puts the documents' own words below the model's, always or below those of a
-    "bare" model, one without a LoRA: what a small one says is seldom wrong by its passage and often beside
+    The model reads the `prompt_passages` best of the `passages` found, or, with `only_evidence`, of all of them the
+    sentences and table rows with the best evidence; it is stopped after `most_sentences`. `quote` puts the
+    documents' own words below the model's: what a small one says is seldom wrong by its passage and often beside
     the point. `refuse_below` bounds the likelihood
     of the best evidence, for some collections by `refuse_below_in`. `lora` is the name of the LoRA that
     answers, for some collections another by `lora_in`; the first passage's collection decides both. `lora_sha256` names their files for the answer.
@@ -76,6 +76,7 @@ class AnswerSettings:
     quote: Quote = "never"
     most_sentences: int = 12
     prompt_passages: int = 8
+    only_evidence: bool = False
     refuse_below: float | None = None
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
     lora: str | None = None
@@ -204,11 +205,6 @@ class Assistant:
         collection = passages[0].collection if passages else ""
         return self.settings.lora_in.get(collection, self.settings.lora)
 
-    def _quotes_below(self, asking: Asking) -> bool:
-        """Whether the documents' own words are to follow those of the model."""
-        quote = self.settings.quote
-        return quote == "always" or (quote == "bare" and not self._trained(asking))
-
     def _sampling(self, asking: Asking, language: str) -> Sampling:
         """A model that learned the fixed refusal says it too often: what is refused was refused before."""
         if not self._trained(asking):
@@ -230,7 +226,7 @@ class Assistant:
         self, blank: Answer, request: _Request, evidence: Sequence[Evidence], timings: Timings
     ) -> tuple[Answer, Timings]:
         written, note = None, self._without_model
-        quoting = self._quotes_below(request.asking)
+        quoting = self.settings.quote == "always"
         early = None if quoting else request.show
         if self._generator is not None:
             try:
@@ -256,9 +252,10 @@ class Assistant:
         doubtful = not quoting or request.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
+        best = evidence[0].unit
         # A model that was trained to answer from passages answers in fewer words than the evidence has.
-        brief = trained and bool(draft.sentences)
-        telling = brief or tells(draft, evidence[0].unit, request.query, blank.language)
+        brief = trained and bool(draft.sentences) and (not quoting or stands_in(draft, best))
+        telling = brief or tells(draft, best, request.query, blank.language)
         if not telling and not (early and draft.sentences):
             return _in_quotes(blank, chosen, note), timings
         quotes = chosen if quoting or not telling else ()
@@ -274,7 +271,9 @@ class Assistant:
         settings = self.settings
         turns = await compose(
             request.query,
-            told(blank.passages, evidence, settings.prompt_passages),
+            shown(blank.passages, evidence)
+            if settings.only_evidence
+            else told(blank.passages, evidence, settings.prompt_passages),
             generator,
             max_tokens=request.max_tokens,
             language=blank.language,
@@ -318,6 +317,17 @@ def told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -
     the search."""
     numbers = list(dict.fromkeys(row.unit.passage for row in evidence))[:most]
     return {number: passages[number - 1] for number in sorted(numbers)}
+
+
+def shown(passages: Sequence[Passage], evidence: Sequence[Evidence]) -> dict[int, Passage]:
+    """The passages with nothing but what would be quoted of them, by their numbers."""
+    found = choose(evidence, passages)
+    kept: dict[int, Passage] = {}
+    for number in sorted({unit.passage for unit in found}):
+        text = "\n".join(unit.reading for unit in found if unit.passage == number)
+        passage = passages[number - 1]
+        kept[number] = replace(passage, chunk=replace(passage.chunk, text=text))
+    return kept
 
 
 def _audience(question: Question) -> str:

@@ -191,7 +191,7 @@ class ModelSection(Section):
     )
     lora: str | None = Field(
         default=None,
-        description='The [[lora]] to answer with, where a collection names no other; "shipped" for the one that ships with the program, "none" for none; without it the one that was activated.',
+        description='The [[lora]] to answer with, where a collection names no other; "shipped" for the one that ships with the program, "none" for none; without it the one that was activated, else the one that ships, where it was made for the model.',
         examples=["main"],
     )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
@@ -210,7 +210,7 @@ class ModelSection(Section):
     deadline_s: float = Field(default=120.0, gt=0, description="Seconds that an answer may take.")
     quote: Literal["auto", "always", "never"] = Field(
         default="auto",
-        description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters without a LoRA.",
+        description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters.",
     )
 
     @model_validator(mode="after")

@@ -16,7 +16,8 @@ from models.engine.generator import Sampling
 from models.engine.settings import EngineSettings
 
 SMALL_MODEL = 1_000_000_000
-"""Parameters below which a model reads three passages and writes two sentences, which the documents' own words follow."""
+"""Parameters below which a model reads the evidence alone and writes two sentences, which the documents' own words
+follow. With the passage cache it reads three whole passages instead, since those are kept."""
 
 
 def answer_settings(
@@ -43,6 +44,7 @@ def answer_settings(
         quote=_quote(config.model.quote, small=small),
         most_sentences=2 if small else AnswerSettings().most_sentences,
         prompt_passages=3 if small else config.retrieval.passages,
+        only_evidence=small and not config.model.passage_cache,
         sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
         refuse_below=bound,
         refuse_below_in={c.name: c.refuse_below for c in config.collection if c.refuse_below is not None},
@@ -71,7 +73,7 @@ def engine_settings(section: ModelSection, passages: Path) -> EngineSettings:
 
 
 def _quote(wanted: Literal["auto", "always", "never"], *, small: bool) -> Quote:
-    """When the documents' own words follow the model's: below a small model's that nobody trained for it."""
+    """When the documents' own words follow the model's: below a small model's."""
     if wanted == "auto":
-        return "bare" if small else "never"
+        return "always" if small else "never"
     return wanted

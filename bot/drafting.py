@@ -14,7 +14,7 @@ from bot import support
 from bot.citations import numbers, without_markers
 from bot.evidence import Unit, units
 from bot.languages import REFUSALS
-from bot.words import content_words
+from bot.words import content_words, words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
 
@@ -95,6 +95,13 @@ class Drafting:
 def gives_up(sentence: str) -> bool:
     """Whether `sentence` is a refusal, or says that there is no answer."""
     return sentence.strip() in REFUSALS.values() or _GIVES_UP.search(sentence) is not None
+
+
+def stands_in(draft: Draft, best: Unit) -> bool:
+    """Whether every word of `draft` stands in `best`: a small model that draws on something else than the best
+    evidence is wrong far more often than right."""
+    there = set(words(best.reading))
+    return all(there.issuperset(words(sentence.text)) for sentence in draft.sentences)
 
 
 def tells(draft: Draft, best: Unit, question: str, language: str) -> bool:

@@ -1,6 +1,6 @@
 """Which LoRA answers where no channel and no collection names another, and why.
 
-Rule: what the configuration names goes first, then what was activated, else the bare model answers; a LoRA
+Rule: what the configuration names goes first, then what was activated, then what ships, else the bare model answers; a LoRA
 that is damaged or was made for another model is never used, and that is told.
 """
 
@@ -73,7 +73,7 @@ class Loras:
         if named == NO_LORA:
             return LoraChoice(None, "none", '[model] lora = "none"')
         if named == SHIPPED_LORA:
-            return self._shipped_one(base)
+            return self._shipped_one(base, '[model] lora = "shipped"')
         for lora in self.configured(base) if named is not None else ():
             if lora.name == named:
                 return LoraChoice(lora, "configured", "[model] lora names it")
@@ -88,11 +88,12 @@ class Loras:
                 return LoraChoice(lora, "activated", f"activated by {moves[-1].who}")
             except BrokenWeights as error:
                 return LoraChoice(None, "none", "the activated one cannot be used", str(error))
-        unnamed = '; [model] lora = "shipped" takes the shipped one' if self._shipped.is_file() else ""
-        return LoraChoice(None, "none", f"none was activated{unnamed}")
+        if not self._shipped.is_file():
+            return LoraChoice(None, "none", "none was activated, and none is shipped with this program")
+        choice = self._shipped_one(base, "it ships with this model, and none was activated")
+        return LoraChoice(None, "none", f"none was activated; {choice.problem}") if choice.problem else choice
 
-    def _shipped_one(self, base: Weights) -> LoraChoice:
-        why = '[model] lora = "shipped"'
+    def _shipped_one(self, base: Weights, why: str) -> LoraChoice:
         if not self._shipped.is_file():
             return LoraChoice(None, "none", why, "no LoRA is shipped with this program")
         try:

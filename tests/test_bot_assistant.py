@@ -82,7 +82,7 @@ def test_a_supported_draft_is_the_answer_with_the_programs_own_citation() -> Non
 def test_a_small_models_words_are_followed_by_the_documents_own() -> None:
     model = ScriptedGenerator("You have 26 days of annual leave.")
     question = "How many days of annual leave do full-time staff have?"
-    answer = ask(assistant(model, quote="bare"), question)
+    answer = ask(assistant(model, quote="always"), question)
 
     lead, quotes = answer.text.split("\n\n")
     assert lead == "You have 26 days of annual leave. [1]"
@@ -91,9 +91,9 @@ def test_a_small_models_words_are_followed_by_the_documents_own() -> None:
     assert dangling(answer) == 0
 
 
-def test_words_of_a_small_model_with_a_lora_stand_alone_and_are_shown_as_they_come() -> None:
+def test_words_of_a_model_with_a_lora_stand_alone_where_no_quotes_follow_and_are_shown_as_they_come() -> None:
     shown: list[str] = []
-    one = assistant(ScriptedGenerator("26 days [1]."), settings=AnswerSettings(quote="bare", lora="house"))
+    one = assistant(ScriptedGenerator("26 days [1]."), settings=AnswerSettings(lora="house"))
     question = Question("How many days of annual leave do full-time staff have?")
     answer = asyncio.run(one.answer(question, show=shown.append))
 
@@ -102,15 +102,35 @@ def test_words_of_a_small_model_with_a_lora_stand_alone_and_are_shown_as_they_co
     assert answer.citations[0].quote == "Full-time staff have 26 days of annual leave."
 
 
-def test_a_model_with_a_lora_merged_into_it_is_treated_as_one_with_a_lora() -> None:
-    model = ScriptedGenerator("26 days [1].")
-    one = assistant(model, settings=AnswerSettings(quote="bare", trained=True))
+def test_a_short_answer_leads_the_quotes_only_where_the_best_evidence_has_it() -> None:
+    def said(text: str) -> Answer:
+        one = assistant(ScriptedGenerator(text), settings=AnswerSettings(quote="always", lora="house"))
+        return ask(one, "How many days of annual leave do full-time staff have?")
 
-    answer = ask(one, "How many days of annual leave do full-time staff have?")
+    agreed, elsewhere = said("26 days [1]."), said("No paid annual leave [1].")
 
-    assert (answer.text, answer.voice) == ("26 days. [1]", "model")
-    assert model.samplings[0].avoid == REFUSALS["en"]
-    assert [asking.lora for asking in model.askings] == [None]
+    assert agreed.text.startswith("26 days. [1]\n\nFull-time staff have 26 days of annual leave.")
+    assert agreed.voice == "model"
+    assert elsewhere.voice == "quotes"
+    assert elsewhere.text.startswith("Full-time staff have 26 days of annual leave.")
+
+
+def test_a_small_model_reads_nothing_but_the_evidence_under_the_numbers_of_its_passages() -> None:
+    seen: list[Sequence[Turn]] = []
+
+    class Reading(ScriptedGenerator):
+        async def count_tokens(self, turns: Sequence[Turn]) -> int:
+            seen.append(turns)
+            return await super().count_tokens(turns)
+
+    one = assistant(Reading("At 21:30 [1]."), settings=AnswerSettings(only_evidence=True))
+    answer = ask(one, "When does the barrier close?")
+
+    told = seen[-1][-1].text
+    number = [passage.title for passage in answer.passages].index("Parking") + 1
+    assert f"[{number}] Parking\nThe barrier closes at 21:30." in told
+    assert "Visitors park" not in told
+    assert answer.text == f"At 21:30. [{number}]"
 
 
 def test_an_unsupported_draft_gives_way_to_a_quote() -> None:
@@ -169,7 +189,7 @@ def test_the_models_own_refusal_is_a_refusal() -> None:
 def test_a_small_models_refusal_is_not_believed_against_good_evidence() -> None:
     model = ScriptedGenerator("The sources do not mention this.")
     question = "Do visitors park behind the warehouse?"
-    answer = ask(assistant(model, quote="bare"), question)
+    answer = ask(assistant(model, quote="always"), question)
 
     assert answer.status == "answered"
     assert "Visitors park behind the warehouse." in answer.text
