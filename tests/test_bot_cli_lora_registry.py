@@ -12,6 +12,8 @@ from bot.gate import Item
 from bot.lora_evaluation import Way, contents_of, evaluation, keep, record_lora, setting_of
 from bot.registry import text_sha256
 from bot.wiring import Project
+from models.lora_folder import shipped_lora
+from models.weights import sha256_of
 from tests.lora_files import gguf_bytes, lora_settings, pair, write_lora
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import run as run
@@ -42,7 +44,7 @@ def project(synced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.mark.timeout(300)
 def test_lora_goes_from_its_evaluation_to_answering_and_back(run: Run, project: Path) -> None:
-    write_lora(project / "same.gguf", rank=1, scale=0.0)  # adds nothing, so it answers as the bare model does
+    write_lora(project / "same.gguf", rank=1, scale=0.0)  # adds nothing; quotes tell what is right with any
 
     code, _, error = run("finetune", "activate", "same.gguf")
     assert (code, len(error.splitlines())) == (2, 1)
@@ -50,7 +52,7 @@ def test_lora_goes_from_its_evaluation_to_answering_and_back(run: Run, project: 
 
     code, out, _ = run("finetune", "evaluate", "same.gguf", "--golden", "golden.toml", "--json")
     told = json.loads(out)
-    assert (code, told["questions"], told["active"]) == (0, 2, None)
+    assert (code, told["questions"], told["active"]) == (0, 2, sha256_of(shipped_lora()))
     assert told["measures"]["right"]["difference"] == 0
     assert (
         "25 days"
@@ -109,7 +111,7 @@ def test_what_was_won_on_documents_that_have_changed_since_does_not_count(run: R
             Way(
                 lora, tuple(Item(f"q{n}", about, must=False, values={"right": right}, ms=1) for n in range(9))
             )
-            for lora, right in ((sha256, 1.0), (None, 0.0))
+            for lora, right in ((sha256, 1.0), (sha256_of(shipped_lora()), 0.0))
         ]
         keep(opened.registry, evaluation(setting, ways[0], ways[1], contents_of(opened.catalogue)))
 

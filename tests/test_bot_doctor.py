@@ -91,7 +91,8 @@ def test_golden_questions_of_the_schedule_are_told_with_what_became_of_them(dama
 
 def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:
     said = [one.line for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA"]
-    assert said == ['none; none was activated; [model] lora = "shipped" takes the shipped one']
+    assert said[0].startswith("answers: ")
+    assert said[0].endswith("; it ships with this model, and none was activated")
     write_lora(damaged / "house.gguf", rank=1)
     with opened(damaged) as project:
         base = project.weights()

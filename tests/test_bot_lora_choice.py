@@ -68,14 +68,15 @@ def test_nothing_is_used_where_there_is_nothing(stage: Stage) -> None:
     assert (choice.lora, choice.origin, choice.problem) == (None, "none", None)
 
 
-def test_activated_one_is_used_until_the_rollback(stage: Stage) -> None:
+def test_shipped_one_is_used_until_another_is_activated_and_after_its_rollback(stage: Stage) -> None:
     stage.lora("shipped")
-    assert stage.loras().choice(stage.base).origin == "none"
+    assert stage.loras().choice(stage.base).origin == "shipped"
     sha256 = stage.activated("house")
     choice = stage.loras().choice(stage.base)
     assert (choice.name, choice.sha256, choice.why) == ("house", sha256, "activated by ann")
     stage.registry.roll_back(who="ann", why="")
-    assert stage.loras().choice(stage.base).origin == "none"
+    choice = stage.loras().choice(stage.base)
+    assert (choice.name, choice.why) == ("shipped", "it ships with this model, and none was activated")
 
 
 def test_shipped_one_is_used_where_it_is_named(stage: Stage) -> None:
@@ -107,6 +108,9 @@ def test_shipped_one_for_another_model_is_not_used_and_said_so(stage: Stage) -> 
     assert choice.lora is None
     assert choice.problem is not None
     assert "was trained on the model with the sha256 ffffffffffff" in choice.problem
+    unnamed = stage.loras().choice(stage.base)
+    assert (unnamed.lora, unnamed.problem) == (None, None)
+    assert "was trained on the model with the sha256 ffffffffffff" in unnamed.why
 
 
 def test_activated_one_is_not_used_with_another_model(stage: Stage) -> None:
