@@ -110,7 +110,10 @@ def test_every_question_is_one_to_refuse_when_its_answer_is_taken_out(run: Run, 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("arms", "--squad", "q.json"), "there is no LoRA to compare with; name one: --lora FILE.gguf"),
+        (
+            ("arms", "--squad", "q.json", "--config", "bare.toml"),
+            "there is no LoRA to compare with; name one: --lora FILE.gguf",
+        ),
         (
             ("arms", "--squad", "q.json", "--lora", "nowhere"),
             "--lora nowhere is neither a file nor a [[lora]]",
@@ -138,6 +141,7 @@ def test_what_cannot_be_measured_is_told_in_one_line(
     squad(here / "q.json", [LEARNED])
     (here / "broken.json").write_text('{"data": [{"title": 3}]}')
     (here / "empty.json").write_text('{"data": []}')
+    (here / "bare.toml").write_text('[model]\nlora = "none"\n')
 
     code, out, err = run("eval", *arguments)
 
