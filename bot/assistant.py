@@ -261,6 +261,12 @@ class Assistant:
         quotes = chosen if quoting or not telling else ()
         return _in_model_words(blank, draft, quotes), timings
 
+    def _read(self, passages: Sequence[Passage], evidence: Sequence[Evidence]) -> dict[int, Passage]:
+        """What the model reads, by the passages' numbers."""
+        if self.settings.only_evidence:
+            return shown(passages, evidence)
+        return told(passages, evidence, self.settings.prompt_passages)
+
     async def _write(
         self,
         generator: Generator,
@@ -271,9 +277,7 @@ class Assistant:
         settings = self.settings
         turns = await compose(
             request.query,
-            shown(blank.passages, evidence)
-            if settings.only_evidence
-            else told(blank.passages, evidence, settings.prompt_passages),
+            self._read(blank.passages, evidence),
             generator,
             max_tokens=request.max_tokens,
             language=blank.language,

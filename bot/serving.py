@@ -118,14 +118,9 @@ class Serving:
             gone=self._gone,
             settings=answering_settings(config),
         )
+        journal = Journal(database)
         self.desk = Desk(
-            self.inbox,
-            self.answering,
-            self._access,
-            Journal(database),
-            self._library,
-            self._channels,
-            self._curated,
+            self.inbox, self.answering, self._access, journal, self._library, self._channels, self._curated
         )
         self._syncs = SyncProcess(
             project.file or project.root / "groundling.toml", project.data, without_tokens(environment)

@@ -25,7 +25,10 @@ ORIGIN = "index"
 MOST_OF_A_DOCUMENT, MOST_OF_HEADINGS = 12, 2
 SHARE_OF_TWO, SHARE_OF_FOLLOWING = 0.15, 0.15
 _ABOUT = {"en": "What does {title} say about {heading}?", "de": "Was steht in {title} zu {heading}?"}
-_ABOUT_ANY = re.compile(r"What does .+ say about |Was steht in .+ zu ")
+_ABOUT_ANY = [
+    re.compile(re.escape(form).replace(r"\{title\}", "(.+)").replace(r"\{heading\}", "(.+)"))
+    for form in _ABOUT.values()
+]
 _IS = {"en": "What {verb} {term}?", "de": "Was {verb} {term}?"}
 _CELL = {
     "en": (
@@ -42,14 +45,14 @@ _NAMED = {
 }
 _COUNT = {
     "en": re.compile(
-        r"(?<![\w.,:/$€£#-])(?P<count>\d{1,3}(?:[.,]\d+)*|two|three|four|five|six|ten) (?P<unit>[a-z]{3,}s)\b"
+        r"(?<![\w.,:/$€£#-])(?P<count>\d{1,3}(?:[.,]\d+)*|two|three|four|five|six|ten) [a-z]{3,}s\b"
     ),
     "de": re.compile(
-        r"(?<![\w.,:/$€£#-])(?P<count>\d{1,3}(?:[.,]\d+)*|zwei|drei|vier|fünf|sechs|zehn) (?P<unit>[A-ZÄÖÜ][a-zäöü]{2,})\b"
+        r"(?<![\w.,:/$€£#-])(?P<count>\d{1,3}(?:[.,]\d+)*|zwei|drei|vier|fünf|sechs|zehn) [A-ZÄÖÜ][a-zäöü]{2,}\b"
     ),
 }
 _HOW_MANY = {"en": "how many", "de": "wie viele"}
-_ITEM = re.compile(r"(?:[-*+•] +)?(?P<name>[^\W\d_][^:.!?|\n]{2,48}): (?P<said>\S.{7,})")
+_ITEM = re.compile(r"(?:[-*+•] +)?(?P<name>[^\W\d_][^:.!?|\n]{2,48}): \S.{7,}")
 _SPEAKER = re.compile(r"^(?:[-*+•] +)?(?:[QAFq]|Frage|Antwort)[:.)] *")
 _AND = {"en": "and", "de": "und"}
 _AND_ABOUT = {"en": "And about {heading}?", "de": "Und zu {heading}?"}
@@ -258,8 +261,7 @@ def _bare(term: str) -> str:
 
 def _headings(alone: Sequence[tuple[int, Pair]]) -> Iterator[Pair]:
     """A question about a heading after the one about the heading before."""
-    for language, form in _ABOUT.items():
-        pattern = re.compile(re.escape(form).replace(r"\{title\}", "(.+)").replace(r"\{heading\}", "(.+)"))
+    for language, pattern in zip(_ABOUT, _ABOUT_ANY, strict=True):
         asked = [(pair, found) for _, pair in alone if (found := pattern.fullmatch(pair.ask))]
         for (before, _), (pair, found) in itertools.pairwise(asked):
             ask = _AND_ABOUT[language].format(heading=found[2])
@@ -280,7 +282,7 @@ def _few_headings(alone: Sequence[tuple[int, Pair]]) -> list[tuple[int, Pair]]:
     """`alone` with at most `MOST_OF_HEADINGS` questions about a whole heading: every page could give a dozen."""
     left, kept = MOST_OF_HEADINGS, []
     for place, pair in alone:
-        about = _ABOUT_ANY.match(pair.ask) is not None
+        about = any(form.fullmatch(pair.ask) for form in _ABOUT_ANY)
         if not about or left > 0:
             kept.append((place, pair))
         left -= about
