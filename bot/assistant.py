@@ -18,13 +18,15 @@ from typing import Literal, Protocol
 from bot.answer import Answer, Timings
 from bot.citations import cite
 from bot.drafting import Draft, Drafting, stands_in, tells
-from bot.evidence import Evidence, Unit, find_evidence
+from bot.evidence import Unit
 from bot.followup import standalone
 from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
-from bot.likelihood import Judge, likelihood, reads
+from bot.likelihood import Judge, reads
+from bot.looking import Looking, Pointed, Selection, Sight, evidence_alone, whole_passages
 from bot.prompt import compose
 from bot.question import NO_LORA, Question
 from bot.quoting import choose, choose_few, quoted
+from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
@@ -36,6 +38,12 @@ REFUSE_BELOW = 0.2
 
 SURE = 0.5
 """Likelihood from which a small model's own "it does not say" is not believed."""
+
+POINTED = 0.02
+"""Likelihood from which the judge's own words of the best evidence stand for a small model's that do not hold."""
+
+POINTED_SURELY = 0.35
+"""Likelihood from which a small model's sentence must share a word with them; docs/decisions/022."""
 
 Quote = Literal["always", "never"]
 
@@ -64,7 +72,8 @@ class AnswerSettings:
     the point. `refuse_below` bounds the likelihood
     of the best evidence, for some collections by `refuse_below_in`. `lora` is the name of the LoRA that
     answers, for some collections another by `lora_in`; the first passage's collection decides both. `lora_sha256` names their files for the answer.
-    A `trained` model has a LoRA merged into it: it is treated as one with a LoRA.
+    A `trained` model has a LoRA merged into it: it is treated as one with a LoRA. With `pointing` the judge may name
+    the answer's words where the model's do not hold.
     """
 
     passages: int = 8
@@ -77,12 +86,18 @@ class AnswerSettings:
     most_sentences: int = 12
     prompt_passages: int = 8
     only_evidence: bool = False
+    pointing: bool = False
     refuse_below: float | None = None
     refuse_below_in: Mapping[str, float] = field(default_factory=dict)
     lora: str | None = None
     lora_in: Mapping[str, str] = field(default_factory=dict)
     lora_sha256: Mapping[str, str] = field(default_factory=dict)
     trained: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        """What of the passages the model reads."""
+        return evidence_alone if self.only_evidence else whole_passages(self.prompt_passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,6 @@ class _Request:
     waiting: Wait | None
     persona: str
     max_tokens: int
-    likelihood: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +166,8 @@ class Assistant:
             self._retriever.search, query, limit=self.settings.passages, readable=question.readable
         )
         latest = text if query != text else ""
-        evidence = await asyncio.to_thread(
-            find_evidence, query, passages, self._embedder, language, latest=latest
-        )
-        judge = self._judge if reads(query) else None
-        likely = await asyncio.to_thread(likelihood, query, passages, evidence, judge)
+        looking = Looking(self._embedder, self._judge, self.settings.selection)
+        sight = await asyncio.to_thread(looking.at, query, passages, language, latest=latest)
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,
@@ -168,7 +179,7 @@ class Assistant:
             model=self._identity(self._lora(question, passages)),
             index_version=self._index_version(),
         )
-        if not evidence or likely < self._bound(passages, judge):
+        if not sight.evidence or sight.likelihood < self._bound(query, passages):
             answer = _refusal(blank)
         else:
             asking = Asking(question.asker, _audience(question), self._lora(question, passages))
@@ -181,9 +192,8 @@ class Assistant:
                 waiting,
                 persona=settings.persona if question.persona is None else question.persona,
                 max_tokens=question.max_answer_tokens or settings.max_answer_tokens,
-                likelihood=likely,
             )
-            answer, timings = await self._written(blank, request, evidence, timings)
+            answer, timings = await self._written(blank, request, sight, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
     def over(self, search: PassageSearch) -> Assistant:
@@ -192,11 +202,12 @@ class Assistant:
         other._retriever = search
         return other
 
-    def _bound(self, passages: Sequence[Passage], judge: Judge | None) -> float:
+    def _bound(self, query: str, passages: Sequence[Passage]) -> float:
         wanted = self.settings.refuse_below_in.get(passages[0].collection, self.settings.refuse_below)
         if wanted is not None:
             return wanted
-        calibration = judge.calibration if judge is not None else None
+        judge = self._judge
+        calibration = judge.calibration if judge is not None and reads(query) else None
         return REFUSE_BELOW if calibration is None else calibration.refuse_below
 
     def _lora(self, question: Question, passages: Sequence[Passage]) -> str | None:
@@ -223,14 +234,15 @@ class Assistant:
         return replace(self._generator.identity, lora=lora, lora_sha256=self.settings.lora_sha256.get(lora))
 
     async def _written(
-        self, blank: Answer, request: _Request, evidence: Sequence[Evidence], timings: Timings
+        self, blank: Answer, request: _Request, sight: Sight, timings: Timings
     ) -> tuple[Answer, Timings]:
         written, note = None, self._without_model
         quoting = self.settings.quote == "always"
+        evidence = sight.evidence
         early = None if quoting else request.show
         if self._generator is not None:
             try:
-                written = await self._write(self._generator, replace(request, show=early), blank, evidence)
+                written = await self._write(self._generator, replace(request, show=early), blank, sight)
             except ModelBusy as busy:
                 return _too_many(blank, busy), timings
             except ModelError as error:
@@ -247,43 +259,49 @@ class Assistant:
             completion_tokens=written.last.completion_tokens,
         )
         draft, trained = written.draft, self._trained(request.asking)
-        short = trained and not quoting
-        chosen = (choose_few if short else choose)(evidence, blank.passages)
-        doubtful = not quoting or request.likelihood < SURE
+        pointed = self._pointed(sight, request.query, blank.language)
+        doubtful = not quoting or sight.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings
         best = evidence[0].unit
         # A model that was trained to answer from passages answers in fewer words than the evidence has.
         brief = trained and bool(draft.sentences) and (not quoting or stands_in(draft, best))
         telling = brief or tells(draft, best, request.query, blank.language)
+        if trained and not quoting:
+            chosen = [] if pointed else choose_few(evidence, blank.passages)
+        else:
+            chosen = choose(evidence, blank.passages)
         if not telling and not (early and draft.sentences):
-            return _in_quotes(blank, chosen, note), timings
-        quotes = chosen if quoting or not telling else ()
-        return _in_model_words(blank, draft, quotes), timings
+            return _in_quotes(blank, chosen, note, pointed), timings
+        return _in_model_words(blank, draft, chosen if quoting or not telling else ()), timings
 
-    def _read(self, passages: Sequence[Passage], evidence: Sequence[Evidence]) -> dict[int, Passage]:
-        """What the model reads, by the passages' numbers."""
-        if self.settings.only_evidence:
-            return shown(passages, evidence)
-        return told(passages, evidence, self.settings.prompt_passages)
+    def _pointed(self, sight: Sight, query: str, language: str) -> Pointed | None:
+        """The judge's words, where they may stand for the model's and tell more than the question did."""
+        pointed = sight.pointed
+        if not self.settings.pointing or pointed is None or pointed.likelihood < POINTED:
+            return None
+        new = set(content_words(pointed.words, language)) - set(content_words(query, language))
+        return pointed if new else None
 
     async def _write(
         self,
         generator: Generator,
         request: _Request,
         blank: Answer,
-        evidence: Sequence[Evidence],
+        sight: Sight,
     ) -> _Written:
         settings = self.settings
         turns = await compose(
             request.query,
-            self._read(blank.passages, evidence),
+            sight.shown,
             generator,
             max_tokens=request.max_tokens,
             language=blank.language,
             persona=request.persona,
         )
-        drafting = Drafting(request.query, blank.passages, blank.language)
+        pointed = self._pointed(sight, request.query, blank.language)
+        sure = pointed.words if pointed and pointed.likelihood > POINTED_SURELY else ""
+        drafting = Drafting(request.query, blank.passages, sight.units, blank.language, sure=sure)
         queue_ms, first, words, last = 0, None, None, Delta("")
         asked, waited = time.monotonic(), False
         stream = generator.stream(
@@ -316,24 +334,6 @@ class Assistant:
         return _Written(drafting.draft, queue_ms, first, words, last)
 
 
-def told(passages: Sequence[Passage], evidence: Sequence[Evidence], most: int) -> dict[int, Passage]:
-    """What the model reads: the `most` passages with the best evidence by their numbers, in the order of
-    the search."""
-    numbers = list(dict.fromkeys(row.unit.passage for row in evidence))[:most]
-    return {number: passages[number - 1] for number in sorted(numbers)}
-
-
-def shown(passages: Sequence[Passage], evidence: Sequence[Evidence]) -> dict[int, Passage]:
-    """The passages with nothing but what would be quoted of them, by their numbers."""
-    found = choose(evidence, passages)
-    kept: dict[int, Passage] = {}
-    for number in sorted({unit.passage for unit in found}):
-        text = "\n".join(unit.reading for unit in found if unit.passage == number)
-        passage = passages[number - 1]
-        kept[number] = replace(passage, chunk=replace(passage.chunk, text=text))
-    return kept
-
-
 def _audience(question: Question) -> str:
     """The question's own audience, or a name for all who may read the same."""
     if question.audience:
@@ -357,9 +357,21 @@ def _in_model_words(blank: Answer, draft: Draft, quotes: Sequence[Unit]) -> Answ
     return replace(blank, text=text, status="answered", voice="model", citations=cite(blank.passages, used))
 
 
-def _in_quotes(blank: Answer, quotes: Sequence[Unit], note: str | None) -> Answer:
-    cited = cite(blank.passages, quotes)
-    return replace(blank, text=quoted(quotes), status="answered", voice="quotes", citations=cited, note=note)
+def _in_quotes(
+    blank: Answer, quotes: Sequence[Unit], note: str | None, pointed: Pointed | None = None
+) -> Answer:
+    """The quotes, below the words that are `pointed` at."""
+    parts = [f"{pointed.words} [{pointed.unit.passage}]"] if pointed else []
+    parts += [quoted(quotes)] if quotes else []
+    used = [*([pointed.unit] if pointed else []), *quotes]
+    return replace(
+        blank,
+        text="\n\n".join(parts),
+        status="answered",
+        voice="quotes",
+        citations=cite(blank.passages, used),
+        note=note,
+    )
 
 
 def _refusal(blank: Answer) -> Answer:

@@ -44,6 +44,7 @@ def answer_settings(
         quote=_quote(config.model.quote, small=small),
         most_sentences=2 if small else AnswerSettings().most_sentences,
         prompt_passages=3 if small else config.retrieval.passages,
+        pointing=small,
         only_evidence=small and not config.model.passage_cache,
         sampling=Sampling(temperature=config.model.temperature, seed=config.model.seed),
         refuse_below=bound,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bot import support
 from bot.citations import numbers, without_markers
-from bot.evidence import Unit, units
+from bot.evidence import Unit
 from bot.languages import REFUSALS
 from bot.words import content_words, words
 from knowledge.documents import Passage
@@ -45,13 +45,24 @@ class Draft:
 
 
 class Drafting:
-    """Checks a text as it grows, each sentence when it is complete; `seen` counts all that were."""
+    """Checks a text as it grows, each sentence when it is complete; `seen` counts all that were. What
+    holds stands in one of the units `found` in the passages, and shares a word with the answer that somebody else is
+    `sure` of."""
 
-    def __init__(self, question: str, passages: Sequence[Passage], language: str) -> None:
+    def __init__(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        found: Sequence[Unit],
+        language: str,
+        *,
+        sure: str = "",
+    ) -> None:
         self._passages = passages
         self._language = language
-        self._units = units(passages)
+        self._units = found
         self._asked = set(content_words(question, language))
+        self._sure = set(content_words(sure, language))
         self._pending = ""
         self._kept: list[Sentence] = []
         self._gave_up = False
@@ -86,7 +97,8 @@ class Drafting:
             return None
         if sentence.endswith("?") or sentence in [one.text for one in self._kept]:
             return None
-        if not set(content_words(sentence, self._language)) - self._asked:
+        told = set(content_words(sentence, self._language))
+        if not told - self._asked or (self._sure and not told & self._sure):
             return None
         carried = support.check(sentence, self._passages, self._units, self._language, named=numbers(text))
         return Sentence(sentence, carried.unit) if carried.unit is not None else None

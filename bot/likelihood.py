@@ -16,6 +16,22 @@ from knowledge.retrieval import Reranker
 from models.judge.calibration import Calibration
 from models.judge.pairs import shown
 
+READ = 24
+"""So many of the best pieces of evidence the judge reads each on its own."""
+
+
+class Span(Protocol):
+    """Characters of a passage, and the log-likelihood that these are the answer; `models.judge.judge.Span`."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def log_likelihood(self) -> float: ...
+
 
 class Judge(Protocol):
     """Reads a question and a passage together; `models.judge.judge.Judge` is one."""
@@ -27,6 +43,10 @@ class Judge(Protocol):
 
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The log-odds that each passage answers the question at its place."""
+        ...
+
+    def points(self, question: str, passages: Sequence[str]) -> Sequence[Span]:
+        """Where each passage, below its first line, has the words that answer the question the likeliest."""
         ...
 
 
@@ -51,26 +71,34 @@ def likelihood(
 ) -> float:
     """How likely `passages`, whose best `evidence` comes first, answer `question`; 0 without evidence.
 
-    With a calibrated `judge` that passage counts in which evidence and judge together find most; without
-    one the best evidence alone.
+    With a calibrated `judge` that piece of evidence counts in which score and judge together find most;
+    without one the best evidence alone.
     """
     if not evidence:
         return 0.0
     calibration = judge.calibration if judge is not None else None
     if judge is None or calibration is None:
         return evidence[0].likelihood
-    both = weighed(question, passages, evidence, judge)
-    most = max(score + calibration.weight * logit for score, logit in both)
+    logits = judged(question, passages, evidence, judge)
+    most = max(row.score + calibration.weight * logit for row, logit in zip(evidence, logits, strict=False))
     return 1 / (1 + math.exp(-(calibration.slope * most + calibration.offset)))
 
 
-def weighed(
+def judged(
     question: str, passages: Sequence[Passage], evidence: Sequence[Evidence], judge: Judge
-) -> list[tuple[float, float]]:
-    """For each passage with evidence the score of its best and the judge's log-odds."""
-    best: dict[int, float] = {}
-    for row in evidence:
-        best.setdefault(row.unit.passage, row.score)
-    read = [passages[number - 1] for number in best]
-    texts = [shown(passage.title, passage.chunk.location, passage.chunk.text) for passage in read]
-    return list(zip(best.values(), judge.answers([question] * len(texts), texts), strict=True))
+) -> list[float]:
+    """For each of the best `READ` pieces of evidence, that it alone and that its passage answers: the sum of the
+    judge's log-odds. Alone it tells a near miss better, in its passage what it is about."""
+    read = [row.unit for row in evidence[:READ]]
+    numbers = list(dict.fromkeys(unit.passage for unit in read))
+    texts = [(number, passages[number - 1].chunk.text) for number in numbers]
+    texts += [(unit.passage, unit.reading) for unit in read]
+    pairs = [as_shown(passages[number - 1], text) for number, text in texts]
+    logits = judge.answers([question] * len(pairs), pairs)
+    whole = dict(zip(numbers, logits, strict=False))
+    return [whole[unit.passage] + alone for unit, alone in zip(read, logits[len(numbers) :], strict=True)]
+
+
+def as_shown(passage: Passage, text: str) -> str:
+    """`text` of `passage` as the judge is shown it."""
+    return shown(passage.title, passage.chunk.location, text)

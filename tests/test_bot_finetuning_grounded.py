@@ -11,6 +11,7 @@ from bot.finetuning.grounded import ONE_PASSAGE, TOO_LONG, UNSUPPORTED, Ground, 
 from bot.finetuning.prepare import Shares
 from bot.finetuning.row_parts import cited, is_refusal, passages_of, question_of
 from bot.languages import REFUSALS
+from bot.looking import Looking, whole_passages
 from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
@@ -30,6 +31,9 @@ TEXTS = {
 }
 
 
+LOOKING = Looking(WordVectors(), None, whole_passages(3))
+
+
 def ground() -> Ground:
     embedder = WordVectors()
     store = MemoryStore(embedder.dimensions)
@@ -44,7 +48,7 @@ def ground() -> Ground:
             text_hash=hashlib.sha256(text.encode()).hexdigest(),
         )
         store.replace("handbook", [item.chunk.document_id], [([item], embedder.embed_documents([text]))])
-    return Ground(Retriever(store, embedder), embedder, ScriptedGenerator(), frozenset({"main"}))
+    return Ground(Retriever(store, embedder), LOOKING, ScriptedGenerator(), frozenset({"main"}))
 
 
 def made(*pairs: Pair, taken_out: float = 0.0, seed: int = 0, most: int | None = None) -> Grounded:

@@ -14,21 +14,23 @@ from bot.evaluation.datasets import ReferenceQuestion, Text
 from bot.evaluation.golden import GoldenQuestion
 from bot.evaluation.split import is_test
 from bot.finetuning.golden import golden_rows
-from bot.finetuning.memory import RememberingEmbedder
 from bot.finetuning.prepare import Asked, Shares, rows_of
 from bot.finetuning.sets import squad_set
 from bot.languages import REFUSALS
+from bot.looking import Looking, whole_passages
 from bot.prompt import SYSTEM
 from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
 from knowledge.store import IndexedChunk
 from models.embedding.embedder import Vectors
+from models.embedding.remembering import RememberingEmbedder
 from models.embedding.word_vectors import WordVectors
 from models.engine.scripted import ScriptedGenerator
 from models.finetune.rows import Row
 
 REFUSAL = REFUSALS["en"]
+LOOKING = Looking(WordVectors(), None, whole_passages(3))
 THINGS = ["lathe", "kiln", "loom", "anvil", "press", "forge", "drill", "saw", "crane", "pump"]
 TITLES = [title for title in (f"Workshop {n}" for n in range(40)) if not is_test(title)][:10]
 HELD_BACK = next(title for title in (f"Workshop {n}" for n in range(40)) if is_test(title))
@@ -55,7 +57,7 @@ def asked(titles: Sequence[str] = TITLES) -> Asked:
 
 
 def made(shares: Shares = Shares(), *, seed: int = 0, titles: Sequence[str] = TITLES) -> list[Row]:
-    return asyncio.run(rows_of([asked(titles)], WordVectors(), ScriptedGenerator(), shares=shares, seed=seed))
+    return asyncio.run(rows_of([asked(titles)], LOOKING, ScriptedGenerator(), shares=shares, seed=seed))
 
 
 def numbered(row: Row) -> dict[int, str]:
@@ -197,7 +199,7 @@ def test_golden_questions_become_the_sentences_that_hold_their_facts() -> None:
         golden_rows(
             questions,
             _index({leave: "Staff have 26 days of annual leave. Trainees have 30 days of annual leave."}),
-            WordVectors(),
+            LOOKING,
             ScriptedGenerator(),
             origin="golden",
             licence="own",
@@ -205,6 +207,6 @@ def test_golden_questions_become_the_sentences_that_hold_their_facts() -> None:
     )
     assert [row.answer for row in rows] == ["Trainees have 30 days of annual leave [1].", REFUSAL]
     held = asyncio.run(
-        golden_rows(questions, retriever, WordVectors(), ScriptedGenerator(), origin="golden", licence="own")
+        golden_rows(questions, retriever, LOOKING, ScriptedGenerator(), origin="golden", licence="own")
     )
     assert not any(HELD_BACK in row.turns[1].text for row in held)

@@ -16,7 +16,7 @@ def passages(text: str = TEXT) -> list[Passage]:
 
 
 def checked(text: str, question: str, found: list[Passage], language: str, *, whole: bool) -> Draft:
-    drafting = Drafting(question, found, language)
+    drafting = Drafting(question, found, units(found), language)
     for start in range(0, len(text), 7):
         drafting.add(text[start : start + 7])
     drafting.finish(whole=whole)

@@ -44,7 +44,7 @@ async def parts_of(
     from bot.evaluation.arms import Parts
     from bot.evaluation.given import GivenPassages, WithoutAnswer
     from bot.evaluation.temporary_index import temporary_index
-    from bot.finetuning.memory import RememberingEmbedder
+    from models.embedding.remembering import RememberingEmbedder
 
     model = project.generator()
     try:

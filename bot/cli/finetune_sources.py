@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.finetuning.grounded import Ground, Pair
     from bot.finetuning.prepare import Asked
     from bot.finetuning.prepared import Source
+    from bot.looking import Looking
     from bot.wiring import Model, Project
     from models.finetune.rows import Row
 
@@ -173,12 +174,11 @@ async def make_rows(
         rows, test = await _own_rows(project, found, model, most=most, seed=seed)
         rest = None if most is None else max(0, most - len(rows))
         if found.sets and rest != 0:
-            rows += await rows_of(
-                found.sets, project.embedder, model, most=rest, seed=seed, progress=progress
-            )
+            looking = _looking(project, model)
+            rows += await rows_of(found.sets, looking, model, most=rest, seed=seed, progress=progress)
             few = None if rest is None else max(LEAST_TEST, rest // 4)
             test += await rows_of(
-                found.sets, project.embedder, model, most=few, seed=seed, held_back=True, progress=progress
+                found.sets, looking, model, most=few, seed=seed, held_back=True, progress=progress
             )
         return rows[:most], test
     finally:
@@ -203,7 +203,7 @@ async def _own_rows(
             some += await golden_rows(
                 questions,
                 project.retriever,
-                project.embedder,
+                ground.looking,
                 model,
                 origin=name,
                 licence=licence[name],
@@ -234,7 +234,14 @@ def _ground(project: Project, model: Model) -> Ground:
 
     readers = access_rules(project.config).readers
     everyone = frozenset(name for name, some in readers.items() if EVERYONE in some)
-    return Ground(project.retriever, project.embedder, model, everyone)
+    return Ground(project.retriever, _looking(project, model), model, everyone)
+
+
+def _looking(project: Project, model: Model) -> Looking:
+    """As the project's own answers look at passages: what a model learns to read is what it will read."""
+    from bot.looking import Looking
+
+    return Looking(project.embedder, project.judge, project.answer_settings(model).selection)
 
 
 def progress(what: str, done: int, of: int) -> None:

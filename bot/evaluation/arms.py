@@ -6,25 +6,24 @@ Rule: a question is searched once for all arms, and judged once; only the model 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bot.assistant import AnswerSettings, Assistant, PassageSearch, told
+from bot.assistant import AnswerSettings, Assistant, PassageSearch
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.closed_book import answer_alone
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.given import written
-from bot.evidence import find_evidence
 from bot.languages import language_of
-from bot.likelihood import Judge, likelihood, reads
+from bot.likelihood import Judge
+from bot.looking import Looking
 from bot.question import Question
 from knowledge.documents import Passage
 from knowledge.retrieval import EVERYTHING
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
 from models.engine.generator import Generator
-from models.judge.calibration import Calibration
 
 Given = Literal["nothing", "found", "oracle", "distractors"]
 """What an arm answers from: nothing, what the search finds, the question's own paragraph among distractors,
@@ -88,8 +87,7 @@ async def ask_arms(
     is called after each of the others with how many are done and what its arms gave.
     """
     searches = {given: _OneSearch(search) for given, search in parts.searches.items()}
-    judge = None if parts.judge is None else _OneReading(parts.judge)
-    kept = replace(parts, searches=searches, judge=judge)
+    kept = replace(parts, searches=searches)
     assistants = {arm: _assistant(arm, kept) for arm in arms if arm.given != "nothing"}
     rows = {arm.name: [answers[arm.name] for answers in known] for arm in arms}
     if 0 < len(known) < len(questions):
@@ -150,9 +148,8 @@ class _Sight:
 def _sight(ask: str, given: Given, parts: Parts) -> _Sight:
     query, language = written(ask), language_of(written(ask))
     passages = parts.searches[given].search(query, limit=parts.settings.passages, readable=EVERYTHING)
-    evidence = find_evidence(query, passages, parts.embedder, language)
-    likely = likelihood(query, passages, evidence, parts.judge if reads(query) else None)
-    return _Sight(tuple(passages), tuple(told(passages, evidence, parts.settings.prompt_passages)), likely)
+    seen = Looking(parts.embedder, parts.judge, parts.settings.selection).at(query, passages, language)
+    return _Sight(tuple(passages), tuple(seen.shown), seen.likelihood)
 
 
 def _assistant(arm: Arm, parts: Parts) -> Assistant:
@@ -173,31 +170,3 @@ class _OneSearch:
         if self._last is None or self._last[0] != query:
             self._last = (query, self._search.search(query, limit=limit, readable=readable))
         return self._last[1]
-
-
-class _OneReading:
-    """A judge that remembers what it said of the pairs of a question."""
-
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-        self._known: dict[tuple[str, str], float] = {}
-
-    @property
-    def calibration(self) -> Calibration | None:
-        return self._judge.calibration
-
-    def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
-        pairs = list(zip(questions, passages, strict=True))
-        new = list(_new(pairs, self._known))
-        if new:
-            said = self._judge.answers([q for q, _ in new], [p for _, p in new])
-            # Only the question at hand is asked again.
-            self._known = {pair: self._known[pair] for pair in self._known if pair[0] == new[0][0]}
-            self._known |= dict(zip(new, said, strict=True))
-        return [self._known[pair] for pair in pairs]
-
-
-def _new(
-    pairs: Sequence[tuple[str, str]], known: Mapping[tuple[str, str], float]
-) -> Iterator[tuple[str, str]]:
-    yield from (pair for pair in dict.fromkeys(pairs) if pair not in known)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 
-from bot.assistant import told
 from bot.evaluation.golden import GoldenQuestion, holds
 from bot.evaluation.split import is_test
-from bot.evidence import Evidence, find_evidence
-from bot.finetuning.prepare import SEARCHED, TOLD, row_for
+from bot.evidence import Evidence
+from bot.finetuning.prepare import SEARCHED, row_for
 from bot.languages import REFUSALS, language_of
+from bot.looking import Looking
 from knowledge.retrieval import Retriever
-from models.embedding.embedder import Embedder
 from models.engine.generator import Generator
 from models.finetune.rows import Row
 
@@ -25,7 +24,7 @@ MOST_SENTENCES = 2
 async def golden_rows(
     questions: Sequence[GoldenQuestion],
     retriever: Retriever,
-    embedder: Embedder,
+    looking: Looking,
     generator: Generator,
     *,
     origin: str,
@@ -44,15 +43,15 @@ async def golden_rows(
         if not held_back:
             found = [passage for passage in found if not is_test(passage.title)]
         language = language_of(question.ask)
-        evidence = find_evidence(question.ask, found, embedder, language)
-        passages = told(found, evidence, TOLD)
+        sight = looking.at(question.ask, found, language)
+        passages = sight.shown
         if not passages:
             continue
         answer = REFUSALS.get(language, REFUSALS["en"])
         document = next(iter(passages.values())).title
         if question.answerable:
             numbers = [n for n, p in passages.items() if p.chunk.document_id in question.documents]
-            sentences = _sentences(question, evidence, numbers)
+            sentences = _sentences(question, sight.evidence, numbers)
             if not sentences:
                 continue
             answer = " ".join(sentences)

@@ -9,22 +9,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bot.assistant import PassageSearch, told
+from bot.assistant import PassageSearch
 from bot.citations import without_markers
 from bot.evaluation.split import is_test
-from bot.evidence import find_evidence, units
-from bot.finetuning.memory import RememberingEmbedder
-from bot.finetuning.prepare import SEARCHED, TOLD, Made, Progress, Shares, mixed, row_for
+from bot.evidence import units
+from bot.finetuning.prepare import SEARCHED, Made, Progress, Shares, mixed, moved, row_for
 from bot.followup import standalone
 from bot.languages import REFUSALS, language_of
+from bot.looking import Looking
 from bot.support import check
 from bot.words import content_words, words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
 from knowledge.store import Readable
-from models.embedding.embedder import Embedder
 from models.engine.generator import Generator, Turn
 from models.finetune.rows import Row
 
@@ -57,11 +56,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What rows stand on: the project's search, its embedder, a model that counts tokens, and the
-    collections that `everyone` may read."""
+    """What rows stand on: the project's search, how it looks at passages, a model that counts tokens, and
+    the collections that `everyone` may read."""
 
     search: PassageSearch
-    embedder: Embedder
+    looking: Looking
     generator: Generator
     everyone: Set[str] = frozenset()
 
@@ -99,7 +98,7 @@ async def grounded_rows(
     An answer of a document of the test fifth makes a row to measure on; none of its passages stands in
     the others.
     """
-    remembering = RememberingEmbedder(ground.embedder)
+    ground = replace(ground, looking=ground.looking.remembering())
     train: list[Made] = []
     test: list[Made] = []
     left_out: Counter[tuple[str, str]] = Counter()
@@ -108,7 +107,7 @@ async def grounded_rows(
         progress("questions", done, len(pairs))
         if most is not None and len(train) >= most * 1.3:
             break
-        asking = _Asking(pair, ground, remembering, shares, random.Random(f"{seed} {pair.ask}"))  # noqa: S311
+        asking = _Asking(pair, ground, shares, random.Random(f"{seed} {pair.ask}"))  # noqa: S311
         before = len(train), len(test)
         reason = await asking.make(train, test)
         for one in (*train[before[0] :], *test[before[1] :]) if pair.questions else ():
@@ -123,12 +122,9 @@ async def grounded_rows(
 class _Asking:
     """One pair on its way to its rows."""
 
-    def __init__(
-        self, pair: Pair, ground: Ground, embedder: Embedder, shares: Shares, chance: random.Random
-    ) -> None:
+    def __init__(self, pair: Pair, ground: Ground, shares: Shares, chance: random.Random) -> None:
         self._pair = pair
         self._ground = ground
-        self._embedder = embedder
         self._shares = shares
         self._chance = chance
         earlier = [Turn("user", text) for text in pair.earlier]
@@ -169,13 +165,8 @@ class _Asking:
         """What the model would read of `found`; at times in an order of chance."""
         served = found[:SEARCHED]
         latest = self._pair.ask if self._query != self._pair.ask else ""
-        evidence = find_evidence(self._query, served, self._embedder, self._language, latest=latest)
-        chosen = told(served, evidence, TOLD)
-        if self._chance.random() < self._shares.moved:
-            passages = list(chosen.values())
-            self._chance.shuffle(passages)
-            chosen = dict(zip(chosen, passages, strict=True))
-        return chosen
+        seen = self._ground.looking.at(self._query, served, self._language, latest=latest)
+        return moved(seen.shown, self._shares, self._chance)
 
     async def _row(self, answer: str, passages: Mapping[int, Passage], document: str) -> Row:
         read = {passage.collection for passage in passages.values()}

@@ -11,22 +11,19 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.assistant import told
 from bot.evaluation.datasets import ReferenceQuestion, Text
 from bot.evaluation.split import is_test
 from bot.evaluation.temporary_index import SOURCE, temporary_index
-from bot.evidence import find_evidence
-from bot.finetuning.memory import RememberingEmbedder
 from bot.languages import REFUSALS, language_of
+from bot.looking import Looking, evidence_alone
 from bot.prompt import compose
 from knowledge.documents import Passage
 from knowledge.retrieval import Retriever
-from models.embedding.embedder import Embedder
 from models.engine.generator import Generator
 from models.finetune.rows import Row
 
 Progress = Callable[[str, int, int], None]
-SEARCHED, TOLD = 8, 3  # passages found, and those of them that a small model reads
+SEARCHED = 8
 ANSWER_TOKENS = 160
 
 
@@ -44,7 +41,7 @@ class Asked:
 class Shares:
     """How the rows are mixed.
 
-    `together` questions about one text are asked of the same passages. Of these groups `taken_out` lose
+    `together` questions about one text are asked of the same passages, where a model reads whole ones. Of these groups `taken_out` lose
     every passage with an answer, and `moved` of the others have their passages in an order of chance.
     At most `refused` of all rows are refusals, at most `near_misses` of all rows those of a question
     whose own text is there and does not tell. Answers are at most `answer_characters` long.
@@ -75,7 +72,7 @@ class Made:
 
 async def rows_of(
     sets: Sequence[Asked],
-    embedder: Embedder,
+    looking: Looking,
     generator: Generator,
     *,
     shares: Shares = Shares(),
@@ -88,22 +85,24 @@ async def rows_of(
 
     With `held_back` they are made of the test fifth alone, to measure on; else of everything but it.
     """
+    if looking.selection is evidence_alone:
+        shares = replace(shares, together=1)  # what is read is another with each question
     chance = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     sets = [_side(one, test=held_back) for one in sets]
     groups = list(_groups(sets, shares, chance))
     chance.shuffle(groups)
-    remembering = RememberingEmbedder(embedder)
+    looking = looking.remembering()
     texts = [text for one in sets for text in one.texts]
     if not texts:
         return []
     made: list[Made] = []
-    with temporary_index(texts, embedder, progress) as (store, _):
-        retriever = Retriever(store, remembering)
+    with temporary_index(texts, looking.embedder, progress) as (store, _):
+        retriever = Retriever(store, looking.embedder)
         for done, group in enumerate(groups):
             progress("groups", done, len(groups))
             if most is not None and len(made) >= most * 1.3:
                 break
-            passages = _passages(group, retriever, remembering, shares, chance)
+            passages = _passages(group, retriever, looking, shares, chance)
             for question in group.questions:
                 one = await _made(group, question, passages, generator, shares)
                 if one is not None:
@@ -137,7 +136,7 @@ def _groups(sets: Sequence[Asked], shares: Shares, chance: random.Random) -> Ite
 
 
 def _passages(
-    group: _Group, retriever: Retriever, embedder: Embedder, shares: Shares, chance: random.Random
+    group: _Group, retriever: Retriever, looking: Looking, shares: Shares, chance: random.Random
 ) -> dict[int, Passage]:
     """What the model would read for the group's first question, by number; changed as the shares say."""
     ask = group.questions[0].ask
@@ -151,12 +150,15 @@ def _passages(
             if passage.chunk.document_id != own and not any(text in passage.chunk.text for text in answers)
         ]
     found = found[:SEARCHED]
-    chosen = told(found, find_evidence(ask, found, embedder, language_of(ask)), TOLD)
+    return moved(looking.at(ask, found, language_of(ask)).shown, shares, chance)
+
+
+def moved(chosen: Mapping[int, Passage], shares: Shares, chance: random.Random) -> dict[int, Passage]:
+    """The passages under the same numbers, at times in an order of chance."""
+    passages = list(chosen.values())
     if chance.random() < shares.moved:
-        passages = list(chosen.values())
         chance.shuffle(passages)
-        chosen = dict(zip(chosen, passages, strict=True))
-    return chosen
+    return dict(zip(chosen, passages, strict=True))
 
 
 async def _made(

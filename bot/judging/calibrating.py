@@ -15,7 +15,7 @@ from bot.evaluation.refusals import BOUNDS, fitted
 from bot.evidence import find_evidence
 from bot.judging.report import auc
 from bot.languages import language_of
-from bot.likelihood import Judge, weighed
+from bot.likelihood import Judge, judged
 from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
@@ -26,14 +26,14 @@ WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Whether a question has an answer, and score and log-odds of every passage found for it."""
+    """Whether a question has an answer, and score and log-odds of the best evidence found for it."""
 
     answerable: bool
-    passages: tuple[tuple[float, float], ...]
+    evidence: tuple[tuple[float, float], ...]
 
     def most(self, weight: float) -> float:
-        """The best passage's sum, the judge counting `weight`."""
-        return max(score + weight * logit for score, logit in self.passages)
+        """The best sum of the two, the judge counting `weight`."""
+        return max(score + weight * logit for score, logit in self.evidence)
 
 
 def weigh(
@@ -50,8 +50,9 @@ def weigh(
         found = search.search(question.ask, limit=passages, readable=EVERYTHING)
         evidence = find_evidence(question.ask, found, embedder, language_of(question.ask))
         if evidence:
-            both = weighed(question.ask, found, evidence, judge)
-            rows.append(Weighed(question.answerable, tuple(both)))
+            logits = judged(question.ask, found, evidence, judge)
+            scores = [row.score for row in evidence]
+            rows.append(Weighed(question.answerable, tuple(zip(scores, logits, strict=False))))
     return rows
 
 

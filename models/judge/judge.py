@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,19 @@ MOST_WORKERS = 2
 REMEMBERED = 256
 """So many of the latest pairs keep their log-odds."""
 
+LONGEST = 24
+"""The words that answer are at most so many tokens."""
+
 _ANSWERS, _SUPPORTS = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters of a passage, from `start` to `end`, and the log-likelihood that these are the answer."""
+
+    start: int
+    end: int
+    log_likelihood: float
 
 
 class Judge:
@@ -59,6 +72,16 @@ class Judge:
     def supports(self, sentences: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The log-odds that each passage carries the sentence at its place."""
         return self._judged(sentences, passages, _SUPPORTS)
+
+    def points(self, question: str, passages: Sequence[str]) -> list[Span]:
+        """Where each of `passages`, below its first line, has the words that answer `question` the likeliest."""
+        with self._lock:
+            weights, tokens = self._loaded()
+            pairs = tokens.pairs([question] * len(passages), passages)
+            try:
+                return [_pointed(weights, pair, text) for pair, text in zip(pairs, passages, strict=True)]
+            except RuntimeError as error:
+                raise EmbedderUnavailable(f"the judge {self._file} failed: {error}") from error
 
     @property
     def calibration(self) -> Calibration | None:
@@ -149,6 +172,27 @@ def _logits(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> lis
             return [float(logit) for logit in rows.tolist()]
     finally:
         torch.set_num_threads(before)
+
+
+def _pointed(weights: dict[str, Tensor], pair: Pair, text: str) -> Span:
+    import torch
+
+    from models.judge.network import SHAPE, read, tensors
+
+    body = text.find("\n") + 1
+    inside = [place for place, (start, end) in enumerate(pair.offsets) if body <= start < end]
+    if not inside:
+        return Span(body, body, -math.inf)
+    with torch.inference_mode():
+        span = torch.log_softmax(read(weights, SHAPE, *tensors([pair])).span[0], dim=0)
+        there = span[pair.passage_from + inside[0] : pair.passage_from + inside[-1] + 1]
+        both = there[:, None, 0] + there[None, :, 1]
+        places = torch.arange(len(inside))
+        length = places[None, :] - places[:, None]
+        both = both.masked_fill((length < 0) | (length >= LONGEST), -math.inf)
+        best, place = both.flatten().max(dim=0)
+    first, last = divmod(int(place), len(inside))
+    return Span(pair.offsets[inside[first]][0], pair.offsets[inside[last]][1], float(best))
 
 
 def _batches(lengths: Sequence[int], most: int) -> list[range]:
