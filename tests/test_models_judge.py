@@ -199,3 +199,16 @@ def test_a_calibration_lies_in_the_judges_own_file(base: Path, file: Path, tmp_p
     judge = Judge(base, path)
     assert judge.calibration == one
     assert judge.scores("q", ["p"]) == Judge(base, file).scores("q", ["p"])
+
+
+def test_the_shipped_judge_points_at_words_of_the_passage_and_never_at_its_heading(base: Path) -> None:
+    judge = Judge(base)
+    passage = "When the barrier closes\nDogs wait outside. The barrier of the car park closes at 21:30."
+    first, empty = judge.points("When does the barrier of the car park close?", [passage, "Heading alone"])
+    assert passage[first.start : first.end] == "21:30"
+    assert -3 < first.log_likelihood < 0
+    assert passage.index("\n") < first.start
+    (nothing,) = judge.points("When?", ["Heading\n"])
+    assert nothing.start == nothing.end
+    assert nothing.log_likelihood == -float("inf")
+    assert empty.end <= len("Heading alone")
