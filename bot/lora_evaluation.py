@@ -25,6 +25,7 @@ from bot.gate import Item, Measure
 from bot.lora_choice import loras_called
 from bot.prompt import wording
 from bot.registry import Artefact, Manifest, Registry, text_sha256
+from bot.unfinished import Unfinished
 from knowledge.catalogue import Catalogue
 from models.engine.generator import ModelIdentity
 from models.lora import LoraHeader
@@ -74,6 +75,7 @@ class Evaluation:
 
 
 _EVALUATION = TypeAdapter(Evaluation)
+_ITEM = TypeAdapter(Item)
 
 
 def setting_of(
@@ -205,12 +207,13 @@ def without_changed(found: Evaluation, contents: Mapping[str, str]) -> tuple[Eva
 
 def golden_items(results: Sequence[GoldenResult]) -> tuple[Item, ...]:
     """What became of golden questions, without their answers' words."""
-    return tuple(map(_golden_item, results))
+    return tuple(map(golden_item, results))
 
 
-def squad_items(name: str, pairs: Sequence[tuple[ReferenceQuestion, Answer]]) -> tuple[Item, ...]:
-    """What became of the questions of the SQuAD file `name`."""
-    return tuple(_squad_item(f"{name}:{number}", *pair) for number, pair in enumerate(pairs, 1))
+def known_items(unfinished: Unfinished, which: str) -> dict[str, Item]:
+    """What an evaluation that was ended kept of the way `which`, by the questions' names."""
+    kept = [_ITEM.validate_python(row["item"]) for row in unfinished.known if row["which"] == which]
+    return {item.id: item for item in kept}
 
 
 def known_lora(registry: Registry, folder: LoraFolder, text: str) -> Artefact:
@@ -226,7 +229,8 @@ def known_lora(registry: Registry, folder: LoraFolder, text: str) -> Artefact:
     raise WrongUse(f"no LoRA is called {text!r}; name a GGUF file or one of: {every or 'none yet'}")
 
 
-def _golden_item(result: GoldenResult) -> Item:
+def golden_item(result: GoldenResult) -> Item:
+    """What became of a golden question, without its answer's words."""
     question, answered = result.question, result.answer.status == "answered"
     values: dict[Measure, float] = {"right": float(result.right)}
     if question.answerable:
@@ -240,7 +244,8 @@ def _golden_item(result: GoldenResult) -> Item:
     return Item(question.id, document, question.must, values, result.answer.timings.total_ms)
 
 
-def _squad_item(id: str, question: ReferenceQuestion, answer: Answer) -> Item:
+def squad_item(id: str, question: ReferenceQuestion, answer: Answer) -> Item:
+    """What became of a question of a SQuAD file, under the name `id`."""
     refused = answer.status == "refused"
     values: dict[Measure, float] = {}
     if question.references:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from bot.cli.lora_registry import UNFINISHED
 from bot.gate import Item
 from bot.lora_evaluation import Way, contents_of, evaluation, keep, record_lora, setting_of
 from bot.registry import text_sha256
 from bot.wiring import Project
 from models.lora_folder import shipped_lora
 from models.weights import sha256_of
+from tests.conftest import ROOT
 from tests.lora_files import gguf_bytes, lora_settings, pair, write_lora
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import run as run
@@ -40,6 +46,41 @@ def project(synced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (folder / "golden.toml").write_text(GOLDEN)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.mark.timeout(300)
+def test_an_evaluation_that_was_killed_goes_on_and_one_of_something_else_begins_anew(
+    run: Run, project: Path
+) -> None:
+    write_lora(project / "same.gguf", rank=1, scale=0.0)
+    command = ("finetune", "evaluate", "same.gguf", "--golden", "golden.toml")
+    kept = project / "data" / UNFINISHED
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as ended:
+        while ended.poll() is None:
+            if kept.exists() and kept.read_bytes().count(b"\n") >= 2:
+                ended.kill()
+            time.sleep(0.01)
+    assert ended.returncode < 0
+    asked = kept.read_bytes().count(b"\n") - 1
+    assert b"25 days" not in kept.read_bytes()
+    before = kept.read_bytes()
+
+    code, out, error = run(*command, "--json")
+    assert code == 0
+    assert error.startswith(f"going on: {asked} questions were asked before\n")
+    assert json.loads(out)["questions"] == 2
+    assert not kept.exists()
+
+    kept.write_bytes(before)
+    (project / "golden.toml").write_text(GOLDEN.replace("employee", "worker"))
+    code, _, error = run(*command)
+    assert code == 0
+    assert "going on" not in error
 
 
 @pytest.mark.timeout(300)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from bot.finetuning.golden import golden_rows
 from bot.finetuning.prepare import Asked, Shares, rows_of
 from bot.finetuning.sets import squad_set
 from bot.languages import REFUSALS
-from bot.looking import Looking, whole_passages
+from bot.looking import Looking, evidence_alone, whole_passages
 from bot.prompt import SYSTEM
 from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
@@ -96,6 +97,24 @@ def test_refusals_are_at_most_their_share() -> None:
     rows = made(Shares(taken_out=0.5, refused=0.25, near_misses=0.1))
     refused = sum(row.answer == REFUSAL for row in rows)
     assert 0 < refused <= 0.25 * len(rows) + 1
+
+
+def test_a_share_of_nothing_leaves_answers_alone() -> None:
+    rows = made(Shares(taken_out=0.3, refused=0, near_misses=0.1))
+    assert rows
+    assert not any(row.answer == REFUSAL for row in rows)
+
+
+def test_a_model_that_reads_the_evidence_alone_learns_from_it_alone() -> None:
+    def opening(looking: Looking) -> Row:
+        rows = asyncio.run(rows_of([asked()], looking, ScriptedGenerator(), shares=Shares(taken_out=0)))
+        return next(row for row in rows if "When does the kiln open?" in row.turns[-1].text)
+
+    alone, whole = opening(replace(LOOKING, selection=evidence_alone)), opening(LOOKING)
+    assert "The kiln opens at 4 o'clock." in alone.turns[-1].text
+    assert alone.answer.startswith("4 o'clock [")
+    sentences = [sum(text.count(".") for text in numbered(row).values()) for row in (alone, whole)]
+    assert sentences[0] < sentences[1] == 6
 
 
 def test_without_near_misses_no_question_is_refused_beside_its_own_text() -> None:

@@ -28,7 +28,7 @@ from bot.lora_evaluation import (
     keep,
     kept,
     setting_of,
-    squad_items,
+    squad_item,
     without_changed,
 )
 from bot.registry import Registry, text_sha256
@@ -122,7 +122,10 @@ def test_squad_questions_count_by_f1_and_refusals() -> None:
     known, unknown = ReferenceQuestion("Who?", ("Ada Lovelace",), "t/0"), ReferenceQuestion("Why?", (), "t/1")
     said = Answer("Who?", "Ada Lovelace wrote it [1].", "answered", "en", "model")
     refused = replace(said, text="", status="refused")
-    first, second, third = squad_items("dev", [(known, said), (known, refused), (unknown, refused)])
+    first, second, third = (
+        squad_item(f"dev:{n}", *pair)
+        for n, pair in enumerate([(known, said), (known, refused), (unknown, refused)], 1)
+    )
     assert first.values == {"squad_f1": pytest.approx(2 / 3), "squad_false_refusals": 0}
     assert second.values == {"squad_f1": 0, "squad_false_refusals": 1}
     assert third.values == {"squad_f1": 1, "squad_refusals": 1}

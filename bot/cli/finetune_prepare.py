@@ -30,6 +30,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _THERE = click.Path(path_type=Path, exists=True)
 _NEW = click.Path(path_type=Path, dir_okay=False)
 MOST_TOKENS = 2048
+MOST_REFUSED_OF_ROWS = 0.28
 MOST_REFUSED = 0.35
 
 RECIPE = """\
@@ -88,6 +89,13 @@ threads = {threads}
     help="Longer rows are left out.",
 )
 @click.option(
+    "--refused",
+    type=click.FloatRange(0, 0.5),
+    default=MOST_REFUSED_OF_ROWS,
+    show_default=True,
+    help="At most this share of the rows refuse.",
+)
+@click.option(
     "--keep-personal", is_flag=True, help="Keep rows with e-mail addresses, phone numbers and the like."
 )
 @click.option(
@@ -107,6 +115,7 @@ def prepare(
     out: Path,
     most: int | None,
     most_tokens: int,
+    refused: float,
     keep_personal: bool,
     preview: int | None,
     seed: int,
@@ -123,7 +132,7 @@ def prepare(
     given = licences_for(_unlike(wanted.names), licences)
     found = asyncio.run(read_sources(project, wanted, given))
     tokens = _tokens(project)
-    rows, test = asyncio.run(make_rows(project, found, most=most, seed=seed))
+    rows, test = asyncio.run(make_rows(project, found, refused=refused, most=most, seed=seed))
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     lengths: dict[str, int] = {}

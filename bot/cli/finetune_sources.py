@@ -19,7 +19,7 @@ from bot.cli.options import shown
 if TYPE_CHECKING:
     from bot.evaluation.golden import GoldenQuestion
     from bot.finetuning.grounded import Ground, Pair
-    from bot.finetuning.prepare import Asked
+    from bot.finetuning.prepare import Asked, Shares
     from bot.finetuning.prepared import Source
     from bot.looking import Looking
     from bot.wiring import Model, Project
@@ -161,24 +161,34 @@ def _add_index(project: Project, found: Sources, licence: dict[str, str]) -> Non
 
 
 async def make_rows(
-    project: Project, found: Sources, *, most: int | None, seed: int
+    project: Project, found: Sources, *, refused: float, most: int | None, seed: int
 ) -> tuple[list[Row], list[Row]]:
     """The rows to train on and those of the test fifth; notes in `found` what gave none, and why."""
     from bot.errors import WrongUse
-    from bot.finetuning.prepare import rows_of
+    from bot.finetuning.prepare import Shares, rows_of
 
+    shares = Shares(refused=refused)
     model = project.generator()
     if model is None:
         raise WrongUse('[model] kind is "none": there is no model to make prompts for')
     try:
-        rows, test = await _own_rows(project, found, model, most=most, seed=seed)
+        rows, test = await _own_rows(project, found, model, shares, most=most, seed=seed)
         rest = None if most is None else max(0, most - len(rows))
         if found.sets and rest != 0:
             looking = _looking(project, model)
-            rows += await rows_of(found.sets, looking, model, most=rest, seed=seed, progress=progress)
+            rows += await rows_of(
+                found.sets, looking, model, shares=shares, most=rest, seed=seed, progress=progress
+            )
             few = None if rest is None else max(LEAST_TEST, rest // 4)
             test += await rows_of(
-                found.sets, looking, model, most=few, seed=seed, held_back=True, progress=progress
+                found.sets,
+                looking,
+                model,
+                shares=shares,
+                most=few,
+                seed=seed,
+                held_back=True,
+                progress=progress,
             )
         return rows[:most], test
     finally:
@@ -186,7 +196,7 @@ async def make_rows(
 
 
 async def _own_rows(
-    project: Project, found: Sources, model: Model, *, most: int | None, seed: int
+    project: Project, found: Sources, model: Model, shares: Shares, *, most: int | None, seed: int
 ) -> tuple[list[Row], list[Row]]:
     """The rows over this project's own index, the most trusted first."""
     from bot.finetuning.golden import golden_rows
@@ -212,7 +222,7 @@ async def _own_rows(
             )
     rest = None if most is None else max(0, most - len(rows))
     pairs = [pair for name in _by_trust(found.pairs) for pair in found.pairs[name]]
-    grounded = await grounded_rows(pairs, ground, seed=seed, most=rest, progress=progress)
+    grounded = await grounded_rows(pairs, ground, shares=shares, seed=seed, most=rest, progress=progress)
     found.questions.update(grounded.questions)
     for place, source in enumerate(found.told):
         lost = Counter(source.left_out)

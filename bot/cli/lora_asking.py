@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from bot.answer import Answer
     from bot.assistant import Assistant, PassageSearch
     from bot.evaluation.datasets import ReferenceQuestion, Text
-    from bot.evaluation.golden import GoldenQuestion
+    from bot.evaluation.golden import GoldenQuestion, GoldenResult
     from bot.gate import Item
     from bot.registry import Artefact
+    from bot.unfinished import Unfinished
     from bot.wiring import Project
     from models.engine.process import LocalModel
     from models.engine.settings import Lora
     from models.weights import Weights
+
+    Squad = tuple[str, Sequence[Text], Sequence[ReferenceQuestion]]
 
 
 async def both_ways(
@@ -31,12 +33,11 @@ async def both_ways(
     candidate: Lora,
     active: Lora | None,
     golden: Sequence[GoldenQuestion],
-    squads: Sequence[tuple[str, Sequence[Text], Sequence[ReferenceQuestion]]],
+    squads: Sequence[Squad],
+    unfinished: Unfinished,
 ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """What became of every question with `candidate`, and with what is `active`."""
-    from bot.evaluation.golden import run_golden
-    from bot.lora_evaluation import golden_items, squad_items
-
+    """What became of every question with `candidate`, and with what is `active`. What is in `unfinished` is not
+    asked again, and what is asked is put there at once."""
     model = _local(project)
     others = () if active is None else (replace(active, name=active.sha256),)
     for lora in (candidate, *others):
@@ -46,39 +47,70 @@ async def both_ways(
         project.load_readers()
         found: list[tuple[Item, ...]] = []
         for which, lora in (("candidate", candidate), ("active", others[0] if others else None)):
-            said = _Progress(which, len(golden))
-            report = await run_golden(
-                golden, _assistant(project, model, lora), project.retriever, progress=said
-            )
-            items = golden_items(report.results)
-            for name, texts, questions in squads:
-                pairs = await _squad(project, model, lora, texts, questions, which)
-                items += squad_items(name, pairs)
-            found.append(items)
+            one = _OneWay(project, model, lora, which, unfinished)
+            await one.ask_golden(golden)
+            for squad in squads:
+                await one.ask_squad(*squad)
+            found.append(tuple(one.items.values()))
         return found[0], found[1]
     finally:
         await model.close()
 
 
-async def _squad(
-    project: Project,
-    model: LocalModel,
-    lora: Lora | None,
-    texts: Sequence[Text],
-    questions: Sequence[ReferenceQuestion],
-    which: str,
-) -> list[tuple[ReferenceQuestion, Answer]]:
-    from bot.evaluation.temporary_index import temporary_index
-    from bot.question import Question
+class _OneWay:
+    """Asks with one LoRA, or none; `items` is what became of the questions, in the order in which they were asked."""
 
-    said = _Progress(which, len(questions))
-    pairs = []
-    with temporary_index(texts, project.embedder, _quiet) as (store, _):
-        assistant = _assistant(project, model, lora, project.retriever_over(store))
-        for question in questions:
-            pairs.append((question, await assistant.answer(Question(question.ask))))
-            said(question)
-    return pairs
+    def __init__(
+        self, project: Project, model: LocalModel, lora: Lora | None, which: str, unfinished: Unfinished
+    ) -> None:
+        from bot.lora_evaluation import known_items
+
+        self._project = project
+        self._model = model
+        self._lora = lora
+        self._which = which
+        self._unfinished = unfinished
+        self.items = known_items(unfinished, which)
+
+    async def ask_golden(self, questions: Sequence[GoldenQuestion]) -> None:
+        """Asks those that were not asked before."""
+        from bot.evaluation.golden import run_golden
+        from bot.lora_evaluation import golden_item
+
+        left = [question for question in questions if question.id not in self.items]
+        said = _Progress(self._which, len(left))
+
+        def done(result: GoldenResult) -> None:
+            self._keep(golden_item(result))
+            said(result)
+
+        assistant = _assistant(self._project, self._model, self._lora)
+        await run_golden(left, assistant, self._project.retriever, progress=done)
+
+    async def ask_squad(
+        self, name: str, texts: Sequence[Text], questions: Sequence[ReferenceQuestion]
+    ) -> None:
+        """Asks those that were not asked before, over `texts`."""
+        from bot.evaluation.temporary_index import temporary_index
+        from bot.lora_evaluation import squad_item
+        from bot.question import Question
+
+        every = {f"{name}:{number}": question for number, question in enumerate(questions, 1)}
+        left = {key: question for key, question in every.items() if key not in self.items}
+        if not left:
+            return
+        said = _Progress(self._which, len(left))
+        with temporary_index(texts, self._project.embedder, _quiet) as (store, _):
+            search = self._project.retriever_over(store)
+            assistant = _assistant(self._project, self._model, self._lora, search)
+            for key, question in left.items():
+                answer = await assistant.answer(Question(question.ask))
+                self._keep(squad_item(key, question, answer))
+                said(question)
+
+    def _keep(self, item: Item) -> None:
+        self._unfinished.add({"which": self._which, "item": asdict(item)})
+        self.items[item.id] = item
 
 
 def _assistant(

@@ -27,6 +27,10 @@ who_option = click.option(
 )
 
 
+UNFINISHED = "evaluation.jsonl"
+"""In the data folder: what an evaluation that was ended goes on from; no answer's words stand in it."""
+
+
 @click.command()
 @click.argument("lora")
 @golden_option
@@ -51,6 +55,9 @@ def evaluate(
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.golden import load_golden
     from bot.lora_evaluation import Way, contents_of, evaluation, keep, setting_of
+    from bot.registry import text_sha256
+    from bot.unfinished import Unfinished
+    from models.weights import sha256_of
 
     file = golden_file(project, golden)
     if file is None:
@@ -67,10 +74,16 @@ def evaluate(
     persona = project.config.bot.persona
     setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
     contents = contents_of(project.catalogue)
-    ways = asyncio.run(both_ways(project, candidate, active.lora, questions, asked))
+    parts = (setting, candidate.sha256, active.sha256, [sha256_of(squad) for squad in squads], limit, seed)
+    path = project.data / UNFINISHED
+    with Unfinished.opened(path, text_sha256(repr(parts)), forget_others=True) as unfinished:
+        if unfinished.known:
+            click.echo(f"going on: {len(unfinished.known)} questions were asked before", err=True)
+        ways = asyncio.run(both_ways(project, candidate, active.lora, questions, asked, unfinished))
     both = Way(candidate.sha256, ways[0]), Way(active.sha256, ways[1])
     found = evaluation(setting, *both, contents)
     sha256 = keep(project.registry, found)
+    path.unlink()
     write_evaluation(found, sha256, candidate, active, json_=json_)
 
 

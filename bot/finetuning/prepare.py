@@ -230,9 +230,8 @@ def mixed(made: Sequence[Made], shares: Shares, chance: random.Random) -> list[M
     }
     answers = sum(one.kind == "answer" for one in made)
     total = answers / (1 - shares.refused)
-    near = chance.sample(
-        places["near miss"], min(len(places["near miss"]), round(total * shares.near_misses))
-    )
+    near_misses = min(shares.near_misses, shares.refused)
+    near = chance.sample(places["near miss"], min(len(places["near miss"]), round(total * near_misses)))
     room = max(0, round(total * shares.refused) - len(near))
     rest = chance.sample(places["refusal"], min(len(places["refusal"]), room))
     refused = {*near, *rest}
