@@ -17,7 +17,7 @@ from knowledge.documents import Passage
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 
-JUDGED = 1 / 3
+JUDGED = 0.2
 """The share of its weight for a refusal with which the judge counts for the order of the evidence;
 docs/decisions/022 has the figures."""
 

@@ -185,7 +185,7 @@ def _pointed(weights: dict[str, Tensor], pair: Pair, text: str) -> Span:
         return Span(body, body, -math.inf)
     with torch.inference_mode():
         span = torch.log_softmax(read(weights, SHAPE, *tensors([pair])).span[0], dim=0)
-        there = span[pair.passage_from + inside[0] : pair.passage_from + inside[-1] + 1]
+        there = span[pair.passage_from + torch.tensor(inside)]
         both = there[:, None, 0] + there[None, :, 1]
         places = torch.arange(len(inside))
         length = places[None, :] - places[:, None]
