@@ -247,8 +247,9 @@ class Assistant:
                 return _too_many(blank, busy), timings
             except ModelError as error:
                 note = without_model(error)
+        pointed = self._pointed(sight, request.query, blank.language)
         if written is None:
-            return _in_quotes(blank, choose(evidence, blank.passages), note), timings
+            return _in_quotes(blank, choose(evidence, blank.passages), note, pointed), timings
         timings = replace(
             timings,
             queue_ms=written.queue_ms,
@@ -259,7 +260,6 @@ class Assistant:
             completion_tokens=written.last.completion_tokens,
         )
         draft, trained = written.draft, self._trained(request.asking)
-        pointed = self._pointed(sight, request.query, blank.language)
         doubtful = not quoting or sight.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return _refusal(blank), timings

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from models.embedding.remembering import RememberingEmbedder
 JUDGED = 0.2
 """The share of its weight for a refusal with which the judge counts for the order of the evidence;
 docs/decisions/022 has the figures."""
+
+_LIST_MARK = re.compile(r"^\s*[-*+•‣◦–]\s+")
 
 Selection = Callable[[Sequence[Passage], Sequence[Evidence]], dict[int, Passage]]
 """Takes the passages found and their evidence, best first; gives what the model reads, by the passages' numbers."""
@@ -92,7 +95,10 @@ def point(query: str, passages: Sequence[Passage], unit: Unit, judge: Judge) -> 
     """Where `judge` sees the answer in `unit`."""
     text = as_shown(passages[unit.passage - 1], unit.reading)
     (span,) = judge.points(query, [text])
-    return Pointed(text[span.start : span.end].strip(" ,;:."), unit, math.exp(span.log_likelihood))
+    words = _LIST_MARK.sub("", text[span.start : span.end])
+    if words.count("(") > words.count(")") and text.startswith(")", span.end):
+        words += ")"
+    return Pointed(words.strip(" ,;:."), unit, math.exp(span.log_likelihood))
 
 
 def _units_of(shown: Mapping[int, Passage], passages: Sequence[Passage]) -> list[Unit]:

@@ -11,7 +11,8 @@ import pytest
 from bot.answer import Answer
 from bot.assistant import AnswerSettings, Assistant, Quote
 from bot.evaluation.golden import dangling
-from bot.looking import Looking, evidence_alone, whole_passages
+from bot.evidence import units
+from bot.looking import Looking, evidence_alone, point, whole_passages
 from bot.question import Question
 from knowledge.documents import Chunk, Passage
 from knowledge.store import Readable
@@ -75,8 +76,8 @@ def test_the_sentence_that_a_judge_takes_for_the_answer_comes_first() -> None:
         return looking.at(ASKED, PASSAGES, "en").evidence[0].unit.reading
 
     assert best(None) == "The barrier of the car park closes at 21:30."
-    assert best(Knowing("6:00", weight=0.3)) == "The barrier of the car park opens at 6:00."
-    assert best(Knowing("green", weight=0.3)) == GARDEN
+    assert best(Knowing("6:00", weight=0.5)) == "The barrier of the car park opens at 6:00."
+    assert best(Knowing("green", weight=0.5)) == GARDEN
 
 
 def test_a_judge_that_read_nothing_of_what_is_far_off_loses_none_of_it() -> None:
@@ -113,6 +114,27 @@ def test_words_that_a_judge_points_at_stand_where_the_models_do_not_hold() -> No
 @pytest.mark.parametrize(("log_likelihood", "text"), [(-0.1, "21:30 [2]"), (-3.0, "6:00. [2]")])
 def test_a_small_models_words_must_agree_with_a_sure_judge_alone(log_likelihood: float, text: str) -> None:
     assert answered(Knowing("21:30", log_likelihood), "6:00 [2].").text == text
+
+
+def test_pointed_words_come_without_the_mark_of_a_list_and_with_their_brackets() -> None:
+    def pointed(text: str, answer: str) -> str:
+        one = passage("List", text)
+        found = point(ASKED, [one], units([one])[0], Knowing(answer))
+        return found.words
+
+    assert pointed("- at 21:30, daily", "- at 21:30,") == "at 21:30"
+    assert pointed("It closes at nine (21:30) daily.", "nine (21:30") == "nine (21:30)"
+    assert pointed("It is -5 degrees.", "-5 degrees") == "-5 degrees"
+
+
+def test_without_a_model_pointed_words_lead_the_quotes() -> None:
+    settings = AnswerSettings(quote="always", pointing=True)
+    one = Assistant(
+        Fixed(), WordVectors(), None, settings=settings, judge=Knowing("21:30"), without_model="gone"
+    )
+    answer = asyncio.run(one.answer(Question(ASKED)))
+    assert answer.text.startswith("21:30 [2]\n\n")
+    assert (answer.voice, answer.note) == ("quotes", "gone")
 
 
 def test_words_of_the_model_that_agree_stand_as_it_wrote_them() -> None:
