@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bot.assistant import REFUSE_BELOW, PassageSearch
 from bot.evaluation.golden import GoldenQuestion
-from bot.evaluation.refusals import BOUNDS, fitted
+from bot.evaluation.refusals import fitted
 from bot.evidence import find_evidence
 from bot.judging.report import auc
 from bot.languages import language_of
@@ -21,6 +21,10 @@ from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
 
 MOST_REFUSED = 0.05
+BOUNDS = [percent / 100 for percent in range(1, 100)]
+ALIKE = 0.002
+"""AUCs that are no further apart are the same over so few questions."""
+
 WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)
 
 
@@ -57,7 +61,7 @@ def weigh(
 
 
 def calibrated(rows: Sequence[Weighed]) -> Calibration:
-    """The weight that tells the two kinds of `rows` apart best, the curve that fits them with it, and the
+    """The smallest weight that tells the two kinds of `rows` apart about as well as the best, the curve that fits them with it, and the
     largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered."""
     known = [row for row in rows if row.answerable]
     unknown = [row for row in rows if not row.answerable]
@@ -65,7 +69,8 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
     def apart(weight: float) -> float:
         return auc([row.most(weight) for row in known], [row.most(weight) for row in unknown])
 
-    weight = max(WEIGHTS, key=apart)
+    aparts = {weight: apart(weight) for weight in WEIGHTS}
+    weight = min(one for one, found in aparts.items() if found >= max(aparts.values()) - ALIKE)
     slope, offset = fitted([row.most(weight) for row in known], [row.most(weight) for row in unknown])
 
     def refused(bound: float) -> float:
