@@ -17,6 +17,18 @@ MARKERS = re.compile(
 )
 
 
+OWN_MARKERS = re.compile(r"\s*\[(\d{1,3})\]")
+"""As the program itself writes them."""
+
+_LIKE_MARKERS = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+
+
+def unmarked(text: str) -> str:
+    """The documents' own words with their numbers in square brackets in round ones: they are no sources of this
+    answer."""
+    return _LIKE_MARKERS.sub(r"(\1)", text)
+
+
 def without_markers(text: str) -> str:
     """`text` with everything that looks like a citation taken out; the program sets its own."""
     return re.sub(r"\s+([.,;:!?])", r"\1", MARKERS.sub("", text)).strip()

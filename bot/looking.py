@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.citations import unmarked
 from bot.evidence import Evidence, Unit, find_evidence, units
 from bot.likelihood import Judge, as_shown, judged, likelihood, reads
 from bot.quoting import choose
@@ -98,7 +99,7 @@ def point(query: str, passages: Sequence[Passage], unit: Unit, judge: Judge) -> 
     words = _LIST_MARK.sub("", text[span.start : span.end])
     if words.count("(") > words.count(")") and text.startswith(")", span.end):
         words += ")"
-    return Pointed(words.strip(" ,;:."), unit, math.exp(span.log_likelihood))
+    return Pointed(unmarked(words).strip(" ,;:."), unit, math.exp(span.log_likelihood))
 
 
 def _units_of(shown: Mapping[int, Passage], passages: Sequence[Passage]) -> list[Unit]:

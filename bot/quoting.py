@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from bot.citations import unmarked
 from bot.evidence import Evidence, Unit
 from bot.words import words
 from knowledge.documents import Passage
@@ -65,7 +66,7 @@ def quoted(units: Sequence[Unit]) -> str:
     """`units` as text: a line for each passage, its sentences in order, its number at the end."""
     lines = []
     for number, group in groupby(units, key=lambda unit: unit.passage):
-        parts = [" ".join(unit.reading.split()) for unit in group]
+        parts = [unmarked(" ".join(unit.reading.split())) for unit in group]
         lines.append(f"{_joined(parts)} [{number}]")
     return "\n".join(lines)
 

@@ -10,10 +10,12 @@ import pytest
 
 from bot.answer import Answer
 from bot.assistant import AnswerSettings, Assistant, Quote
+from bot.citations import cite
 from bot.evaluation.golden import dangling
 from bot.evidence import units
 from bot.looking import Looking, evidence_alone, point, whole_passages
 from bot.question import Question
+from bot.quoting import quoted
 from knowledge.documents import Chunk, Passage
 from knowledge.store import Readable
 from models.embedding.word_vectors import WordVectors
@@ -164,3 +166,23 @@ def test_an_unsure_judge_words_of_the_question_and_a_large_model_change_nothing(
     answer = answered(judge, "At midnight [1].", pointing=pointing)
     assert answer.voice == "quotes"
     assert "The barrier of the car park" in answer.text
+
+
+def test_numbers_of_the_documents_own_are_no_sources_of_the_answer() -> None:
+    text = "Call the hotline (650) 273 in Oslo [12, 13]. Call the desk in Rome."
+    one = passage("Numbers", text)
+    found = Looking(WordVectors(), Knowing("(650) 273 in Oslo [12"), evidence_alone)
+    seen = found.at("Call the hotline in Oslo", [one], "en")
+    assert seen.pointed is not None
+    assert seen.pointed.words == "(650) 273 in Oslo [12"
+    assert quoted([seen.evidence[0].unit]) == "Call the hotline (650) 273 in Oslo (12, 13). [1]"
+    own = Answer(
+        question="",
+        text="Call the hotline (650) 273. [1]",
+        status="answered",
+        language="en",
+        voice="quotes",
+        citations=cite([one], [seen.evidence[0].unit]),
+        passages=(one,),
+    )
+    assert dangling(own) == 0

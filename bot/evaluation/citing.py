@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.answer import Answer
-from bot.citations import MARKERS
+from bot.citations import OWN_MARKERS
 from bot.evaluation.grounding import grounded
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
@@ -46,7 +46,7 @@ def statements(answer: Answer) -> list[Statement]:
     since the number before, as the program sets them."""
     found: list[Statement] = []
     position = 0
-    for marker in MARKERS.finditer(answer.text):
+    for marker in OWN_MARKERS.finditer(answer.text):
         numbers = tuple(int(number) for number in re.findall(r"\d+", marker[1]))
         said = _sentences(answer.text[position : marker.start()])
         lines = answer.text[position : marker.start()].rstrip().splitlines()

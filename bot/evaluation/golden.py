@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bot.answer import Answer
 from bot.assistant import PassageSearch
-from bot.citations import numbers
+from bot.citations import OWN_MARKERS
 from bot.errors import WrongUse
 from bot.question import Question
 from knowledge.retrieval import EVERYTHING
@@ -134,7 +134,7 @@ def holds(text: str, fact: str) -> bool:
 
 def dangling(answer: Answer) -> int:
     """Markers without a citation, citations without a marker, and quotes that no passage holds."""
-    marked = set(numbers(answer.text))
+    marked = {int(number) for number in OWN_MARKERS.findall(answer.text)}
     cited = {citation.number for citation in answer.citations}
     unquoted = sum(
         citation.quote not in answer.passages[citation.number - 1].chunk.text for citation in answer.citations
