@@ -48,9 +48,11 @@ def test_from_questions_to_a_lora_that_fits_its_base(run: Run, here: Path) -> No
     squad(here / "questions.json", [*TITLES, HELD_BACK])
 
     code, out, _ = run(
-        "finetune", "prepare", "--squad", "questions.json", "--licence", "CC0-1.0", "--out", "rows.jsonl"
+        *("finetune", "prepare", "--squad", "questions.json", "--licence", "CC0-1.0"),
+        *("--refused", "0", "--out", "rows.jsonl"),
     )
     assert code == 0
+    assert "20 rows in rows.jsonl" in out
     assert "next: groundling finetune train rows.toml" in out
     assert HELD_BACK not in (here / "rows.jsonl").read_text()
     assert (here / "rows.toml").exists()

@@ -167,7 +167,7 @@ async def make_rows(
     from bot.errors import WrongUse
     from bot.finetuning.prepare import Shares, rows_of
 
-    shares = Shares(refused=refused)
+    shares = Shares(refused=refused, taken_out=min(Shares().taken_out, refused))
     model = project.generator()
     if model is None:
         raise WrongUse('[model] kind is "none": there is no model to make prompts for')
