@@ -195,7 +195,7 @@ def told(text: str) -> str:
     return re.sub("[>`]", "", words(text))
 
 
-LINK_OR_BRACKETS = re.compile(r"<[^\n]*>|\[[^\n]*\]\([^\n]*\)")
+LINK_OR_BRACKETS = re.compile(r"<[^<>\n]+>|\[(?:\\.|[^\[\]\\\n])*\]\([^()\n]*\)")
 
 
 @MANY
