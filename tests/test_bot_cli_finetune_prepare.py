@@ -145,6 +145,7 @@ def test_what_cannot_be_prepared_is_said_in_one_line_and_nothing_is_written(
     for arguments, says in (
         (("--transcripts", str(few), "--licence", "own"), "1 rows came out, and 20 are wanted at least"),
         (("--transcripts", str(empty), "--licence", "own"), "empty.csv holds no rows"),
+        (("--index", "--licence", "own", "--refused", "nan"), "--refused nan is no share"),
         (("--index",), "name the licence of 'index'"),
         (("--index", "--licence", "CC BY-ND 4.0"), "forbids to change the work"),
         (("--reviewed", str(few), "--reviewed", str(twice / "few.csv"), "--licence", "x"), "called 'few'"),

@@ -124,10 +124,13 @@ def prepare(
 ) -> None:
     """Make training rows out of questions with known answers. A fixed fifth of the documents is left out,
     to measure on."""
+    from bot.errors import WrongUse
     from bot.finetuning.checks import checked, enough
     from bot.finetuning.licences import licences_for
     from bot.finetuning.prepared import Prepared, sha256_of_rows
 
+    if refused != refused:  # a range lets what is no number through
+        raise WrongUse("--refused nan is no share; give a number from 0 to 0.5")
     wanted = Wanted(**sources)  # type: ignore[arg-type]
     given = licences_for(_unlike(wanted.names), licences)
     found = asyncio.run(read_sources(project, wanted, given))
