@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import WrongUse
+from bot.judging.asked_otherwise import asked_otherwise
 from bot.judging.claim_rows import claim_rows, policy_rows
 from bot.judging.mixture import mixed
 from bot.judging.near_misses import changed, names, without_answer
@@ -17,6 +18,7 @@ from bot.judging.nearest import nearest
 from bot.judging.page_rows import page_rows
 from bot.judging.report import report
 from bot.judging.rows import Row, read, row, side_of, write
+from bot.judging.sentence_rows import Sentences, passage_of
 from bot.judging.squad_rows import squad_rows
 from knowledge.chunking import Chunker
 from knowledge.documents import Chunk
@@ -72,6 +74,44 @@ def test_squad_rows_hold_answers_and_what_only_comes_close(tmp_path: Path) -> No
             assert one.begin == -1
 
 
+def test_sentences_are_read_alone_as_evidence_is(tmp_path: Path) -> None:
+    rows = list(squad_rows(_squad(tmp_path, ["Museum"]), EVERY, CHUNKER, EMBEDDER, random.Random(1)))
+    right = [one for one in rows if one.kind == "sentence"]
+    assert [one.passage[one.begin : one.end] for one in right] == ["1987", "the Heron", "the Lund Trust"]
+    assert right[0].passage == "Museum\nThe Harbour Museum opened in 1987."
+    others = [one for one in rows if one.kind == "other sentence"]
+    answers = {one.question: one.passage[one.begin : one.end] for one in right}
+    assert others
+    assert all(answers[one.question] not in one.passage and one.answers == 0 for one in others)
+    assert {one.answers for one in rows if one.kind == "near miss sentence"} == {0}
+    assert all(one.passage.count(". ") == 0 for one in rows if one.kind.endswith("sentence"))
+
+
+def test_sentences_that_do_not_answer_are_the_ones_that_come_close() -> None:
+    passages = [passage_of("Museum", ESSAY)]
+    question = "Who designed the museum after the great fire?"
+    taken = [
+        one.passage
+        for seed in range(40)
+        for one in Sentences(EMBEDDER, random.Random(seed)).unanswered(question, passages, "near miss")
+    ]
+    near = sum("Ada Berg" in one for one in taken)
+    assert near > sum("two years" in one for one in taken)
+    assert not list(Sentences(EMBEDDER, random.Random(1)).unanswered(question, [], "near miss"))
+    assert not list(Sentences(EMBEDDER, random.Random(1)).answered(question, passages, [], "nobody"))
+
+
+def test_questions_are_asked_in_other_forms_and_keep_what_they_ask_for() -> None:
+    question = "Which trust paid for the roof of the museum?"
+    forms = {asked_otherwise(question, random.Random(seed)) for seed in range(200)}
+    assert "trust paid roof museum" in forms
+    assert "which trust paid for the roof of the museum" in forms
+    assert "I am new here. Which trust paid for the roof of the museum?" in forms
+    assert "Do you know which trust paid for the roof of the museum?" in forms
+    assert all("trust paid" in one and "museum" in one for one in forms)
+    assert asked_otherwise("Sick leave?", random.Random(1)) == "Sick leave?"
+
+
 def test_articles_of_another_side_give_no_rows(tmp_path: Path) -> None:
     titles = [f"Museum {number}" for number in range(40)]
     file = _squad(tmp_path, titles)
@@ -123,6 +163,24 @@ def test_table_cells_are_asked_for_with_their_rows_and_without(tmp_path: Path) -
             assert column not in one.passage.lower()
 
 
+def test_rows_of_a_table_are_read_alone(tmp_path: Path) -> None:
+    page = tmp_path / "rates.md"
+    page.write_text(
+        "# Rates\n\n| City | Per night | Breakfast |\n|---|---|---|\n| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n"
+        "| Rome | 90 | 8 |\n"
+    )
+    rows = list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset()))
+    kinds = {"row": True, "cell away": False, "other row": False}
+    for one in rows:
+        if one.kind in kinds:
+            city = next(name for name in ("Oslo", "Paris", "Rome") if name in one.question)
+            column = "Per night" if "per night" in one.question else "Breakfast"
+            text = one.passage.splitlines()[-1]
+            assert (f"City: {city};" in text and f"{column}: " in text) == kinds[one.kind]
+            assert one.answers == int(kinds[one.kind])
+    assert kinds.keys() <= {one.kind for one in rows}
+
+
 def test_list_items_are_asked_for_by_their_terms(tmp_path: Path) -> None:
     page = tmp_path / "words.md"
     page.write_text(
@@ -135,6 +193,9 @@ def test_list_items_are_asked_for_by_their_terms(tmp_path: Path) -> None:
         if one.kind == "item away":
             term = next(name for name in ("Sabbatical", "Secondment", "Flexitime") if name in one.question)
             assert term not in one.passage
+        if one.kind in {"item alone", "other item"}:
+            term = next(name for name in ("Sabbatical", "Secondment", "Flexitime") if name in one.question)
+            assert (term in one.passage) == (one.kind == "item alone")
 
 
 def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:
@@ -227,3 +288,12 @@ def test_rough_rows_are_thinned_and_near_misses_told_twice() -> None:
     assert kinds.count("near miss") == 100
     assert 0 < kinds.count("elsewhere") <= 9
     assert mixed(rows) == mixed(rows)
+
+
+def test_some_questions_are_learned_in_another_form() -> None:
+    rows = [Row("When did the harbour museum open?", "p", "answer", str(n), answers=1) for n in range(400)]
+    rows += [Row("The harbour museum is open.", "p", "told", str(n), supports=1) for n in range(50)]
+    found = mixed(rows)
+    others = [one for one in found if one.kind == "answer" and one.question != rows[0].question]
+    assert 70 < len(others) < 170
+    assert {one.question for one in found if one.kind == "told"} == {"The harbour museum is open."}

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.embedding import sentence_transformer
+from models.embedding.batches import Precision
 from models.embedding.cross_encoder import LocalCrossEncoder
+from models.embedding.plain import can_read
 from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 from models.errors import EmbedderUnavailable
 
@@ -58,6 +61,60 @@ def test_reduced_precision_gives_nearly_the_same_vectors(default: SentenceTransf
     exact = SentenceTransformerEmbedder(default.folder, threads=1, precision="float32").embed_documents(texts)
     fast = SentenceTransformerEmbedder(default.folder, threads=1, precision="bfloat16").embed_documents(texts)
     assert float((exact * fast).sum(axis=1).min()) > 0.999
+
+
+TEXTS = [
+    "Annual leave is 25 days.",
+    "",
+    "Überfluss, 日本 and 🙂 stand here.",
+    "word " * 900,
+    "The car park of the northern yard closes at nine, on Sundays at six.",
+]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_few_texts_get_the_vectors_that_sentence_transformers_gives(
+    default: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    def vectors() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        embedder = SentenceTransformerEmbedder(default.folder, threads=1, precision=precision)
+        return np.stack([*embedder.embed_documents(TEXTS), embedder.embed_query(TEXTS[0])])
+
+    few = vectors()
+    monkeypatch.setattr(sentence_transformer, "MANY_TEXTS", 0)
+    many = vectors()
+    assert np.abs(few - many).max() < (1e-5 if precision == "float32" else 5e-3)
+    assert np.abs(few[-1] - many[-1]).max() < 1e-5
+
+
+def test_a_question_needs_no_sentence_transformers() -> None:
+    code = (
+        "import sys; from models.embedding.sentence_transformer import SentenceTransformerEmbedder as S;"
+        "e = S.from_package(); e.load(); assert len(e.embed_query('two words')) == 384;"
+        "sys.exit(any(m in sys.modules for m in ('sentence_transformers', 'transformers')))"
+    )
+    root = Path(__file__).resolve().parent.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "other"),
+    [
+        ("config.json", "model_type", "roberta"),
+        ("config.json", "hidden_act", "relu"),
+        ("1_Pooling/config.json", "pooling_mode_cls_token", True),
+        ("modules.json", None, []),
+    ],
+)
+def test_a_model_of_another_make_is_left_to_sentence_transformers(
+    default: SentenceTransformerEmbedder, tmp_path: Path, file: str, key: str | None, other: object
+) -> None:
+    folder = _copy(default, tmp_path / "model")
+    assert can_read(folder)
+    settings = json.loads((folder / file).read_text())
+    (folder / file).unlink()
+    (folder / file).write_text(json.dumps(other if key is None else {**settings, key: other}))
+    assert not can_read(folder)
 
 
 def test_prompts_change_name_limit_and_vectors(default: SentenceTransformerEmbedder) -> None:

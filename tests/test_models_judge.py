@@ -21,7 +21,7 @@ from models.judge.file import (
     weights_sha256,
 )
 from models.judge.judge import Judge
-from models.judge.network import SHAPE, read, tensors
+from models.judge.network import read, tensors
 from models.judge.pairs import MAX_TOKENS, QUESTION_TOKENS, PairTokens, shown
 from models.judge.training import IGNORED, Recipe, load_examples, main, train
 
@@ -90,8 +90,8 @@ def test_attention_spelled_out_for_learning_is_the_one_that_judges(base: Path) -
     weights = {name: weight.float() for name, weight in base_of(base).frozen.items()} | base_of(base).trained
     ids, kinds, there = tensors(PairTokens(base).pairs([ROWS[0][0], "Why?"], [ROWS[0][1], ROWS[2][1] * 3]))
     learning = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
-    spelled = read(learning, SHAPE, ids, kinds, there)
-    fused = read(weights, SHAPE, ids, kinds, there)
+    spelled = read(learning, ids, kinds, there)
+    fused = read(weights, ids, kinds, there)
     assert torch.allclose(spelled.rows, fused.rows, atol=1e-4)
     assert torch.allclose(spelled.span, fused.span, atol=1e-3)
 

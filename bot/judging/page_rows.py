@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bot.judging.rows import Row, Side, chunks_of, row, side_of
-from bot.table_rows import cells
+from bot.table_rows import cells, read_row
 from knowledge.chunking import Chunker
 from knowledge.documents import Chunk
 from knowledge.readers import md
@@ -77,9 +77,28 @@ def _of_table(title: str, chunk: Chunk, choice: random.Random) -> Iterator[Row]:
             yield row(ask, title, chunk, "cell", answers=1, answer=line[column])
         rest = "\n".join(one for one in lines if cells(one)[:1] != line[:1])
         yield row(ask, title, _with(chunk, rest), "row away", answers=0)
+        yield from _of_rows(ask, title, chunk, (header, body, line, column), choice)
         if len(header) > 2:
             without = "\n".join(_without_cell(one, column) for one in lines)
             yield row(ask, title, _with(chunk, without), "column away", answers=0)
+
+
+def _of_rows(
+    ask: str,
+    title: str,
+    chunk: Chunk,
+    table: tuple[list[str], list[list[str]], list[str], int],
+    choice: random.Random,
+) -> Iterator[Row]:
+    """Rows of the table alone, as evidence is read: the one that is asked for, it without its cell, another."""
+    header, body, line, column = table
+    if line[column].strip(" -–") and len(line[column]) < 120:
+        yield row(ask, title, _with(chunk, read_row(header, line)), "row", answers=1, answer=line[column])
+    without = [*line[:column], "", *line[column + 1 :]]
+    yield row(ask, title, _with(chunk, read_row(header, without)), "cell away", answers=0)
+    others = [one for one in body if one[0] != line[0]]
+    if others:
+        yield row(ask, title, _with(chunk, read_row(header, choice.choice(others))), "other row", answers=0)
 
 
 def _without_cell(line: str, column: int) -> str:
@@ -94,6 +113,12 @@ def _of_list(title: str, chunk: Chunk, choice: random.Random) -> Iterator[Row]:
     for match in choice.sample(found, min(2, len(found))):
         ask = choice.choice(_TERM_QUESTIONS).format(term=match[1].strip("*_ "))
         yield row(ask, title, chunk, "item", answers=1, answer=match[2].strip())
+        alone = _with(chunk, match[0].strip())
+        yield row(ask, title, alone, "item alone", answers=1, answer=match[2].strip())
+        others = [one for one in found if one[1] != match[1]]
+        if others:
+            other = choice.choice(others)[0].strip()
+            yield row(ask, title, _with(chunk, other), "other item", answers=0)
         rest = chunk.text[: match.start()] + chunk.text[match.end() :]
         if len(rest.strip()) > 80 and match[1] not in rest:
             yield row(ask, title, _with(chunk, rest.strip()), "item away", answers=0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from typing import Any
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.rows import Row, Side, chunks_of, row, side_of
+from bot.judging.sentence_rows import Sentences, passage_of
 from bot.words import content_words
 from knowledge.chunking import Chunker
-from knowledge.documents import Block, Section
+from knowledge.documents import Block, Passage, Section
 from models.embedding.embedder import Embedder
+from models.embedding.remembering import RememberingEmbedder
 
 WHOLE_CHARACTERS = 1000
 """Longer paragraphs are read in parts only: joined passages are seldom longer."""
@@ -31,6 +33,11 @@ class _Paragraph:
     chunks: tuple[str, ...]
     names: tuple[str, ...]
     asked: tuple[dict[str, Any], ...]
+
+    @property
+    def passages(self) -> list[Passage]:
+        """Its chunks as a search finds them."""
+        return [passage_of(self.title, chunk) for chunk in self.chunks]
 
     def holding(self, answer: str, start: int) -> str:
         """The chunk around `start` that holds `answer`; the whole where none does."""
@@ -47,24 +54,28 @@ def squad_rows(
     file: Path, sides: set[Side], chunker: Chunker, embedder: Embedder, choice: random.Random
 ) -> Iterator[Row]:
     """The rows of the articles of `sides`. Positives and SQuAD's own near misses each once whole and once in
-    part at most; made near misses and the search's mistakes in the shares below."""
+    part at most; made near misses and the search's mistakes in the shares below; sentences of each question."""
     paragraphs = list(_paragraphs(file, sides, chunker))
     texts = [(chunk, place) for place, one in enumerate(paragraphs) for chunk in one.chunks]
-    known = [
-        (place, question)
-        for place, one in enumerate(paragraphs)
-        for question in one.asked
-        if not question.get("is_impossible")
-    ]
+    asked = [(place, question) for place, one in enumerate(paragraphs) for question in one.asked]
     shown = [f"{paragraphs[place].title}\n{chunk}" for chunk, place in texts]
-    near = nearest([question["question"] for _, question in known], shown, embedder)
-    for (place, question), places in zip(known, near, strict=True):
-        others = [texts[one] for one in places if texts[one][1] != place]
-        yield from _answerable(paragraphs[place], question, [text for text, _ in others], choice)
-    for one in paragraphs:
-        for question in one.asked:
-            if question.get("is_impossible"):
-                yield from _near_miss(one, question)
+    near = nearest([question["question"] for _, question in asked], shown, embedder)
+    sentences = Sentences(RememberingEmbedder(embedder), choice)
+    for (place, question), places in zip(asked, near, strict=True):
+        one = paragraphs[place]
+        others = [
+            passage_of(paragraphs[other].title, text)
+            for text, other in (texts[found] for found in places)
+            if other != place
+        ]
+        if question.get("is_impossible"):
+            yield from _near_miss(one, question)
+            yield from sentences.unanswered(
+                question["question"], [*one.passages, *others], "near miss sentence"
+            )
+        else:
+            yield from _answerable(one, question, [other.chunk.text for other in others], choice)
+            yield from _sentences(one, question, others, sentences, choice)
 
 
 def _answerable(
@@ -94,6 +105,21 @@ def _answerable(
         entities = [name for name in names(one.text) if name not in answer and answer not in name]
         if entities:
             yield row(_statement(ask, choice.choice(entities)), title, part, "mistold", supports=0)
+
+
+def _sentences(
+    one: _Paragraph,
+    question: dict[str, Any],
+    others: Sequence[Passage],
+    sentences: Sentences,
+    choice: random.Random,
+) -> Iterator[Row]:
+    ask, answer = str(question["question"]), str(question["answers"][0]["text"])
+    yield from sentences.answered(ask, one.passages, others, answer)
+    if choice.random() < 0.2:
+        other = changed(ask, one.text, one.names, choice)
+        if other is not None:
+            yield from sentences.unanswered(other, one.passages, "changed sentence")
 
 
 def _near_miss(one: _Paragraph, question: dict[str, Any]) -> Iterator[Row]:

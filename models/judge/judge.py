@@ -161,14 +161,14 @@ def _read(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[
 def _logits(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[float]:
     import torch
 
-    from models.judge.network import SHAPE, read, tensors
+    from models.judge.network import read, tensors
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             ids, kinds, there = tensors(pairs)
-            rows = read(weights, SHAPE, ids, kinds, there).rows[:, head]
+            rows = read(weights, ids, kinds, there).rows[:, head]
             return [float(logit) for logit in rows.tolist()]
     finally:
         torch.set_num_threads(before)
@@ -177,14 +177,14 @@ def _logits(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> lis
 def _pointed(weights: dict[str, Tensor], pair: Pair, text: str) -> Span:
     import torch
 
-    from models.judge.network import SHAPE, read, tensors
+    from models.judge.network import read, tensors
 
     body = text.find("\n") + 1
     inside = [place for place, (start, end) in enumerate(pair.offsets) if body <= start < end]
     if not inside:
         return Span(body, body, -math.inf)
     with torch.inference_mode():
-        span = torch.log_softmax(read(weights, SHAPE, *tensors([pair])).span[0], dim=0)
+        span = torch.log_softmax(read(weights, *tensors([pair])).span[0], dim=0)
         there = span[pair.passage_from + torch.tensor(inside)]
         both = there[:, None, 0] + there[None, :, 1]
         places = torch.arange(len(inside))

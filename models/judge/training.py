@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from models.errors import EmbedderUnavailable
 from models.judge.file import BASE_KEY, Base, base_of, save_weights, weights_sha256
-from models.judge.network import HEADS, SHAPE, read, tensors
+from models.judge.network import HEADS, read, tensors
 from models.judge.pairs import Pair, PairTokens
 
 IGNORED = -100
@@ -35,7 +35,7 @@ class Recipe:
     """What is trained from what. Paths are as the file writes them; `rows` holds a JSON object a line with
     `question`, `passage`, `answers`, `supports` (0, 1 or null), `begin`, `end` (characters or -1).
 
-    Training ends after `epochs` or `minutes` of work, whichever comes first; the rate rises over the first
+    `dropout` is left out of each layer while learning. Training ends after `epochs` or `minutes` of work, whichever comes first; the rate rises over the first
     `warm_up` and falls to nothing at the end, as time goes. A step reads about `batch_tokens`.
     """
 
@@ -48,6 +48,7 @@ class Recipe:
     rate: float = 1.5e-4
     warm_up: float = 0.04
     decay: float = 0.01
+    dropout: float = 0.1
     span_share: float = 0.5
     seed: int = 7
     threads: int = 1
@@ -174,12 +175,14 @@ def _batches(examples: Sequence[Example], recipe: Recipe, *, skip: int) -> Itera
 
 
 def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, rate: float) -> float:
-    """One step in bfloat16, the weights themselves kept and moved in float32."""
+    """One step in bfloat16, the weights themselves kept and moved in float32. What it leaves out is the same
+    whether it was killed before or not."""
+    torch.manual_seed(recipe.seed + state.step)
     live = {
         name: weight.detach().to(torch.bfloat16).requires_grad_() for name, weight in state.weights.items()
     }
     ids, kinds, there = tensors([example.pair for example in batch], multiple=STEP_TOKENS)
-    reading = read({**base.frozen, **live}, SHAPE, ids, kinds, there)
+    reading = read({**base.frozen, **live}, ids, kinds, there, dropout=recipe.dropout)
     loss = _loss(reading.rows, reading.span, batch, recipe.span_share)
     if not bool(torch.isfinite(loss)):
         raise ArithmeticError(f"the loss is {loss.item()} at step {state.step}: lower `rate`")
