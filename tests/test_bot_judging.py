@@ -231,10 +231,17 @@ def test_claims_are_carried_or_not_by_their_rationales(tmp_path: Path) -> None:
         {"claim": "Pepper helps.", "cited_doc_ids": [1], "evidence": {}},
     ]
     claims.write_text("\n".join(map(json.dumps, asked)))
-    rows = list(claim_rows(claims, corpus, EVERY, CHUNKER, random.Random(1)))
+    rows = list(claim_rows(claims, corpus, EVERY, CHUNKER, EMBEDDER, random.Random(1)))
     by_kind = {one.kind: one for one in rows}
     assert (by_kind["rationale"].answers, by_kind["rationale"].supports) == (1, 0)
-    assert (by_kind["unrelated claim"].answers, by_kind["unrelated claim"].supports) == (0, 0)
+    assert (by_kind["unrelated claim"].answers, by_kind["unrelated claim"].supports) == (None, 0)
+    found = [one for one in rows if one.kind == "found abstract"]
+    assert {(one.question, one.document) for one in found} == {
+        ("Salt lowers pressure.", "Study 1"),
+        ("Salt lowers pressure.", "Study 2"),
+        ("Pepper helps.", "Study 0"),
+        ("Pepper helps.", "Study 2"),
+    }
 
 
 def test_the_nearest_texts_share_the_rare_words() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 from models.errors import EmbedderUnavailable
@@ -110,6 +112,16 @@ def test_what_is_learned_is_kept(base: Path, tmp_path: Path) -> None:
     right = judge.answers([ROWS[0][0], ROWS[2][0]], [ROWS[0][1], ROWS[2][1]])
     wrong = judge.answers([ROWS[1][0], ROWS[3][0]], [ROWS[1][1], ROWS[3][1]])
     assert min(right) > max(wrong)
+
+
+def test_training_goes_on_from_another_judge(base: Path, tmp_path: Path) -> None:
+    first = train(_recipe(base, tmp_path, rate=1e-3))
+    (tmp_path / "more").mkdir()
+    recipe = replace(_recipe(base, tmp_path / "more", epochs=1), start=str(first), rate=0.0)
+    more = train(recipe)
+    assert all(torch.equal(one, load_file(more)[name]) for name, one in load_file(first).items())
+    with pytest.raises(EmbedderUnavailable, match="holds no judge"):
+        train(replace(recipe, start=str(tmp_path / "rows.jsonl"), out=str(tmp_path / "other")))
 
 
 def test_training_that_was_killed_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:

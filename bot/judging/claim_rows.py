@@ -18,6 +18,12 @@ from knowledge.documents import Block, Section
 from knowledge.sentences import sentence_spans
 from models.embedding.embedder import Embedder
 
+NEAR = 12
+FOUND = 4
+"""So many of the `NEAR` abstracts nearest to a claim stand against it."""
+
+ABSTRACT_CHARACTERS = 1000
+
 
 def policy_rows(
     file: Path, sides: set[Side], embedder: Embedder, choice: random.Random, *, a_passage: int = 4
@@ -47,16 +53,20 @@ def policy_rows(
 
 
 def claim_rows(
-    claims: Path, corpus: Path, sides: set[Side], chunker: Chunker, choice: random.Random
+    claims: Path, corpus: Path, sides: set[Side], chunker: Chunker, embedder: Embedder, choice: random.Random
 ) -> Iterator[Row]:
-    """Claims with their rationales (they speak to the claim, and carry it or not), and with other parts of
-    the abstract and of other claims' abstracts, which do not."""
+    """Claims with their rationales (they speak to the claim, and carry it or not), and with abstracts that do not:
+    of other claims, and those that the search finds first."""
     documents = {
         str(one["_id"]): one for one in map(json.loads, corpus.read_text(encoding="utf-8").splitlines())
     }
     rows = [json.loads(line) for line in claims.read_text(encoding="utf-8").splitlines()]
     cited = sorted({str(one) for claim in rows for one in claim["cited_doc_ids"]})
     cited = [one for one in cited if one in documents and side_of(documents[one]["title"]) in sides]
+    rows = [claim for claim in rows if {str(one) for one in claim["cited_doc_ids"]} & set(cited)]
+    yield from _found(
+        rows, [one for one in documents.values() if side_of(one["title"]) in sides], embedder, choice
+    )
     for claim in rows:
         ask = str(claim["claim"])
         for name in map(str, claim["cited_doc_ids"]):
@@ -66,13 +76,27 @@ def claim_rows(
             chunks = [one.text for one in chunks_of(name, title, [Section((), (Block(text),))], chunker)]
             evidence = claim["evidence"].get(name)
             if evidence is None:
-                yield row(ask, title, choice.choice(chunks), "unrelated claim", answers=0, supports=0)
+                yield row(ask, title, choice.choice(chunks), "unrelated claim", supports=0)
                 continue
             yield from _with_evidence(ask, title, text, chunks, evidence)
             other = str(documents[choice.choice(cited)]["title"])
             if other != title:
                 stray = next(one for one in documents.values() if one["title"] == other)
                 yield row(ask, other, str(stray["text"])[:500], "other abstract", answers=0, supports=0)
+
+
+def _found(
+    claims: list[dict[str, Any]], documents: list[dict[str, Any]], embedder: Embedder, choice: random.Random
+) -> Iterator[Row]:
+    """Claims with some of the abstracts that come near them and are not cited for them."""
+    shown = [f"{one['title']}\n{one['text']}" for one in documents]
+    near = nearest([str(claim["claim"]) for claim in claims], shown, embedder, most=NEAR)
+    for claim, places in zip(claims, near, strict=True):
+        cited = set(map(str, claim["cited_doc_ids"]))
+        others = [documents[place] for place in places if str(documents[place]["_id"]) not in cited]
+        for one in choice.sample(others, min(FOUND, len(others))):
+            text = str(one["text"])[:ABSTRACT_CHARACTERS]
+            yield row(str(claim["claim"]), str(one["title"]), text, "found abstract", answers=0, supports=0)
 
 
 def _with_evidence(

@@ -35,6 +35,7 @@ LESS = {
 
 AS_THEY_ARE = frozenset(
     {
+        "found abstract",
         "heading",
         "item",
         "item alone",
@@ -64,7 +65,7 @@ def public_rows(
     yield from policy_rows(data / "qa/policyqa/dev.json", {side}, embedder, choice)
     scifact = data / "retrieval/scifact"
     claims, corpus = scifact / "claims_train_with_evidence.jsonl", scifact / "corpus.jsonl"
-    yield from claim_rows(claims, corpus, {side}, chunker, choice)
+    yield from claim_rows(claims, corpus, {side}, chunker, embedder, choice)
     for name in PAGES:
         files = sorted(file for file in (data / "corpora" / name).rglob("*.md*") if file.name != "SOURCE.md")
         yield from page_rows(files, {side}, chunker, choice, but=but)

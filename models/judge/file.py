@@ -73,19 +73,24 @@ def load_weights(file: Path, base: Path, dtype: torch.dtype) -> dict[str, Tensor
     Raises `EmbedderUnavailable` in one line when a file is missing or broken, or `file` was trained from
     another model.
     """
-    note = note_of(file)
-    try:
-        trained = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None
+    note, trained = note_of(file), trained_weights(file)
     wanted = note.get(BASE_KEY)
     if wanted is not None and wanted != weights_sha256(base):
         raise EmbedderUnavailable(f"{file} was made for another embedding model than the one in {base}")
     frozen = {name: one for name, one in _weights_of(base).items() if name.startswith(_FROZEN)}
+    return {name: weight.to(dtype) for name, weight in {**frozen, **trained}.items()}
+
+
+def trained_weights(file: Path) -> dict[str, Tensor]:
+    """The weights in `file`, in float16; raises `EmbedderUnavailable` in one line when it holds no judge."""
+    try:
+        trained = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None
     missing = {f"encoder.layer.{SHAPE.layers - 1}.output.dense.weight", "head.rows.weight"} - trained.keys()
     if missing:
         raise EmbedderUnavailable(f"{file} holds no judge: {min(missing)} is missing")
-    return {name: weight.to(dtype) for name, weight in {**frozen, **trained}.items()}
+    return trained
 
 
 def weights_sha256(folder: Path) -> str:

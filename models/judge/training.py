@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.errors import EmbedderUnavailable
-from models.judge.file import BASE_KEY, Base, base_of, save_weights, weights_sha256
+from models.judge.file import BASE_KEY, Base, base_of, save_weights, trained_weights, weights_sha256
 from models.judge.network import HEADS, read, tensors
 from models.judge.pairs import Pair, PairTokens
 
@@ -35,13 +35,15 @@ class Recipe:
     """What is trained from what. Paths are as the file writes them; `rows` holds a JSON object a line with
     `question`, `passage`, `answers`, `supports` (0, 1 or null), `begin`, `end` (characters or -1).
 
-    `dropout` is left out of each layer while learning. Training ends after `epochs` or `minutes` of work, whichever comes first; the rate rises over the first
-    `warm_up` and falls to nothing at the end, as time goes. A step reads about `batch_tokens`.
+    With `start` it goes on from the weights of another judge. `dropout` is left out of each layer while learning. Training ends after `epochs` or `minutes` of work,
+    whichever comes first; the rate rises over the first `warm_up` and falls to nothing at the end, as time
+    goes. A step reads about `batch_tokens`.
     """
 
     base: str
     rows: str
     out: str
+    start: str = ""
     epochs: float = 2.0
     minutes: float = 60.0
     batch_tokens: int = 4096
@@ -216,7 +218,8 @@ def _rate(share: float, recipe: Recipe) -> float:
 
 def _state(recipe: Recipe, base: Base, checkpoint: Path) -> _State:
     torch.manual_seed(recipe.seed)
-    weights = {name: weight.clone().requires_grad_() for name, weight in base.trained.items()}
+    begin = trained_weights(Path(recipe.start)) if recipe.start else base.trained
+    weights = {name: weight.float().requires_grad_() for name, weight in begin.items()}
     heads = [weight for name, weight in weights.items() if name.startswith("head.")]
     others = [weight for name, weight in weights.items() if not name.startswith("head.")]
     optimizer = torch.optim.AdamW(
