@@ -11,6 +11,7 @@ import pytest
 
 from bot.errors import WrongUse
 from bot.judging.asked_otherwise import asked_otherwise
+from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
 from bot.judging.mixture import mixed
 from bot.judging.near_misses import changed, names, without_answer
@@ -196,6 +197,34 @@ def test_list_items_are_asked_for_by_their_terms(tmp_path: Path) -> None:
         if one.kind in {"item alone", "other item"}:
             term = next(name for name in ("Sabbatical", "Secondment", "Flexitime") if name in one.question)
             assert (term in one.passage) == (one.kind == "item alone")
+
+
+def test_questions_of_a_page_are_asked_of_their_own_answers_and_of_others(tmp_path: Path) -> None:
+    page = tmp_path / "parking.md"
+    page.write_text(
+        "# Parking\n\n## When does the barrier close?\n\nIt closes at 21:30. On Sundays it stays shut.\n\n"
+        "## Towing\n\nThe Lund garage tows whoever stands in the yard.\n\n"
+        "**Q: Who pays for the towing?**\n\nA: The owner of the car pays, within a week.\n"
+    )
+
+    def rows(but: str = "none.md") -> list[Row]:
+        sentences = Sentences(EMBEDDER, random.Random(1))
+        return list(asked_rows([page], EVERY, CHUNKER, sentences, random.Random(1), but=frozenset({but})))
+
+    found = {(one.question, one.kind): one for one in rows()}
+    barrier, towing = "When does the barrier close?", "Who pays for the towing?"
+    assert found[barrier, "asked"].passage == "Parking\nIt closes at 21:30. On Sundays it stays shut."
+    assert found[barrier, "asked sentence"].passage == "Parking\nIt closes at 21:30."
+    assert found[towing, "asked"].passage == "Parking\nThe owner of the car pays, within a week."
+    for one in rows():
+        assert one.answers == int(one.kind.startswith("asked"))
+        assert one.question not in one.passage
+        if one.kind.startswith("other"):
+            assert ("21:30" in one.passage, "pays" in one.passage) != (
+                one.question == barrier,
+                one.question == towing,
+            )
+    assert not rows(but="parking.md")
 
 
 def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:

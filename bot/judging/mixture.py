@@ -11,12 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.judging.asked_otherwise import OTHERWISE, asked_otherwise
+from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
 from bot.judging.page_rows import page_rows
 from bot.judging.rows import Row, Side
+from bot.judging.sentence_rows import Sentences
 from bot.judging.squad_rows import squad_rows
 from knowledge.chunking import Chunker
 from models.embedding.embedder import Embedder
+from models.embedding.remembering import RememberingEmbedder
 
 PAGES = ("sourcegraph_handbook", "discord_docs", "pydis_faq")
 LESS = {
@@ -69,6 +72,8 @@ def public_rows(
     for name in PAGES:
         files = sorted(file for file in (data / "corpora" / name).rglob("*.md*") if file.name != "SOURCE.md")
         yield from page_rows(files, {side}, chunker, choice, but=but)
+        sentences = Sentences(RememberingEmbedder(embedder), choice)
+        yield from asked_rows(files, {side}, chunker, sentences, choice, but=but)
 
 
 def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:
