@@ -20,10 +20,10 @@ from bot.finetuning.sets import squad_set
 from bot.languages import REFUSALS
 from bot.looking import Looking, evidence_alone, whole_passages
 from bot.prompt import SYSTEM
-from knowledge.documents import Chunk
+from knowledge.documents import Chunk, Passage
 from knowledge.memory_store import MemoryStore
-from knowledge.retrieval import Retriever
-from knowledge.store import IndexedChunk
+from knowledge.retrieval import EVERYTHING, Retriever
+from knowledge.store import IndexedChunk, Readable
 from models.embedding.embedder import Vectors
 from models.embedding.remembering import RememberingEmbedder
 from models.embedding.word_vectors import WordVectors
@@ -91,6 +91,27 @@ def test_a_question_whose_passage_was_taken_out_is_refused_and_the_others_answer
     assert there == {True: False, False: True}
     for row in rows:
         assert (row.answer == REFUSAL) != (row.document in "".join(numbered(row).values()))
+
+
+class _NothingButSaws(Retriever):
+    """A search that finds what is about the saw, whatever is asked."""
+
+    def search(self, query: str, *, limit: int, readable: Readable = EVERYTHING) -> list[Passage]:
+        return super().search("When does the saw open?", limit=1, readable=readable)
+
+
+def test_rows_read_what_the_projects_own_search_finds() -> None:
+    rows = asyncio.run(
+        rows_of(
+            [asked()],
+            LOOKING,
+            ScriptedGenerator(),
+            shares=Shares(taken_out=0, refused=0.5, near_misses=0.5),
+            search_over=lambda store: _NothingButSaws(store, LOOKING.embedder),
+        )
+    )
+    assert rows
+    assert all("saw" in passage for row in rows for passage in numbered(row).values())
 
 
 def test_refusals_are_at_most_their_share() -> None:

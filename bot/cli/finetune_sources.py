@@ -175,21 +175,19 @@ async def make_rows(
         rows, test = await _own_rows(project, found, model, shares, most=most, seed=seed)
         rest = None if most is None else max(0, most - len(rows))
         if found.sets and rest != 0:
-            looking = _looking(project, model)
-            rows += await rows_of(
-                found.sets, looking, model, shares=shares, most=rest, seed=seed, progress=progress
-            )
             few = None if rest is None else max(LEAST_TEST, rest // 4)
-            test += await rows_of(
-                found.sets,
-                looking,
-                model,
-                shares=shares,
-                most=few,
-                seed=seed,
-                held_back=True,
-                progress=progress,
-            )
+            for made, held_back, wanted in ((rows, False, rest), (test, True, few)):
+                made += await rows_of(
+                    found.sets,
+                    _looking(project, model),
+                    model,
+                    shares=shares,
+                    most=wanted,
+                    seed=seed,
+                    held_back=held_back,
+                    progress=progress,
+                    search_over=project.retriever_over,
+                )
         return rows[:most], test
     finally:
         await model.close()

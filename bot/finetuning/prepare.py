@@ -19,6 +19,7 @@ from bot.looking import Looking, evidence_alone
 from bot.prompt import compose
 from knowledge.documents import Passage
 from knowledge.retrieval import Retriever
+from knowledge.store import Searchable
 from models.engine.generator import Generator
 from models.finetune.rows import Row
 
@@ -80,8 +81,10 @@ async def rows_of(
     most: int | None = None,
     held_back: bool = False,
     progress: Progress = lambda _what, _done, _of: None,
+    search_over: Callable[[Searchable], Retriever] | None = None,
 ) -> list[Row]:
     """Rows of all `sets`, at most `most`; the same for the same `seed`. `generator` only counts tokens.
+    `search_over` makes the search over an index of their texts, by default one without a judge.
 
     With `held_back` they are made of the test fifth alone, to measure on; else of everything but it.
     """
@@ -97,7 +100,7 @@ async def rows_of(
         return []
     made: list[Made] = []
     with temporary_index(texts, looking.embedder, progress) as (store, _):
-        retriever = Retriever(store, looking.embedder)
+        retriever = search_over(store) if search_over else Retriever(store, looking.embedder)
         for done, group in enumerate(groups):
             progress("groups", done, len(groups))
             if most is not None and len(made) >= most * 1.3:
