@@ -19,9 +19,8 @@ from knowledge.documents import Passage
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 
-JUDGED = 0.2
-"""The share of its weight for a refusal with which the judge counts for the order of the evidence;
-docs/decisions/022 has the figures."""
+JUDGED = 0.02
+"""What the judge's log-odds count beside the evidence's score for its order; docs/decisions/022 has the figures."""
 
 _LIST_MARK = re.compile(r"^\s*[-*+•‣◦–]\s+")
 
@@ -79,15 +78,13 @@ def in_order(
     query: str, passages: Sequence[Passage], evidence: Sequence[Evidence], judge: Judge | None
 ) -> list[Evidence]:
     """The evidence with what a calibrated `judge` says of it added to its score, best first."""
-    calibration = judge.calibration if judge is not None else None
-    if judge is None or calibration is None:
+    if judge is None or judge.calibration is None:
         return list(evidence)
     logits = judged(query, passages, evidence, judge)
     least = min(logits, default=0.0)  # for what it did not read
-    weight = JUDGED * calibration.weight
     added = itertools.chain(logits, itertools.repeat(least))
     rows = [
-        replace(row, score=row.score + weight * logit) for row, logit in zip(evidence, added, strict=False)
+        replace(row, score=row.score + JUDGED * logit) for row, logit in zip(evidence, added, strict=False)
     ]
     return sorted(rows, key=lambda row: (-row.score, row.unit.passage, row.unit.start))
 

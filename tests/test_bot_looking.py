@@ -31,13 +31,14 @@ ASKED = "When does the barrier of the car park close?"
 class Knowing:
     """A judge that knows the answer, and is as sure of it as `log_likelihood` says."""
 
-    def __init__(self, answer: str, log_likelihood: float = -0.1, *, weight: float = 0.06) -> None:
+    def __init__(self, answer: str, log_likelihood: float = -0.1, *, odds: float = 2.0) -> None:
         self._answer = answer
         self._log_likelihood = log_likelihood
-        self.calibration = Calibration(weight=weight, slope=1.0, offset=0.0, refuse_below=0.1)
+        self._odds = odds
+        self.calibration = Calibration(weight=0.06, slope=1.0, offset=0.0, refuse_below=0.1)
 
     def answers(self, questions: Sequence[str], passages: Sequence[str]) -> list[float]:
-        return [2.0 if self._answer in passage else -2.0 for passage in passages]
+        return [self._odds if self._answer in passage else -self._odds for passage in passages]
 
     def points(self, question: str, passages: Sequence[str]) -> list[Span]:
         starts = [passage.find(self._answer) for passage in passages]
@@ -78,8 +79,8 @@ def test_the_sentence_that_a_judge_takes_for_the_answer_comes_first() -> None:
         return looking.at(ASKED, PASSAGES, "en").evidence[0].unit.reading
 
     assert best(None) == "The barrier of the car park closes at 21:30."
-    assert best(Knowing("6:00", weight=0.5)) == "The barrier of the car park opens at 6:00."
-    assert best(Knowing("green", weight=0.5)) == GARDEN
+    assert best(Knowing("6:00", odds=20.0)) == "The barrier of the car park opens at 6:00."
+    assert best(Knowing("green", odds=20.0)) == GARDEN
 
 
 def test_a_judge_that_read_nothing_of_what_is_far_off_loses_none_of_it() -> None:

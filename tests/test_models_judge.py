@@ -23,6 +23,7 @@ from models.judge.file import (
     weights_sha256,
 )
 from models.judge.judge import Judge
+from models.judge.merging import merge
 from models.judge.network import read, tensors
 from models.judge.pairs import MAX_TOKENS, QUESTION_TOKENS, PairTokens, shown
 from models.judge.training import IGNORED, Recipe, load_examples, main, train
@@ -122,6 +123,23 @@ def test_training_goes_on_from_another_judge(base: Path, tmp_path: Path) -> None
     assert all(torch.equal(one, load_file(more)[name]) for name, one in load_file(first).items())
     with pytest.raises(EmbedderUnavailable, match="holds no judge"):
         train(replace(recipe, start=str(tmp_path / "rows.jsonl"), out=str(tmp_path / "other")))
+
+
+def test_judges_are_merged_by_the_mean_of_their_weights(base: Path, tmp_path: Path) -> None:
+    files = []
+    for seed in (1, 2):
+        (tmp_path / str(seed)).mkdir()
+        files.append(train(replace(_recipe(base, tmp_path / str(seed), rate=1e-3), seed=seed)))
+    merge(files, tmp_path / "both.safetensors")
+    one, other, both = (load_file(file) for file in (*files, tmp_path / "both.safetensors"))
+    name = "encoder.layer.5.output.dense.weight"
+    assert not torch.equal(one[name], other[name])
+    assert torch.allclose(both[name].float(), (one[name].float() + other[name].float()) / 2, atol=1e-3)
+    assert Judge(base, tmp_path / "both.safetensors").calibration is None
+    assert len(Judge(base, tmp_path / "both.safetensors").answers(["Why?"], ["So."])) == 1
+    save_weights(tmp_path / "else.safetensors", base_of(base).trained, note={BASE_KEY: "another"})
+    with pytest.raises(EmbedderUnavailable, match="different embedding models"):
+        merge([files[0], tmp_path / "else.safetensors"], tmp_path / "none.safetensors")
 
 
 def test_training_that_was_killed_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:

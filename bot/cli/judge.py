@@ -64,6 +64,22 @@ def train(recipe: Path) -> None:
 
 
 @judge.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("files", type=_FILE, nargs=-1, required=True)
+def merge(out: Path, files: tuple[Path, ...]) -> None:
+    """Write the mean of the judges in FILES to OUT."""
+    from bot.errors import Failed
+    from models.errors import EmbedderUnavailable
+    from models.judge.merging import merge as merged
+
+    try:
+        merged(files, out)
+    except (EmbedderUnavailable, OSError) as error:
+        raise Failed(str(error)) from error
+    click.echo(f"{out}: the mean of {len(files)}")
+
+
+@judge.command()
 @click.argument("file", type=_FILE)
 @click.argument("rows", type=_FILE)
 @click.option("--every", default=1, show_default=True, help="Take each so-manieth row only.")
