@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from models.embedding import sentence_transformer
 from models.embedding.batches import Precision
@@ -114,6 +115,20 @@ def test_a_model_of_another_make_is_left_to_sentence_transformers(
     settings = json.loads((folder / file).read_text())
     (folder / file).unlink()
     (folder / file).write_text(json.dumps(other if key is None else {**settings, key: other}))
+    assert not can_read(folder)
+
+
+def test_weights_with_other_names_are_left_to_sentence_transformers(
+    default: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
+    folder = _copy(default, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    save_file({f"bert.{name}": weight for name, weight in weights.items()}, folder / "model.safetensors")
+    assert not can_read(folder)
+    other = SentenceTransformerEmbedder(folder, threads=1)
+    assert float(other.embed_query("leave") @ default.embed_query("leave")) > 0.9999
+    (folder / "model.safetensors").write_bytes(b"\x00" * 64)
     assert not can_read(folder)
 
 

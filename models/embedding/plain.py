@@ -6,10 +6,12 @@ Rule: the arithmetic and its vectors are those of sentence-transformers; a folde
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from models.embedding.embedder import Vectors
@@ -31,17 +33,14 @@ _CONFIG = {
 
 
 class PlainEncoder:
-    """The model in a folder that `can_read`. Raises `OSError`, `ValueError` or a safetensors error when its weights
-    cannot be read."""
+    """The model in a folder that `can_read`; raises whatever reading its files raises."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, most_tokens: int) -> None:
         from safetensors.torch import load_file
 
         from models.bert import Shape
 
-        config = small_json(folder / "config.json")
-        if not isinstance(config, dict):
-            raise ValueError(f"{folder} has no config.json")
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._shape: Shape = Shape(
             config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"]
         )
@@ -84,4 +83,14 @@ def can_read(folder: Path) -> bool:
         return False
     ways = {name for name, used in pooling.items() if name.startswith("pooling_mode") and used}
     known = all(config.get(name, wanted) == wanted for name, wanted in _CONFIG.items())
-    return known and ways == {"pooling_mode_mean_tokens"}
+    return known and ways == {"pooling_mode_mean_tokens"} and _named_plainly(folder / WEIGHTS, config)
+
+
+def _named_plainly(weights: Path, config: dict[str, object]) -> bool:
+    """Whether the weights are called as those of a bare BERT, down to its last layer."""
+    try:
+        last = f"encoder.layer.{int(str(config['num_hidden_layers'])) - 1}.output.dense.weight"
+        with safe_open(weights, framework="np") as file:
+            return {"embeddings.word_embeddings.weight", last} <= set(file.keys())
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return False

@@ -71,6 +71,7 @@ class SentenceTransformerEmbedder:
         self._dimensions, self._model_tokens = _shape(folder)
         self._tokenizer: Tokenizer | None = None
         self._model: SentenceTransformer | None = None
+        self._can_plain = can_read(folder)
         self._plain: PlainEncoder | None = None
         self._name: str | None = None
         self._lock = threading.Lock()
@@ -195,7 +196,7 @@ class SentenceTransformerEmbedder:
 
     def _loaded_plain(self) -> PlainEncoder | None:
         """The model in plain torch; None where it is of another make."""
-        if self._plain is None and can_read(self.folder):
+        if self._plain is None and self._can_plain:
             try:
                 self._plain = PlainEncoder(self.folder, self._tokens(), self._model_tokens)
             except Exception as error:  # any of a dozen kinds, by the file that is broken
