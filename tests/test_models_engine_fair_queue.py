@@ -40,7 +40,7 @@ def test_nine_with_one_question_each_wait_their_share_beside_one_with_fifty(para
         await finished(inner, callers)
 
         waited = [inner.begun.index(f"light {n}") + 1 - before for n in range(9)]
-        assert max(waited) <= 1.2 * 10
+        assert max(waited) <= 9
         assert inner.most_running == parallel
         assert len(inner.begun) == 59
 
@@ -95,12 +95,12 @@ def test_places_are_told_at_once_and_whenever_they_change() -> None:
         first = Caller(queue, "a1", "a")
         callers = [Caller(queue, name, name[0]) for name in ("a2", "a3", "b1")]
         await settle()
-        assert [caller.places for caller in callers] == [[1], [2, 3], [2]]
+        assert [caller.places for caller in callers] == [[1, 2], [2, 3], [1]]
         await finished(inner, [first, *callers])
 
-        assert inner.begun == ["a1", "a2", "b1", "a3"]
+        assert inner.begun == ["a1", "b1", "a2", "a3"]
         assert first.places == []
-        assert [caller.places for caller in callers] == [[1], [2, 3, 2, 1], [2, 1]]
+        assert [caller.places for caller in callers] == [[1, 2, 1], [2, 3, 2, 1], [1]]
 
     run(use)
 
@@ -164,12 +164,12 @@ def test_more_than_may_wait_are_turned_away_with_their_place() -> None:
         late = Caller(queue, "c1", "c")
         await settle()
         assert isinstance(late.error, ModelBusy)
-        assert late.error.place == 3  # a2, b1, then c1 before a3
+        assert late.error.place == 2  # b1, then c1 before a2 and a3
         assert late.deltas == []
         await finished(inner, callers)
 
         assert [caller.ends for caller in callers] == [["stop"]] * 4
-        assert inner.begun == ["a1", "a2", "b1", "a3"]
+        assert inner.begun == ["a1", "b1", "a2", "a3"]
 
     run(use)
 

@@ -68,3 +68,16 @@ def test_order_and_places_hold_whatever_joins_and_leaves() -> None:
                 order = line.order()
                 assert line.take() == (order[0] if order else None)
                 assert line.order() == order[1:]
+
+
+def test_a_newcomer_stands_before_those_who_are_having_a_turn() -> None:
+    line = RoundRobin[str]()
+    line.join("idle", "idle 1")
+    line.join("heavy", "heavy 1")
+    line.join("heavy", "heavy 2", now={"heavy"})
+    assert line.place("light", "light 1", now={"heavy"}) == 2
+    line.join("light", "light 1", now={"heavy"})
+    line.join("late", "late 1", now={"heavy"})
+    line.join("more", "more 1", now={"heavy", "more"})
+    assert line.order() == ["idle 1", "light 1", "late 1", "heavy 1", "more 1", "heavy 2"]
+    assert taken(line) == ["idle 1", "light 1", "late 1", "heavy 1", "more 1", "heavy 2"]

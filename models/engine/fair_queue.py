@@ -87,7 +87,7 @@ class FairQueue:
     """A Generator before `inner`, in which at most `parallel` answers are written at once.
 
     - The others wait, with a turn for each `asking.asker` in rotation and, of one asker, in the order
-      in which they came. Their `Delta.waiting` tells the place at once and whenever it changes; its
+      in which they came. Who comes new stands before those of whom an answer is being written. Their `Delta.waiting` tells the place at once and whenever it changes; its
       seconds are the mean of the last answers' times, for each place, divided by `parallel`.
     - A request that finds `most_waiting` requests waiting, or `most_of_one` of its asker, raises
       ModelBusy. Those being answered do not count.
@@ -174,15 +174,19 @@ class FairQueue:
         elif free:
             self._begin(generation)
         else:
-            self._line.join(asker, generation)
+            self._line.join(asker, generation, now=self._served())
             self._tell()
         return request
 
     def _check_room(self, generation: _Generation, asker: str) -> None:
         waiting = [request.asker for one in self._line.order() for request in one.requests]
         if len(waiting) >= self._most_waiting or waiting.count(asker) >= self._most_of_one:
-            place = self._line.place(asker, generation)
+            place = self._line.place(asker, generation, now=self._served())
             raise ModelBusy(place, self._seconds(place))
+
+    def _served(self) -> frozenset[str]:
+        """Those of whom an answer is being written."""
+        return frozenset(generation.asker for generation in self._running)
 
     def _begin(self, generation: _Generation) -> None:
         self._running.add(generation)
