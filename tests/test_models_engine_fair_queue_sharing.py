@@ -139,13 +139,13 @@ def test_a_shared_answer_keeps_the_earliest_place_of_those_who_ask_for_it() -> N
         assert callers[3].places[-1] == 4
         joined = Caller(queue, "3", "x")
         await settle()
-        assert callers[3].places[-1] == joined.places[-1] == 3
+        assert callers[3].places[-1] == joined.places[-1] == 2
         joined.task.cancel()
         await settle()
-        assert callers[3].places[-1] == 3
+        assert callers[3].places[-1] == 2
         await finished(inner, callers)
 
-        assert inner.begun == ["0", "1", "4", "3", "2"]
+        assert inner.begun == ["0", "4", "3", "1", "2"]
 
     run(use)
 
