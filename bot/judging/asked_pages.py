@@ -1,6 +1,6 @@
 """Rows out of questions that pages ask themselves: headings and lines that are questions, with what stands below.
 
-Rule: the question is taken out of what is read, and no page that a calibration question is about is ever read here.
+Rule: the question is taken out of what is read.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from bot.evidence import units
-from bot.judging.rows import Row, Side, chunks_of, row, side_of
+from bot.judging.pages import Page
+from bot.judging.rows import Row, row
 from bot.judging.sentence_rows import Sentences, passage_of
-from knowledge.chunking import Chunker
 from knowledge.documents import Chunk
-from knowledge.readers import md
 
 BRIEF = 2
 """An answer of at most so many sentences has its answer in the first."""
@@ -27,30 +25,15 @@ _ASKED = re.compile(
 )
 
 
-def asked_rows(
-    files: Iterable[Path],
-    sides: set[Side],
-    chunker: Chunker,
-    sentences: Sentences,
-    choice: random.Random,
-    *,
-    but: frozenset[str],
-) -> Iterator[Row]:
-    """Each question of the pages of `sides` with its own answer, with another one of the page, and with sentences of
-    others; a brief answer with its first sentence alone."""
-    for file in files:
-        if any(file.as_posix().endswith(end) for end in but):
-            continue
-        reading = md.read(file.read_bytes())
-        title = reading.title or file.stem
-        if side_of(title) not in sides:
-            continue
-        chunks = chunks_of(file.name, title, reading.sections, chunker)
-        asked = dict(_asked(chunks))
-        texts = list(dict.fromkeys([*asked.values(), *(chunk.text for chunk in chunks)]))
+def asked_rows(pages: Iterable[Page], sentences: Sentences, choice: random.Random) -> Iterator[Row]:
+    """Each question of a page with its own answer, with another one of the page, and with sentences of others; a
+    brief answer with its first sentence alone."""
+    for page in pages:
+        asked = dict(_asked(page.chunks))
+        texts = list(dict.fromkeys([*asked.values(), *(chunk.text for chunk in page.chunks)]))
         for question, answer in asked.items():
             others = [text for text in texts if not _same(text, answer) and question not in text]
-            yield from _rows(question, title, answer, others, sentences, choice)
+            yield from _rows(question, page.title, answer, others, sentences, choice)
 
 
 def _asked(chunks: Sequence[Chunk]) -> Iterator[tuple[str, str]]:

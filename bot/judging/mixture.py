@@ -14,6 +14,7 @@ from bot.judging.asked_otherwise import OTHERWISE, asked_otherwise
 from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
 from bot.judging.page_rows import page_rows
+from bot.judging.pages import pages
 from bot.judging.rows import Row, Side
 from bot.judging.sentence_rows import Sentences
 from bot.judging.squad_rows import squad_rows
@@ -71,9 +72,9 @@ def public_rows(
     yield from claim_rows(claims, corpus, {side}, chunker, embedder, choice)
     for name in PAGES:
         files = sorted(file for file in (data / "corpora" / name).rglob("*.md*") if file.name != "SOURCE.md")
-        yield from page_rows(files, {side}, chunker, choice, but=but)
-        sentences = Sentences(RememberingEmbedder(embedder), choice)
-        yield from asked_rows(files, {side}, chunker, sentences, choice, but=but)
+        found = list(pages(files, {side}, chunker, but=but))
+        yield from page_rows(found, choice)
+        yield from asked_rows(found, Sentences(RememberingEmbedder(embedder), choice), choice)
 
 
 def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:

@@ -1,7 +1,7 @@
 """Rows out of Markdown pages: tables, lists and short sections, as handbooks have them.
 
 Rule: the pages name their own questions (a cell by its row and column, a term by its item, a section by its
-heading); no page that a calibration question is about is ever read here.
+heading).
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from bot.judging.rows import Row, Side, chunks_of, row, side_of
+from bot.judging.pages import Page
+from bot.judging.rows import Row, row
 from bot.table_rows import cells, read_row
-from knowledge.chunking import Chunker
 from knowledge.documents import Chunk
-from knowledge.readers import md
 
 _ITEM = re.compile(r"^\s*(?:[-*•]|\d+[.)])?\s*([A-Z][^:\n]{3,60}?)\s*[:–—]\s+(\S[^\n]{20,})$", re.MULTILINE)
 _CELL = re.compile(r"[\w$€£%].{0,59}")
@@ -40,25 +38,16 @@ _PLAIN = re.compile(
 )
 
 
-def page_rows(
-    files: Iterable[Path], sides: set[Side], chunker: Chunker, choice: random.Random, *, but: frozenset[str]
-) -> Iterator[Row]:
-    """The rows of the pages whose titles are of `sides`, without those whose paths end as one of `but`."""
-    for file in files:
-        if any(file.as_posix().endswith(end) for end in but):
-            continue
-        reading = md.read(file.read_bytes())
-        title = reading.title or file.stem
-        if side_of(title) not in sides:
-            continue
-        chunks = chunks_of(file.name, title, reading.sections, chunker)
-        for place, chunk in enumerate(chunks):
+def page_rows(pages: Iterable[Page], choice: random.Random) -> Iterator[Row]:
+    """The rows of tables, lists and headings."""
+    for page in pages:
+        for place, chunk in enumerate(page.chunks):
             if chunk.kind == "table":
-                yield from _of_table(title, chunk, choice)
+                yield from _of_table(page.title, chunk, choice)
             else:
-                yield from _of_list(title, chunk, choice)
+                yield from _of_list(page.title, chunk, choice)
             if choice.random() < 0.35:
-                yield from _of_heading(title, chunks, place, choice)
+                yield from _of_heading(page.title, page.chunks, place, choice)
 
 
 def _of_table(title: str, chunk: Chunk, choice: random.Random) -> Iterator[Row]:
