@@ -137,6 +137,8 @@ def test_judges_are_merged_by_the_mean_of_their_weights(base: Path, tmp_path: Pa
     assert torch.allclose(both[name].float(), (one[name].float() + other[name].float()) / 2, atol=1e-3)
     assert Judge(base, tmp_path / "both.safetensors").calibration is None
     assert len(Judge(base, tmp_path / "both.safetensors").answers(["Why?"], ["So."])) == 1
+    with pytest.raises(EmbedderUnavailable, match="cannot be written"):
+        merge(files, tmp_path / "nowhere" / "both.safetensors")
     save_weights(tmp_path / "else.safetensors", base_of(base).trained, note={BASE_KEY: "another"})
     with pytest.raises(EmbedderUnavailable, match="different embedding models"):
         merge([files[0], tmp_path / "else.safetensors"], tmp_path / "none.safetensors")

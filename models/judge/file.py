@@ -45,10 +45,16 @@ def base_of(folder: Path, *, seed: int = 7) -> Base:
 
 
 def save_weights(file: Path, weights: Mapping[str, Tensor], *, note: Mapping[str, str] | None = None) -> None:
-    """Writes `weights` in float16, all or nothing; `note` is kept beside them."""
+    """Writes `weights` in float16, all or nothing; `note` is kept beside them. Raises `EmbedderUnavailable` in one
+    line where `file` cannot be written."""
     halves = {name: weight.half().contiguous() for name, weight in weights.items()}
     fresh = file.with_name(f"{file.name}.new")
-    save_file(halves, fresh, metadata=dict(note or {}))
+    try:
+        save_file(halves, fresh, metadata=dict(note or {}))
+    except SafetensorError as error:
+        fresh.unlink(missing_ok=True)
+        line = " ".join(str(error).split())[:160]
+        raise EmbedderUnavailable(f"{file} cannot be written: {line}") from None
     fresh.chmod(0o644)
     fresh.replace(file)
 
