@@ -195,6 +195,11 @@ class ModelSection(Section):
         examples=["main"],
     )
     parallel: int = Field(default=4, ge=1, le=64, description="Answers that are written at the same time.")
+    prompt_memory_mb: int = Field(
+        default=256,
+        ge=0,
+        description="Memory for what was read of ended questions, in MB: what begins alike goes on from there.",
+    )
     passage_cache: bool = Field(
         default=False,
         description="Whether each passage is read once and what was read is kept: answers begin sooner, and may differ.",

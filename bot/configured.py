@@ -66,6 +66,7 @@ def engine_settings(section: ModelSection, passages: Path) -> EngineSettings:
         flash_attention=section.flash_attention,
         split=section.split,
         parallel=section.parallel,
+        prompt_memory_mb=section.prompt_memory_mb,
         passage_cache=section.passage_cache,
         passage_memory_mb=section.passage_memory_mb,
         passage_disk_mb=section.passage_disk_mb,

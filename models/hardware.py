@@ -92,6 +92,7 @@ def plan(
         sha256=sha256,
         parallel=settings.parallel,
         kv_tokens=kv_tokens_of(header, settings),
+        prompt_memory_mb=settings.prompt_memory_mb,
         passage_cache=settings.passage_cache,
         passage_memory_mb=settings.passage_memory_mb,
         passage_disk_mb=settings.passage_disk_mb,
@@ -123,7 +124,8 @@ def need(header: Header, plan: EnginePlan) -> Need:
     context = int(header.kv_values * plan.kv_tokens * contexts * _KV_BYTES[plan.kv_type])
     # llama.cpp's compute buffer: the logits of a batch are its largest tensor.
     buffers = plan.batch_tokens * header.vocabulary * 4
-    rest = CHILD_BYTES + buffers + plan.passage_cache * plan.passage_memory_mb * MIB
+    kept = plan.prompt_memory_mb + plan.passage_cache * plan.passage_memory_mb
+    rest = CHILD_BYTES + buffers + kept * MIB
     return Need(int(header.file_bytes * (1 - on_gpu)), int(context * (1 - on_gpu)), rest)
 
 

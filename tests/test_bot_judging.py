@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from bot.errors import WrongUse
 from bot.judging.asked_otherwise import asked_otherwise
 from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
+from bot.judging.golden_rows import golden_rows
 from bot.judging.mixture import mixed
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.page_rows import page_rows
 from bot.judging.pages import Page, pages
 from bot.judging.report import report
-from bot.judging.rows import Row, read, row, side_of, write
+from bot.judging.rows import Row, Side, read, row, side_of, write
 from bot.judging.sentence_rows import Sentences, passage_of
 from bot.judging.squad_rows import squad_rows
 from knowledge.chunking import Chunker
@@ -229,6 +231,57 @@ def test_questions_of_a_page_are_asked_of_their_own_answers_and_of_others(tmp_pa
                 one.question == towing,
             )
     assert not rows(but="page.md")
+
+
+ASKED = """
+[[question]]
+ask = "what may a night in a hotel in Paris cost?"
+facts = [["140"]]
+documents = ["{name}:rates.md"]
+
+[[question]]
+ask = "what may lunch in Paris cost?"
+answerable = false
+documents = ["{name}:rates.md"]
+
+[[question]]
+ask = "where do I park my bicycle?"
+answerable = false
+"""
+
+
+def _organisation(folder: Path, name: str) -> None:
+    (folder / name).mkdir()
+    (folder / name / "rates.md").write_text(RATES)
+    (folder / f"{name}.toml").write_text(ASKED.format(name=name))
+
+
+def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_path: Path) -> None:
+    _organisation(tmp_path, "bank")
+    found = list(golden_rows(tmp_path, {}, "learn", CHUNKER, EMBEDDER, random.Random(1)))
+    kinds = Counter(row.kind for row in found)
+    assert kinds["golden"] == kinds["near miss golden"] == kinds["outside golden"] == 1
+    assert kinds["near miss golden sentence"]
+    assert kinds["outside golden sentence"]
+    whole, alone = (next(row for row in found if row.kind == kind) for kind in ("golden", "sentence"))
+    assert whole.answers == alone.answers == 1
+    assert whole.passage[whole.begin : whole.end] == alone.passage[alone.begin : alone.end] == "140"
+    assert len(alone.passage) < len(whole.passage)
+    assert all(row.answers == 0 for row in found if row.question != whole.question)
+
+
+def test_who_is_asked_of_an_organisation_is_on_one_side_as_a_whole(tmp_path: Path) -> None:
+    for name in ("bank", "hotels"):
+        _organisation(tmp_path, name)
+    assert (side_of("bank"), side_of("hotels")) == ("learn", "test")
+
+    def questions(side: Side) -> int:
+        return sum(
+            row.kind == "golden"
+            for row in golden_rows(tmp_path, {}, side, CHUNKER, EMBEDDER, random.Random(1))
+        )
+
+    assert [questions(side) for side in ("learn", "calibrate", "test")] == [1, 0, 1]
 
 
 def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:

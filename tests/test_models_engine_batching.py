@@ -410,3 +410,35 @@ def test_lora_that_nobody_named_or_that_does_not_load_is_one_line(tmp_path: Path
         return await answer(model, asked("Open?", FACTS[:1]), max_tokens=3)
 
     assert with_model(use, settings)[-1].finished == "length"
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_what_begins_alike_is_not_read_again_though_others_came_between(cache: bool) -> None:
+    """One place, so that each question takes the sequence of the one before. Only the passage cache has more of
+    the prompt without it."""
+    settings = EngineSettings(parallel=1, passage_cache=cache)
+    first = asked("When does the office open?", FACTS[:2])
+    longer = (*first, Turn("assistant", "At nine."), Turn("user", "And on Sundays?"))
+
+    async def use(model: LocalModel) -> tuple[list[Delta], list[Delta], list[Delta]]:
+        team = Asking("ann", "team")
+        await answer(model, first, asking=team)
+        for number in range(3):
+            await answer(
+                model, asked(f"Number {number}?", FACTS[number + 1 :]), asking=Asking("bob", "board")
+            )
+        again = await answer(model, longer, asking=team)
+        other = await answer(model, longer, asking=Asking("eve", "guests"))
+        return again, other, await answer(model, longer, asking=team)
+
+    async def fresh(model: LocalModel) -> tuple[int, str]:
+        count = await model.count_tokens(first)
+        return count, text_of(await answer(model, longer))
+
+    again, other, last = with_model(use, settings)
+    without = with_model(use, replace(settings, prompt_memory_mb=0))[0]
+    count, text = with_model(fresh, settings)
+    assert again[-1].reused_tokens >= count - 8
+    assert without[-1].reused_tokens < again[-1].reused_tokens - (5 if cache else 40)
+    assert other[-1].reused_tokens < again[-1].reused_tokens
+    assert text_of(again) == text_of(other) == text_of(last) == text

@@ -106,7 +106,7 @@ def test_half_size_context_needs_half_the_memory() -> None:
 
 def test_memory_too_small_is_said_with_need_have_and_mend() -> None:
     with pytest.raises(
-        ModelUnavailable, match=r"needs 4,\d+ MiB.*1,024 MiB can be had: choose a smaller model"
+        ModelUnavailable, match=r"needs 5,\d+ MiB.*1,024 MiB can be had: choose a smaller model"
     ):
         check_memory(SEVEN, planned(), free=GIB)
 

@@ -30,7 +30,12 @@ def judge() -> None:
 @click.argument("data", type=_FOLDER)
 @click.argument("out", type=_FOLDER)
 @click.option("--but", type=_FILE, help="Questions about pages that nothing is to be learned from.")
-def rows(data: Path, out: Path, but: Path | None) -> None:
+@click.option(
+    "--golden",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of golden questions, each NAME.toml with its Markdown pages in the folder NAME beside it.",
+)
+def rows(data: Path, out: Path, but: Path | None, golden: Path | None) -> None:
     """Write OUT/learn.jsonl, calibrate.jsonl and test.jsonl from the public data sets in DATA."""
     import tomllib
 
@@ -44,7 +49,7 @@ def rows(data: Path, out: Path, but: Path | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sides: tuple[Side, ...] = get_args(Side)
     for side in sides:
-        found = list(public_rows(data, side, embedder, but=named))
+        found = list(public_rows(data, side, embedder, but=named, golden=golden))
         count = write(out / f"{side}.jsonl", mixed(found) if side == "learn" else found)
         click.echo(f"{side}: {count:,} rows")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from bot.judging.asked_otherwise import OTHERWISE, asked_otherwise
 from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
+from bot.judging.golden_rows import golden_rows
 from bot.judging.page_rows import page_rows
 from bot.judging.pages import pages
 from bot.judging.rows import Row, Side
@@ -23,6 +24,9 @@ from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 
 PAGES = ("sourcegraph_handbook", "discord_docs", "pydis_faq")
+PUBLIC = {"sourcegraph": "sourcegraph_handbook/content"}
+"""Where the pages are of golden questions that bring none of their own."""
+
 LESS = {
     "policy": 0.4,
     "other practice": 0.4,
@@ -40,28 +44,41 @@ LESS = {
 AS_THEY_ARE = frozenset(
     {
         "found abstract",
+        "golden",
+        "golden found",
         "heading",
         "item",
         "item alone",
         "item away",
         "mistold",
+        "near miss golden",
+        "near miss golden sentence",
         "other abstract",
         "other heading",
         "other item",
+        "outside golden",
+        "outside golden sentence",
         "rationale",
         "told",
         "unrelated claim",
     }
 )
-"""Rows whose question is a statement or a few words already."""
+"""Rows whose question is a statement, a few words, or as people type it already."""
 
 STRAY = 0.01
 
 
 def public_rows(
-    data: Path, side: Side, embedder: Embedder, *, but: frozenset[str], seed: int = 7
+    data: Path,
+    side: Side,
+    embedder: Embedder,
+    *,
+    but: frozenset[str],
+    golden: Path | None = None,
+    seed: int = 7,
 ) -> Iterator[Row]:
-    """Every row of `side`: SQuAD, PolicyQA, SciFact, and pages of three handbooks but those that `but` names."""
+    """Every row of `side`: SQuAD, PolicyQA, SciFact, pages of three handbooks but those that `but` names, and the
+    golden questions in the folder `golden`."""
     choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     chunker = Chunker(embedder.count_tokens, embedder.max_tokens)
     for file in sorted((data / "qa/squad").glob("*.json")):
@@ -75,6 +92,9 @@ def public_rows(
         found = list(pages(files, {side}, chunker, but=but))
         yield from page_rows(found, choice)
         yield from asked_rows(found, Sentences(RememberingEmbedder(embedder), choice), choice)
+    if golden is not None:
+        public = {name: data / "corpora" / folder for name, folder in PUBLIC.items()}
+        yield from golden_rows(golden, public, side, chunker, embedder, choice)
 
 
 def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:

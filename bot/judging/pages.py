@@ -5,13 +5,13 @@ Rule: no page that a calibration question is about is ever read here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.judging.rows import Side, chunks_of, side_of
 from knowledge.chunking import Chunker
-from knowledge.documents import Chunk
+from knowledge.documents import Chunk, Section
 from knowledge.readers import md
 
 
@@ -30,7 +30,17 @@ def pages(
     for file in files:
         if any(file.as_posix().endswith(end) for end in but):
             continue
-        reading = md.read(file.read_bytes())
-        title = reading.title or file.stem
+        title, sections = _read(file)
         if side_of(title) in sides:
-            yield Page(title, chunks_of(file.name, title, reading.sections, chunker))
+            yield Page(title, chunks_of(file.name, title, sections, chunker))
+
+
+def page_of(file: Path, chunker: Chunker) -> Page:
+    """The page in `file`, whatever its side."""
+    title, sections = _read(file)
+    return Page(title, chunks_of(file.name, title, sections, chunker))
+
+
+def _read(file: Path) -> tuple[str, Sequence[Section]]:
+    reading = md.read(file.read_bytes())
+    return reading.title or file.stem, reading.sections

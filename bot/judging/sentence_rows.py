@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bot.evidence import Evidence, find_evidence
 from bot.judging.rows import Row, row
@@ -59,4 +60,5 @@ def passage_of(title: str, text: str) -> Passage:
 
 def _row(question: str, passages: Sequence[Passage], one: Evidence, kind: str, *, answer: str = "") -> Row:
     passage = passages[one.unit.passage - 1]
-    return row(question, passage.title, one.unit.reading, kind, answers=int(bool(answer)), answer=answer)
+    alone = replace(passage.chunk, text=one.unit.reading)
+    return row(question, passage.title, alone, kind, answers=int(bool(answer)), answer=answer)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from models.engine.blocks import Blocks
 from models.engine.choosing import Chooser
 from models.engine.context import Context, ReadError, Row, StoppedError
+from models.engine.ended import EndedPrompts
 from models.engine.llama import Llama
 from models.engine.passage_cache import PassageCache
 from models.engine.prompts import Prompt, Prompts
@@ -55,8 +56,8 @@ class _Reading:
 class Batching:
     """The requests of one LoRA, or of the bare model; `step` until `busy` is False.
 
-    `cache` None reads every prompt from its first to its last token. `alive` is called often while a
-    step takes long.
+    `cache` None reads every prompt from its first to its last token. `ended` keeps what was read of prompts
+    when their sequences are needed. `alive` is called often while a step takes long.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Batching:
         prompts: Prompts,
         cache: PassageCache | None,
         *,
+        ended: EndedPrompts,
         lora: Lora | None,
         alive: Callable[[], None],
     ) -> None:
@@ -75,7 +77,7 @@ class Batching:
         self._prompts = prompts
         self._context = Context(llama, sequences=count, shared=shared, lora=lora)
         self._alive = alive
-        self._sequences = Sequences(self._context, count=count, most_idle=plan.parallel)
+        self._sequences = Sequences(self._context, ended, lora=lora, count=count, most_idle=plan.parallel)
         self._arrived: deque[_Arrived] = deque()
         self._ahead: deque[_Arrived] = deque()
         self._running: list[Running] = []
@@ -186,7 +188,7 @@ class Batching:
     def _seat(self, running: Running, going_on: Held | None) -> None:
         """Gives `running` its sequence, its prefix and the blocks that it needs."""
         if going_on is not None:
-            count = running.common(going_on)
+            count = running.common(going_on.tokens)
             if self._context.drop(going_on.sequence, count):
                 del going_on.tokens[count:]
                 running.held = going_on

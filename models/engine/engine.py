@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models.engine.batching import Batching
+from models.engine.ended import EndedPrompts
 from models.engine.generator import Turn
 from models.engine.llama import Llama
 from models.engine.passage_cache import PassageCache
@@ -38,6 +39,7 @@ class Engine:
         )
         self._prompts = Prompts(self._llama, template)
         self._cache = _cache(plan) if plan.passage_cache else None
+        self._ended = EndedPrompts(0 if self._llama.forgets_only_whole else plan.prompt_memory_mb * MIB)
         self._loras = {lora.name: lora for lora in plan.loras}
         self._contexts: dict[Lora | None, Batching] = {None: self._context(None)}  # longest unused first
 
@@ -85,6 +87,7 @@ class Engine:
             self._llama,
             self._prompts,
             self._cache,
+            ended=self._ended,
             lora=lora,
             alive=self._alive,
         )

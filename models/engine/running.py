@@ -6,7 +6,7 @@ Rule: values and bookkeeping only; nothing here touches llama.cpp.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from models.engine.choosing import Chooser
@@ -161,9 +161,9 @@ class Running:
         """The whole prompt as `Held` has it."""
         return [token for part in range(len(self.prompt.parts)) for token in self._named(part)]
 
-    def common(self, held: Held) -> int:
-        """How much of what `held` holds this prompt begins with: whole blocks, and never its last token."""
-        count = min(shared(self.named(), held.tokens), len(self.prompt) - 1)
+    def common(self, tokens: Sequence[int | tuple[str, int]]) -> int:
+        """With how many of `tokens`, as `Held` has them, this prompt begins: whole blocks, and never its last token."""
+        count = min(shared(self.named(), tokens), len(self.prompt) - 1)
         start = 0
         for number, part in enumerate(self.prompt.parts):
             end = start + len(part.tokens)

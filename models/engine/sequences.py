@@ -1,7 +1,7 @@
 """Which sequences of a context are free, in use, or kept because another prompt may go on from them.
 
-Rule: what is kept makes room, the longest unused first, for what is asked now; and what was kept for one
-audience is never taken by another.
+Rule: what is kept makes room, the longest unused first, for what is asked now, and goes to `ended`; and what
+was kept for one audience is never taken by another.
 """
 
 from __future__ import annotations
@@ -10,17 +10,26 @@ from collections import deque
 from collections.abc import Sequence
 
 from models.engine.context import Context
+from models.engine.ended import Ended, EndedPrompts
 from models.engine.prompts import Prompt
 from models.engine.running import Held, Prefix, Running
+from models.engine.settings import Lora
 
 MOST_PREFIXES = 8
+SHORT = 32
+"""Fewer tokens are sooner read than their state is copied."""
 
 
 class Sequences:
-    """The sequences 0 to `count` - 1 of `context`; at most `most_idle` ended ones are kept."""
+    """The sequences 0 to `count` - 1 of `context`, which answers with `lora`; at most `most_idle` ended ones
+    are kept in their places, others in `ended`."""
 
-    def __init__(self, context: Context, *, count: int, most_idle: int) -> None:
+    def __init__(
+        self, context: Context, ended: EndedPrompts, *, lora: Lora | None, count: int, most_idle: int
+    ) -> None:
         self._context = context
+        self._ended = ended
+        self._lora = lora
         self._most_idle = most_idle
         self._free = deque(range(count))
         self._idle: list[Held] = []  # the longest unused first
@@ -29,7 +38,7 @@ class Sequences:
     def take(self) -> int:
         """A sequence that holds nothing."""
         if not self._free:
-            self.release(self._idle.pop(0).sequence)
+            self._put_away(self._idle.pop(0))
         return self._free.popleft()
 
     def release(self, sequence: int) -> None:
@@ -41,17 +50,25 @@ class Sequences:
         """Keeps what an ended request held, for the next turn of its conversation."""
         self._idle.append(held)
         if len(self._idle) > self._most_idle:
-            self.release(self._idle.pop(0).sequence)
+            self._put_away(self._idle.pop(0))
 
     def take_over(self, running: Running) -> Held | None:
-        """The kept sequence of the same audience with which the prompt shares most, if that is more than its
-        prefix; it is not kept any more."""
-        best, most = None, running.prompt.head
-        for held in self._idle:
-            if held.audience == running.held.audience and (count := running.common(held)) > most:
-                best, most = held, count
+        """A sequence that holds what the prompt shares with one that was kept for the same audience, the one it
+        shares most with; None where none shares more than the system message."""
+        audience = running.held.audience
+        idle = [held for held in self._idle if held.audience == audience]
+        kept: list[Held | Ended] = [*idle, *self._ended.of((self._lora, audience))]
+        best: Held | Ended | None = None
+        most = running.prompt.head
+        for one in kept:
+            if (count := running.common(one.tokens)) > most:
+                best, most = one, count
+        if isinstance(best, Ended):
+            return self._restored(best, audience)
         if best is not None:
             self._idle.remove(best)
+            if len(best.tokens) - most > SHORT:
+                self._remember(best)
         return best
 
     def prefix(self, prompt: Prompt) -> Prefix | None:
@@ -73,8 +90,27 @@ class Sequences:
         while reserved + sum(len(held.tokens) for held in self._idle) + needed > self._context.cells:
             if not self._idle:
                 return False
-            self.release(self._idle.pop(0).sequence)
+            self._put_away(self._idle.pop(0))
         return True
+
+    def _restored(self, ended: Ended, audience: str) -> Held | None:
+        self._ended.used(ended)
+        sequence = self.take()
+        if self._context.restore(sequence, ended.state):
+            return Held(sequence, audience, list(ended.tokens))
+        self.release(sequence)
+        return None
+
+    def _put_away(self, held: Held) -> None:
+        self._remember(held)
+        self.release(held.sequence)
+
+    def _remember(self, held: Held) -> None:
+        """Keeps what `held` holds outside the context."""
+        owner = (self._lora, held.audience)
+        if not self._ended.keeps or len(held.tokens) < SHORT or self._ended.has(owner, held.tokens):
+            return
+        self._ended.put(Ended(owner, tuple(held.tokens), self._context.state(held.sequence)))
 
     def clear(self) -> None:
         """Forgets everything that is kept."""

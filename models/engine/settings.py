@@ -34,6 +34,7 @@ class EngineSettings:
 
     `parallel` answers are written at the same time. With `passage_cache` they share memory for
     `kv_tokens`, where None takes half of a context for each; without it each has a context of its own.
+    `prompt_memory_mb` holds what was read of prompts that have ended, for those that begin alike.
     `passage_cache` reads the blocks of a prompt
     apart and keeps what was read: `passage_memory_mb` of it in memory and `passage_disk_mb` in the
     folder `passages`, if there is one. `split` spreads a model over several GPUs by whole layers or
@@ -50,6 +51,7 @@ class EngineSettings:
     load_s: float = 60.0
     parallel: int = 1
     kv_tokens: int | None = None
+    prompt_memory_mb: int = 256
     passage_cache: bool = False
     passage_memory_mb: int = 256
     passage_disk_mb: int = 2048
@@ -78,6 +80,7 @@ class EnginePlan:
     sha256: str = ""
     parallel: int = 1
     kv_tokens: int = 0
+    prompt_memory_mb: int = 256
     passage_cache: bool = False
     passage_memory_mb: int = 256
     passage_disk_mb: int = 2048

@@ -1,0 +1,101 @@
+"""Rows out of golden questions and the pages they are about: questions as colleagues ask them, and near misses.
+
+Rule: a set of questions belongs to one side as a whole, by its file's name: who asks of an organisation that is
+measured on is never learned from.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.evaluation.golden import GoldenQuestion, holds, load_golden
+from bot.judging.nearest import nearest
+from bot.judging.pages import Page, page_of
+from bot.judging.rows import Row, Side, row, side_of
+from bot.judging.sentence_rows import Sentences
+from knowledge.chunking import Chunker
+from knowledge.documents import Chunk, Passage
+from models.embedding.embedder import Embedder
+from models.embedding.remembering import RememberingEmbedder
+from models.judge.pairs import shown
+
+FOUND = 3
+"""So many passages that do not answer stand beside a question, the nearest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A chunk and the id of its document."""
+
+    document: str
+    passage: Passage
+
+    @property
+    def text(self) -> str:
+        return self.passage.chunk.text
+
+
+def golden_rows(
+    folder: Path,
+    public: dict[str, Path],
+    side: Side,
+    chunker: Chunker,
+    embedder: Embedder,
+    choice: random.Random,
+) -> Iterator[Row]:
+    """The rows of each `NAME.toml` in `folder` that is of `side`, about the Markdown pages in `public[NAME]` or
+    in the folder of the same name."""
+    sentences = Sentences(RememberingEmbedder(embedder), choice)
+    for file in sorted(folder.glob("*.toml")):
+        if side_of(file.stem) != side:
+            continue
+        questions = load_golden(file)
+        places = list(_places(questions, public.get(file.stem, folder / file.stem), chunker))
+        texts = [shown(one.passage.title, one.passage.chunk.location, one.text) for one in places]
+        near = nearest([question.ask for question in questions], texts, embedder)
+        for question, found in zip(questions, near, strict=True):
+            yield from _rows(question, places, [places[place] for place in found], sentences)
+
+
+def _places(questions: Sequence[GoldenQuestion], root: Path, chunker: Chunker) -> Iterator[_Place]:
+    for document in dict.fromkeys(name for question in questions for name in question.documents):
+        page: Page = page_of(root / document.partition(":")[2], chunker)
+        for chunk in page.chunks:
+            yield _Place(document, Passage(chunk, page.title, None, 0.0, None, None, "", ""))
+
+
+def _rows(
+    question: GoldenQuestion, places: Sequence[_Place], found: Sequence[_Place], sentences: Sentences
+) -> Iterator[Row]:
+    if not question.answerable:
+        kind = "near miss golden" if question.documents else "outside golden"
+        for one in found[: FOUND if question.documents else 1]:
+            yield _row(question.ask, one, kind, answers=0)
+        yield from sentences.unanswered(question.ask, [one.passage for one in found], f"{kind} sentence")
+        return
+    own = [one for one in places if one.document in question.documents and _holds(question, one.text)]
+    own.sort(key=lambda one: found.index(one) if one in found else len(found))
+    if not own:
+        return
+    said = [form for form in question.facts[0] if form in own[0].text]
+    answer = said[0] if said else ""
+    once = answer if own[0].text.count(answer) == 1 else ""
+    yield _row(question.ask, own[0], "golden", answers=1, answer=once)
+    others = [one for one in found if not any(holds(one.text, form) for form in question.facts[0])]
+    for one in others[:FOUND]:
+        yield _row(question.ask, one, "golden found", answers=0)
+    if answer:
+        wrong = [one.passage for one in others]
+        yield from sentences.answered(question.ask, [own[0].passage], wrong, answer)
+
+
+def _holds(question: GoldenQuestion, text: str) -> bool:
+    return all(any(holds(text, form) for form in group) for group in question.facts)
+
+
+def _row(ask: str, one: _Place, kind: str, *, answers: int, answer: str = "") -> Row:
+    chunk: Chunk = one.passage.chunk
+    return row(ask, one.passage.title, chunk, kind, answers=answers, answer=answer)
