@@ -263,7 +263,7 @@ def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_p
     assert kinds["golden"] == kinds["near miss golden"] == kinds["outside golden"] == 1
     assert kinds["near miss golden sentence"]
     assert kinds["outside golden sentence"]
-    whole, alone = (next(row for row in found if row.kind == kind) for kind in ("golden", "sentence"))
+    whole, alone = (next(row for row in found if row.kind == kind) for kind in ("golden", "golden sentence"))
     assert whole.answers == alone.answers == 1
     assert whole.passage[whole.begin : whole.end] == alone.passage[alone.begin : alone.end] == "140"
     assert len(alone.passage) < len(whole.passage)

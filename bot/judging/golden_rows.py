@@ -89,7 +89,7 @@ def _rows(
         yield _row(question.ask, one, "golden found", answers=0)
     if answer:
         wrong = [one.passage for one in others]
-        yield from sentences.answered(question.ask, [own[0].passage], wrong, answer)
+        yield from sentences.answered(question.ask, [own[0].passage], wrong, answer, kind="golden sentence")
 
 
 def _holds(question: GoldenQuestion, text: str) -> bool:

@@ -24,7 +24,7 @@ from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 
 PAGES = ("sourcegraph_handbook", "discord_docs", "pydis_faq")
-PUBLIC = {"sourcegraph": "sourcegraph_handbook/content"}
+PUBLIC = {"sourcegraph-pages": "sourcegraph_handbook/content", "discord-docs": "discord_docs"}
 """Where the pages are of golden questions that bring none of their own."""
 
 LESS = {
@@ -37,15 +37,20 @@ LESS = {
     "item alone": 0.3,
     "other item": 0.3,
     "found": 0.7,
+    "golden found": 0.4,
+    "near miss golden": 0.7,
     "beside": 0.7,
 }
-"""Of rows that are easy, or whose labels are guessed, only this share is learned from."""
+"""Of rows that are easy, or many, or whose labels are guessed, only this share is learned from."""
+
+TWICE = frozenset({"golden", "golden sentence", "near miss", "near miss part", "near miss sentence"})
 
 AS_THEY_ARE = frozenset(
     {
         "found abstract",
         "golden",
         "golden found",
+        "golden sentence",
         "heading",
         "item",
         "item alone",
@@ -54,6 +59,7 @@ AS_THEY_ARE = frozenset(
         "near miss golden",
         "near miss golden sentence",
         "other abstract",
+        "other golden sentence",
         "other heading",
         "other item",
         "outside golden",
@@ -98,14 +104,14 @@ def public_rows(
 
 
 def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:
-    """What is learned from: fewer of the easy and the rough rows, near misses twice, a few passages of elsewhere;
+    """What is learned from: fewer of the easy and the rough rows, the rarest twice, a few passages of elsewhere;
     and some of the questions in other forms."""
     choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     found: list[Row] = []
     for one in rows:
         if choice.random() > LESS.get(one.kind, 1.0):
             continue
-        found += [one, one] if one.kind.startswith("near miss") else [one]
+        found += [one, one] if one.kind in TWICE else [one]
     for _ in range(round(STRAY * len(rows))):
         asked, other = choice.choice(rows), choice.choice(rows)
         if asked.document != other.document and asked.supports is None:

@@ -29,7 +29,13 @@ class Sentences:
         self._choice = choice
 
     def answered(
-        self, question: str, own: Sequence[Passage], others: Sequence[Passage], answer: str
+        self,
+        question: str,
+        own: Sequence[Passage],
+        others: Sequence[Passage],
+        answer: str,
+        *,
+        kind: str = "sentence",
     ) -> Iterator[Row]:
         """The sentence of `own` that holds `answer`, and some that do not of it and of `others`."""
         passages = [*own, *others]
@@ -37,10 +43,10 @@ class Sentences:
         holding = [one for one in found if one.unit.passage <= len(own) and answer in one.unit.reading]
         if not holding:
             return
-        yield _row(question, passages, holding[0], "sentence", answer=answer)
+        yield _row(question, passages, holding[0], kind, answer=answer)
         without = [one for one in found if answer.lower() not in one.unit.reading.lower()]
         for one in self._near(without):
-            yield _row(question, passages, one, "other sentence")
+            yield _row(question, passages, one, f"other {kind}")
 
     def unanswered(self, question: str, passages: Sequence[Passage], kind: str) -> Iterator[Row]:
         """Some sentences of `passages`, none of which answers `question`."""

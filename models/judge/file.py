@@ -26,13 +26,14 @@ _FROZEN = "embeddings."
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The embedding model's weights: `frozen` in bfloat16 as they stay, `trained` in float32 with fresh heads."""
+    """The embedding model's weights: `frozen` in `dtype` as they stay, `trained` in float32 with fresh heads."""
 
     frozen: dict[str, Tensor]
     trained: dict[str, Tensor]
+    dtype: torch.dtype
 
 
-def base_of(folder: Path, *, seed: int = 7) -> Base:
+def base_of(folder: Path, *, dtype: torch.dtype = torch.bfloat16, seed: int = 7) -> Base:
     """What training starts from; raises `EmbedderUnavailable` when `folder` is not of the judge's shape."""
     weights = _weights_of(folder)
     trained = {name: weight.float() for name, weight in weights.items() if name.startswith("encoder.")}
@@ -40,8 +41,8 @@ def base_of(folder: Path, *, seed: int = 7) -> Base:
     for name, rows in (("dense", SHAPE.width), ("rows", len(HEADS)), ("span", 2)):
         trained[f"head.{name}.weight"] = torch.randn(rows, SHAPE.width, generator=generator) * 0.02
         trained[f"head.{name}.bias"] = torch.zeros(rows)
-    frozen = {name: weight.bfloat16() for name, weight in weights.items() if name.startswith(_FROZEN)}
-    return Base(frozen, trained)
+    frozen = {name: weight.to(dtype) for name, weight in weights.items() if name.startswith(_FROZEN)}
+    return Base(frozen, trained, dtype)
 
 
 def save_weights(file: Path, weights: Mapping[str, Tensor], *, note: Mapping[str, str] | None = None) -> None:

@@ -22,6 +22,7 @@ from models.errors import EmbedderUnavailable
 from models.judge.file import BASE_KEY, Base, base_of, save_weights, trained_weights, weights_sha256
 from models.judge.network import HEADS, read, tensors
 from models.judge.pairs import Pair, PairTokens
+from models.processor import has_bfloat16
 
 IGNORED = -100
 STEP_TOKENS = 16
@@ -106,7 +107,8 @@ def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
     torch.set_num_threads(recipe.threads)
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
-    base = base_of(Path(recipe.base))
+    dtype = torch.bfloat16 if has_bfloat16() else torch.float32
+    base = base_of(Path(recipe.base), dtype=dtype)
     examples = load_examples(Path(recipe.rows), PairTokens(Path(recipe.base)))
     if not examples:
         raise ValueError(f"{recipe.rows} holds no rows to learn from")
@@ -177,11 +179,12 @@ def _batches(examples: Sequence[Example], recipe: Recipe, *, skip: int) -> Itera
 
 
 def _step(state: _State, base: Base, batch: Sequence[Example], recipe: Recipe, rate: float) -> float:
-    """One step in bfloat16, the weights themselves kept and moved in float32. What it leaves out is the same
-    whether it was killed before or not."""
+    """One step with the precision of the base's frozen weights, the others themselves kept and moved in float32.
+    What it leaves out is the same whether it was killed before or not."""
     torch.manual_seed(recipe.seed + state.step)
     live = {
-        name: weight.detach().to(torch.bfloat16).requires_grad_() for name, weight in state.weights.items()
+        name: weight.detach().to(base.dtype, copy=True).requires_grad_()
+        for name, weight in state.weights.items()
     }
     ids, kinds, there = tensors([example.pair for example in batch], multiple=STEP_TOKENS)
     reading = read({**base.frozen, **live}, ids, kinds, there, dropout=recipe.dropout)
