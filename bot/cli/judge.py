@@ -98,16 +98,16 @@ def report(file: Path, rows: Path, every: int) -> None:
 
 @judge.command()
 @click.argument("file", type=_FILE)
-@click.argument("questions", type=_FILE)
+@click.argument("questions", type=_FILE, nargs=-1, required=True)
 @with_project
-def calibrate(project: Project, file: Path, questions: Path) -> None:
+def calibrate(project: Project, file: Path, questions: tuple[Path, ...]) -> None:
     """Ask QUESTIONS of this project's index, and note in FILE what the judge's log-odds are worth."""
     from bot.evaluation.golden import load_golden
     from bot.judging.calibrating import calibrated, weigh
     from models.judge.file import CALIBRATION_KEY, note_down
 
     passages = project.config.retrieval.passages
-    asked = load_golden(questions)
+    asked = [question for one in questions for question in load_golden(one)]
     found = calibrated(weigh(asked, project.retriever, project.embedder, _judge(file), passages=passages))
     note_down(file, {CALIBRATION_KEY: found.written()})
     click.echo(found.written())

@@ -20,7 +20,7 @@ from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
 
-MOST_REFUSED = 0.05
+MOST_REFUSED = 0.08
 BOUNDS = [percent / 100 for percent in range(1, 100)]
 ALIKE = 0.01
 """AUCs that are no further apart are the same over so few questions: over a hundred one may be wrong by 0.07."""
