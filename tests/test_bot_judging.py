@@ -284,6 +284,15 @@ def test_who_is_asked_of_an_organisation_is_on_one_side_as_a_whole(tmp_path: Pat
     assert [questions(side) for side in ("learn", "calibrate", "test")] == [1, 0, 1]
 
 
+def test_a_page_that_is_not_there_is_named(tmp_path: Path) -> None:
+    _organisation(tmp_path, "bank")
+    (tmp_path / "bank" / "rates.md").unlink()
+    with pytest.raises(
+        WrongUse, match=r"the questions name bank:rates.md, which cannot be read: .*No such file"
+    ):
+        list(golden_rows(tmp_path, {}, "learn", CHUNKER, EMBEDDER, random.Random(1)))
+
+
 def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:
     text = "# Words\n\n- Sabbatical: a long leave after ten years of work\n"
     assert _page_rows(tmp_path, text)

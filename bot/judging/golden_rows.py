@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.errors import WrongUse
 from bot.evaluation.golden import GoldenQuestion, holds, load_golden
 from bot.judging.nearest import nearest
-from bot.judging.pages import Page, page_of
+from bot.judging.pages import page_of
 from bot.judging.rows import Row, Side, row, side_of
 from bot.judging.sentence_rows import Sentences
 from knowledge.chunking import Chunker
-from knowledge.documents import Chunk, Passage
+from knowledge.documents import Passage
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 from models.judge.pairs import shown
@@ -47,7 +48,7 @@ def golden_rows(
     choice: random.Random,
 ) -> Iterator[Row]:
     """The rows of each `NAME.toml` in `folder` that is of `side`, about the Markdown pages in `public[NAME]` or
-    in the folder of the same name."""
+    in the folder of the same name. Raises `WrongUse` naming a page that cannot be read."""
     sentences = Sentences(RememberingEmbedder(embedder), choice)
     for file in sorted(folder.glob("*.toml")):
         if side_of(file.stem) != side:
@@ -62,7 +63,10 @@ def golden_rows(
 
 def _places(questions: Sequence[GoldenQuestion], root: Path, chunker: Chunker) -> Iterator[_Place]:
     for document in dict.fromkeys(name for question in questions for name in question.documents):
-        page: Page = page_of(root / document.partition(":")[2], chunker)
+        try:
+            page = page_of(root / document.partition(":")[2], chunker)
+        except OSError as error:
+            raise WrongUse(f"the questions name {document}, which cannot be read: {error}") from None
         for chunk in page.chunks:
             yield _Place(document, Passage(chunk, page.title, None, 0.0, None, None, "", ""))
 
@@ -97,5 +101,4 @@ def _holds(question: GoldenQuestion, text: str) -> bool:
 
 
 def _row(ask: str, one: _Place, kind: str, *, answers: int, answer: str = "") -> Row:
-    chunk: Chunk = one.passage.chunk
-    return row(ask, one.passage.title, chunk, kind, answers=answers, answer=answer)
+    return row(ask, one.passage.title, one.passage.chunk, kind, answers=answers, answer=answer)
