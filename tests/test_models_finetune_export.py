@@ -27,7 +27,8 @@ from tests.tiny_base import write_tiny_base
 
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
-    return train(recipe(folder, "exported", learning_rate=0.05), quiet)
+    """So long that no two words are nearly as likely: then they are the same ones on every processor."""
+    return train(recipe(folder, "exported", learning_rate=0.05, epochs=20), quiet)
 
 
 def test_the_file_passes_the_check_and_says_where_it_comes_from(folder: Path, trained: Path) -> None:
@@ -51,7 +52,7 @@ def test_llama_cpp_says_with_the_file_what_the_trained_model_says(
     assert found.tokens == sum(len(t.tokens) - t.answer for pack in asked for t in pack.tails)
     assert found.cosine > 0.999
     assert found.error < 0.02 * found.change
-    assert found.argmax > 0.9  # the likeliest words of a model this small are nearly as likely as the next
+    assert found.argmax == 1
 
 
 def test_a_file_whose_query_rows_are_in_the_trainings_order_is_found_out(
@@ -80,7 +81,7 @@ def test_a_file_whose_query_rows_are_in_the_trainings_order_is_found_out(
     writer.close()
     with pytest.raises(ExportError, match="does not say what the trained model says"):
         parity(trained, base, asked, lora=wrong)
-    assert parity_over(trained, base, folder / "rows.jsonl", lora=out).argmax > 0.9
+    assert parity_over(trained, base, folder / "rows.jsonl", lora=out).argmax == 1
     with pytest.raises(ExportError):
         parity_over(trained, base, folder / "rows.jsonl", lora=wrong)
 
