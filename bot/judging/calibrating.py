@@ -20,9 +20,9 @@ from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
 
-MOST_REFUSED = 0.1
+MOST_REFUSED = 0.05
 BOUNDS = [percent / 100 for percent in range(1, 100)]
-ALIKE = 0.015
+ALIKE = 0.01
 """AUCs that are no further apart are the same over so few questions: over a hundred one may be wrong by 0.07."""
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)

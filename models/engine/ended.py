@@ -43,22 +43,23 @@ class EndedPrompts:
 
     def put(self, fresh: Ended) -> None:
         """Keeps `fresh` in the place of what it goes on from; nothing new where a kept one goes on from it."""
+        if self.has(fresh.owner, fresh.tokens) or len(fresh.state) > self._most_bytes:
+            return
         for one in self.of(fresh.owner):
-            if one.tokens[: len(fresh.tokens)] == fresh.tokens:
-                self.used(one)
-                return
             if fresh.tokens[: len(one.tokens)] == one.tokens:
                 self._drop(one)
-        if len(fresh.state) > self._most_bytes:
-            return
         self._kept.append(fresh)
         self._held += len(fresh.state)
         while self._held > self._most_bytes:
             self._drop(self._kept[0])
 
     def has(self, owner: Hashable, tokens: Sequence[int | tuple[str, int]]) -> bool:
-        """Whether a kept one of `owner` begins with `tokens`."""
-        return any(list(one.tokens[: len(tokens)]) == list(tokens) for one in self.of(owner))
+        """Whether a kept one of `owner` begins with `tokens`; it counts as used just now."""
+        for one in self.of(owner):
+            if one.tokens[: len(tokens)] == tuple(tokens):
+                self.used(one)
+                return True
+        return False
 
     def _drop(self, one: Ended) -> None:
         self._kept.remove(one)
