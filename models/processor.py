@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 @functools.cache
@@ -11,3 +15,10 @@ def has_bfloat16() -> bool:
     import torch
 
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def fastest_dtype() -> torch.dtype:
+    """bfloat16 where the processor has it, else float32."""
+    import torch
+
+    return torch.bfloat16 if has_bfloat16() else torch.float32

@@ -270,6 +270,16 @@ def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_p
     assert all(row.answers == 0 for row in found if row.question != whole.question)
 
 
+def test_questions_about_other_things_are_answered_by_no_page(tmp_path: Path) -> None:
+    _organisation(tmp_path, "bank")
+    asked = ["Who wrote the opera Fidelio?", "What is the rate of a neutron star's spin?"]
+    found = list(golden_rows(tmp_path, {}, "learn", CHUNKER, EMBEDDER, random.Random(1), asked))
+    unrelated = [row for row in found if row.kind == "unrelated"]
+    assert sorted(row.question for row in unrelated) == sorted(asked)
+    assert {row.answers for row in found if row.question in asked} == {0}
+    assert {row.kind for row in found if row.question in asked} == {"unrelated", "unrelated sentence"}
+
+
 def test_who_is_asked_of_an_organisation_is_on_one_side_as_a_whole(tmp_path: Path) -> None:
     for name in ("bank", "hotels"):
         _organisation(tmp_path, name)

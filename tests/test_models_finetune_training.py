@@ -128,7 +128,7 @@ def test_a_lora_that_was_not_trained_yet_changes_nothing(folder: Path) -> None:
     ids = torch.arange(40)[None]
     with torch.inference_mode():
         before = model(input_ids=ids).logits
-        lora_model.add_lora(model, rank=4, alpha=8, seed=0)
+        lora_model.add_lora(model, rank=4, alpha=8, seed=0, dtype=torch.bfloat16)
         after = model.float()(input_ids=ids).logits
     assert torch.allclose(before, after, atol=0.1)
 

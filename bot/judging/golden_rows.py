@@ -26,6 +26,9 @@ from models.judge.pairs import shown
 FOUND = 3
 """So many passages that do not answer stand beside a question, the nearest ones."""
 
+UNRELATED = 60
+"""So many questions about other things are asked of each set of pages."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -46,9 +49,11 @@ def golden_rows(
     chunker: Chunker,
     embedder: Embedder,
     choice: random.Random,
+    unrelated: Sequence[str] = (),
 ) -> Iterator[Row]:
     """The rows of each `NAME.toml` in `folder` that is of `side`, about the Markdown pages in `public[NAME]` or
-    in the folder of the same name. Raises `WrongUse` naming a page that cannot be read."""
+    in the folder of the same name; among them some of the questions `unrelated`, which are about neither.
+    Raises `WrongUse` naming a page that cannot be read."""
     sentences = Sentences(RememberingEmbedder(embedder), choice)
     for file in sorted(folder.glob("*.toml")):
         if side_of(file.stem) != side:
@@ -59,6 +64,9 @@ def golden_rows(
         near = nearest([question.ask for question in questions], texts, embedder)
         for question, found in zip(questions, near, strict=True):
             yield from _rows(question, places, [places[place] for place in found], sentences)
+        asked = choice.sample(unrelated, min(UNRELATED, len(unrelated)))
+        for text, found in zip(asked, nearest(asked, texts, embedder), strict=True):
+            yield from _unanswered(text, [places[place] for place in found], "unrelated", sentences, most=1)
 
 
 def _places(questions: Sequence[GoldenQuestion], root: Path, chunker: Chunker) -> Iterator[_Place]:
@@ -76,9 +84,8 @@ def _rows(
 ) -> Iterator[Row]:
     if not question.answerable:
         kind = "near miss golden" if question.documents else "outside golden"
-        for one in found[: FOUND if question.documents else 1]:
-            yield _row(question.ask, one, kind, answers=0)
-        yield from sentences.unanswered(question.ask, [one.passage for one in found], f"{kind} sentence")
+        most = FOUND if question.documents else 1
+        yield from _unanswered(question.ask, found, kind, sentences, most=most)
         return
     own = [one for one in places if one.document in question.documents and _holds(question, one.text)]
     own.sort(key=lambda one: found.index(one) if one in found else len(found))
@@ -94,6 +101,14 @@ def _rows(
     if answer:
         wrong = [one.passage for one in others]
         yield from sentences.answered(question.ask, [own[0].passage], wrong, answer, kind="golden sentence")
+
+
+def _unanswered(
+    ask: str, found: Sequence[_Place], kind: str, sentences: Sentences, *, most: int
+) -> Iterator[Row]:
+    for one in found[:most]:
+        yield _row(ask, one, kind, answers=0)
+    yield from sentences.unanswered(ask, [one.passage for one in found], f"{kind} sentence")
 
 
 def _holds(question: GoldenQuestion, text: str) -> bool:

@@ -20,11 +20,12 @@ COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "cell": ("row away", "column away"),
     "item": ("item away",),
     "heading": ("other heading",),
-    "golden": ("golden found", "near miss golden", "outside golden"),
+    "golden": ("golden found", "near miss golden", "outside golden", "unrelated"),
     "golden sentence": (
         "other golden sentence",
         "near miss golden sentence",
         "outside golden sentence",
+        "unrelated sentence",
     ),
 }
 """Which kinds of wrong passages are held against which kind of right ones."""

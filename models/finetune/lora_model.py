@@ -128,7 +128,7 @@ class _Both(torch.autograd.Function):  # type: ignore[misc]
 
 
 def add_lora(
-    model: Any, *, rank: int, alpha: float, seed: int, dtype: torch.dtype = torch.bfloat16
+    model: Any, *, rank: int, alpha: float, seed: int, dtype: torch.dtype
 ) -> list[torch.nn.Parameter]:
     """Puts a LoRA on the seven projections of every layer, in place; its parameters, which alone are trained.
 

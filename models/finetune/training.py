@@ -31,6 +31,7 @@ from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import Row, RowError, audience_of, joined_audiences, read_rows
 from models.finetune.start import read_start
 from models.finetune.tokens import Pack
+from models.processor import fastest_dtype
 from models.weights import sha256_of
 
 TIDY_STEPS = 16
@@ -77,7 +78,11 @@ class Run:
         self._model = lora_model.load(recipe.base)
         self._lineage = _lineage(recipe, self._model)
         self.trained = lora_model.add_lora(
-            self._model, rank=recipe.rank, alpha=recipe.alpha, seed=recipe.seed
+            self._model,
+            rank=recipe.rank,
+            alpha=recipe.alpha,
+            seed=recipe.seed,
+            dtype=fastest_dtype(),
         )
         self._begin()
         self._optimizer = torch.optim.AdamW(

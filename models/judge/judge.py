@@ -118,14 +118,11 @@ class Judge:
 
     def _loaded(self) -> tuple[dict[str, Tensor], PairTokens]:
         if self._weights is None or self._tokens is None:
-            import torch
-
             from models.judge.file import load_weights
-            from models.processor import has_bfloat16
+            from models.processor import fastest_dtype
 
             self._tokens = PairTokens(self._base)
-            dtype = torch.bfloat16 if has_bfloat16() else torch.float32
-            self._weights = load_weights(self._file, self._base, dtype)
+            self._weights = load_weights(self._file, self._base, fastest_dtype())
         return self._weights, self._tokens
 
 

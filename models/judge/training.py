@@ -22,7 +22,7 @@ from models.errors import EmbedderUnavailable
 from models.judge.file import BASE_KEY, Base, base_of, save_weights, trained_weights, weights_sha256
 from models.judge.network import HEADS, read, tensors
 from models.judge.pairs import Pair, PairTokens
-from models.processor import has_bfloat16
+from models.processor import fastest_dtype
 
 IGNORED = -100
 STEP_TOKENS = 16
@@ -107,8 +107,7 @@ def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
     torch.set_num_threads(recipe.threads)
     out = Path(recipe.out)
     out.mkdir(parents=True, exist_ok=True)
-    dtype = torch.bfloat16 if has_bfloat16() else torch.float32
-    base = base_of(Path(recipe.base), dtype=dtype)
+    base = base_of(Path(recipe.base), dtype=fastest_dtype())
     examples = load_examples(Path(recipe.rows), PairTokens(Path(recipe.base)))
     if not examples:
         raise ValueError(f"{recipe.rows} holds no rows to learn from")
