@@ -19,9 +19,6 @@ from knowledge.documents import Passage
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 
-JUDGED = 0.02
-"""What the judge's log-odds count beside the evidence's score for its order; docs/decisions/022 has the figures."""
-
 _LIST_MARK = re.compile(r"^\s*[-*+•‣◦–]\s+")
 
 Selection = Callable[[Sequence[Passage], Sequence[Evidence]], dict[int, Passage]]
@@ -83,8 +80,9 @@ def in_order(
     logits = judged(query, passages, evidence, judge)
     least = min(logits, default=0.0)  # for what it did not read
     added = itertools.chain(logits, itertools.repeat(least))
+    weight = judge.calibration.order
     rows = [
-        replace(row, score=row.score + JUDGED * logit) for row, logit in zip(evidence, added, strict=False)
+        replace(row, score=row.score + weight * logit) for row, logit in zip(evidence, added, strict=False)
     ]
     return sorted(rows, key=lambda row: (-row.score, row.unit.passage, row.unit.start))
 

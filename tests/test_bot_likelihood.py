@@ -138,7 +138,7 @@ def test_a_judge_with_half_the_say_does_not_bury_what_the_search_is_sure_of() ->
 
 
 def test_a_calibration_comes_back_as_it_was_written() -> None:
-    one = Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3)
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3, order=0.1)
     assert read_calibration(one.written()) == one
     assert [read_calibration(text) for text in (None, "", "[]", '{"weight": 1}', "1")] == [None] * 5
 
@@ -152,3 +152,14 @@ def test_calibrating_trusts_a_judge_that_knows_and_not_one_that_guesses() -> Non
     guesses = [Weighed(answerable=True, evidence=((0.6, -3.0),))] * 5
     guesses += [Weighed(answerable=False, evidence=((0.4, 3.0),))] * 5
     assert calibrated(guesses).weight == 0
+
+
+def test_calibrating_finds_how_much_the_judge_has_to_say_in_the_order() -> None:
+    second = ((0.5, -1.0), (0.4, 1.0), (0.3, -1.0))
+    known = Weighed(answerable=True, evidence=second, holding=(False, True, False))
+    unknown = Weighed(answerable=False, evidence=second, holding=(False, False, False))
+    assert [known.rank(weight) for weight in (0.0, 0.04, 0.06)] == [0.5, 0.5, 1.0]
+    assert unknown.rank(0.1) == 0
+    assert calibrated([known, unknown]).order == 0.1
+    misled = Weighed(answerable=True, evidence=second, holding=(True, False, False))
+    assert calibrated([misled, unknown]).order == 0

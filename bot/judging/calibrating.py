@@ -6,16 +6,17 @@ Rule: questions with known answers decide, about documents that the judge never 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.assistant import REFUSE_BELOW, PassageSearch
-from bot.evaluation.golden import GoldenQuestion
+from bot.evaluation.golden import GoldenQuestion, holds
 from bot.evaluation.refusals import fitted
-from bot.evidence import find_evidence
+from bot.evidence import Evidence, find_evidence
 from bot.judging.report import auc
 from bot.languages import language_of
 from bot.likelihood import Judge, judged
+from knowledge.documents import Passage
 from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
@@ -23,21 +24,31 @@ from models.judge.calibration import Calibration
 MOST_REFUSED = 0.05
 BOUNDS = [percent / 100 for percent in range(1, 100)]
 ALIKE = 0.01
-"""AUCs that are no further apart are the same over so few questions: over a hundred one may be wrong by 0.07."""
+"""Figures that are no further apart are the same over so few questions: over a hundred an AUC may be wrong by 0.07."""
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)
+ORDERS = (0.0, 0.02, 0.05, 0.1, 0.15)
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """Whether a question has an answer, and score and log-odds of the best evidence found for it."""
+    """Whether a question has an answer, score and log-odds of the best evidence found for it, and which of that
+    holds the answer."""
 
     answerable: bool
     evidence: tuple[tuple[float, float], ...]
+    holding: tuple[bool, ...] = ()
 
     def most(self, weight: float) -> float:
         """The best sum of the two, the judge counting `weight`."""
         return max(score + weight * logit for score, logit in self.evidence)
+
+    def rank(self, weight: float) -> float:
+        """One over the place of the first evidence that holds the answer, where the judge counts `weight`; 0
+        where none does."""
+        places = range(len(self.holding))
+        order = sorted(places, key=lambda one: -(self.evidence[one][0] + weight * self.evidence[one][1]))
+        return next((1 / number for number, one in enumerate(order, 1) if self.holding[one]), 0.0)
 
 
 def weigh(
@@ -56,13 +67,24 @@ def weigh(
         if evidence:
             logits = judged(question.ask, found, evidence, judge)
             scores = [row.score for row in evidence]
-            rows.append(Weighed(question.answerable, tuple(zip(scores, logits, strict=False))))
+            holding = tuple(_holds(question, found, row) for row in evidence[: len(logits)])
+            rows.append(Weighed(question.answerable, tuple(zip(scores, logits, strict=False)), holding))
     return rows
 
 
+def _holds(question: GoldenQuestion, found: Sequence[Passage], row: Evidence) -> bool:
+    unit = row.unit
+    return (
+        question.answerable
+        and found[unit.passage - 1].chunk.document_id in question.documents
+        and all(any(holds(unit.reading, fact) for fact in group) for group in question.facts)
+    )
+
+
 def calibrated(rows: Sequence[Weighed]) -> Calibration:
-    """The smallest weight that tells the two kinds of `rows` apart about as well as the best, the curve that fits them with it, and the
-    largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered."""
+    """The smallest weight that tells the two kinds of `rows` apart about as well as the best, the curve that fits
+    them with it, the largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered, and
+    the smallest weight that puts the evidence that holds the answer about as high as the best."""
     known = [row for row in rows if row.answerable]
     unknown = [row for row in rows if not row.answerable]
 
@@ -70,7 +92,7 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
         return auc([row.most(weight) for row in known], [row.most(weight) for row in unknown])
 
     aparts = {weight: apart(weight) for weight in WEIGHTS}
-    weight = min(one for one, found in aparts.items() if found >= max(aparts.values()) - ALIKE)
+    weight = _smallest(aparts)
     slope, offset = fitted([row.most(weight) for row in known], [row.most(weight) for row in unknown])
 
     def refused(bound: float) -> float:
@@ -79,4 +101,9 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
         )
 
     bearable = [bound for bound in BOUNDS if known and refused(bound) <= MOST_REFUSED]
-    return Calibration(weight, slope, offset, max(bearable, default=REFUSE_BELOW))
+    ranks = {one: sum(row.rank(one) for row in known) / max(1, len(known)) for one in ORDERS}
+    return Calibration(weight, slope, offset, max(bearable, default=REFUSE_BELOW), _smallest(ranks))
+
+
+def _smallest(worth: Mapping[float, float]) -> float:
+    return min(one for one, found in worth.items() if found >= max(worth.values()) - ALIKE)

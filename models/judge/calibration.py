@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass
 class Calibration:
     """The likelihood is the logistic curve over `slope` times (the evidence's score, and `weight` times the
     judge's log-odds), and `offset`; a question is refused below `refuse_below` unless the configuration says
-    otherwise."""
+    otherwise. In the order of the evidence the log-odds count `order` times."""
 
     weight: float
     slope: float
     offset: float
     refuse_below: float
+    order: float = 0.02
 
     def written(self) -> str:
         """As it stands in a file."""
