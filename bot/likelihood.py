@@ -5,7 +5,6 @@ Rule: one number between 0 and 1, calibrated on documents that the judge never l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -71,8 +70,8 @@ def likelihood(
 ) -> float:
     """How likely `passages`, whose best `evidence` comes first, answer `question`; 0 without evidence.
 
-    With a calibrated `judge` that piece of evidence counts in which score and judge together find most;
-    without one the best evidence alone.
+    With a calibrated `judge` that piece of evidence counts in which score and judge together find most, of those
+    that are near enough to count; without one the best evidence alone.
     """
     if not evidence:
         return 0.0
@@ -80,8 +79,7 @@ def likelihood(
     if judge is None or calibration is None:
         return evidence[0].likelihood
     logits = judged(question, passages, evidence, judge)
-    most = max(row.score + calibration.weight * logit for row, logit in zip(evidence, logits, strict=False))
-    return 1 / (1 + math.exp(-(calibration.slope * most + calibration.offset)))
+    return calibration.likelihood(zip((row.score for row in evidence), logits, strict=False))
 
 
 def judged(

@@ -121,12 +121,15 @@ def test_lora_goes_from_its_evaluation_to_answering_and_back(run: Run, project: 
 
     code, _, error = run("finetune", "activate", told["lora"][:12], "--equal-is-enough")
     assert (code, "is active already" in error) == (1, True)
+    again = json.loads(run("finetune", "evaluate", "Test LoRA", "--golden", "golden.toml", "--json")[1])
+    assert (again["lora"], again["active"], again["measures"]["right"]["n"]) == (told["lora"], None, 2)
     (project / "data" / "lora" / f"{told['lora']}.gguf").write_bytes(b"GGUF, once")
     code, out, _ = run("finetune", "list", "--json")
     listed = json.loads(out)
     assert (listed["answers"]["lora"], "is damaged" in listed["problem"]) == (None, True)
     assert [(move["who"], move["why"]) for move in listed["history"]] == [("ann", "to try it")]
-    assert listed["loras"][0]["evaluations"][0]["sha256"] == told["evaluation"]
+    evaluations = {one["sha256"] for one in listed["loras"][0]["evaluations"]}
+    assert evaluations == {told["evaluation"], again["evaluation"]}
 
     code, out, _ = run("finetune", "rollback", "--json")
     assert (code, json.loads(out)["move"]["sha256"]) == (0, None)

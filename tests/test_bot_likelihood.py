@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_judge_with_half_the_say_does_not_bury_what_the_search_is_sure_of() ->
 
 
 def test_a_calibration_comes_back_as_it_was_written() -> None:
-    one = Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3, order=0.1)
+    one = Calibration(weight=0.25, slope=3.0, offset=-1.5, refuse_below=0.3, order=0.1, least=0.2)
     assert read_calibration(one.written()) == one
     assert [read_calibration(text) for text in (None, "", "[]", '{"weight": 1}', "1")] == [None] * 5
 
@@ -152,6 +153,16 @@ def test_calibrating_trusts_a_judge_that_knows_and_not_one_that_guesses() -> Non
     guesses = [Weighed(answerable=True, evidence=((0.6, -3.0),))] * 5
     guesses += [Weighed(answerable=False, evidence=((0.4, 3.0),))] * 5
     assert calibrated(guesses).weight == 0
+
+
+def test_what_is_further_away_than_any_answer_was_does_not_count() -> None:
+    known = [Weighed(answerable=True, evidence=((0.3 + 0.01 * n, 2.0), (0.1, -1.0))) for n in range(9)]
+    unknown = [Weighed(answerable=False, evidence=((0.4, -2.0), (0.1, 1.0)))] * 9
+    found = calibrated([*known, *unknown])
+    assert found.least == 0.3
+    assert found.likelihood([(0.29, 9.0)]) == 0
+    assert found.likelihood([(0.29, 9.0), (0.3, 2.0)]) == found.likelihood([(0.3, 2.0)]) > found.refuse_below
+    assert replace(found, least=-1.0).likelihood([(0.29, 9.0)]) > found.refuse_below
 
 
 def test_calibrating_finds_how_much_the_judge_has_to_say_in_the_order() -> None:

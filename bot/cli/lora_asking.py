@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.evaluation.datasets import ReferenceQuestion, Text
     from bot.evaluation.golden import GoldenQuestion, GoldenResult
     from bot.gate import Item
+    from bot.lora_choice import LoraChoice
     from bot.registry import Artefact
     from bot.unfinished import Unfinished
     from bot.wiring import Project
@@ -144,6 +145,15 @@ def taken_in(project: Project, text: str, base: Weights) -> Lora:
         sha256 = known_lora(project.registry, folder, text).sha256
         folder.whole(sha256, base)
     return _lora(sha256, folder.path(sha256))
+
+
+def other_than(candidate: Lora, active: LoraChoice) -> LoraChoice:
+    """What `candidate` is held against: what is `active`, or the bare model where that is the same."""
+    from bot.lora_choice import LoraChoice
+
+    if active.sha256 != candidate.sha256:
+        return active
+    return LoraChoice(None, "none", f"{active.name} answers now and is held against the bare model")
 
 
 def meant(project: Project, text: str) -> Artefact:

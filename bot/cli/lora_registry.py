@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, taken_in
+from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, other_than, taken_in
 from bot.cli.lora_showing import write_evaluation, write_list, write_move, write_votes
 from bot.cli.options import Words, as_json, login, with_project
 
@@ -50,7 +50,7 @@ def evaluate(
     json_: bool,
 ) -> None:
     """Ask the same questions with LORA (a GGUF file, or one that is known by name or sha256) and with what
-    answers now, and keep the figures."""
+    answers now, and keep the figures; with the bare model, where LORA is what answers."""
     from bot.errors import WrongUse
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.golden import load_golden
@@ -70,7 +70,8 @@ def evaluate(
         asked.append((squad.stem, texts, chosen[:limit]))
     base = base_of(project)
     candidate = taken_in(project, lora, base)
-    active = project.lora_choices.unconfigured(base)
+    now = project.lora_choices.unconfigured(base)
+    active = other_than(candidate, now)
     persona = project.config.bot.persona
     setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
     contents = contents_of(project.catalogue)
@@ -84,7 +85,7 @@ def evaluate(
     found = evaluation(setting, *both, contents)
     sha256 = keep(project.registry, found)
     path.unlink()
-    write_evaluation(found, sha256, candidate, active, json_=json_)
+    write_evaluation(found, sha256, candidate, active, json_=json_, new=active is now)
 
 
 @click.command()

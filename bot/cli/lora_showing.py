@@ -78,8 +78,9 @@ def write_list(project: Project, *, json_: bool) -> None:
 
 
 def write_evaluation(
-    found: Evaluation, sha256: str, candidate: Lora, active: LoraChoice, *, json_: bool
+    found: Evaluation, sha256: str, candidate: Lora, active: LoraChoice, *, json_: bool, new: bool
 ) -> None:
+    """`new` says that the candidate does not answer yet: then it is told whether it may."""
     from bot.gate import WORDS, blocked, compare
 
     assert found.active is not None
@@ -113,6 +114,8 @@ def write_evaluation(
     click.echo(
         f"half of the answers within {times['candidate']['p50']} ms, against {times['active']['p50']} ms"
     )
+    if not new:
+        return
     if reason is None:
         click.echo(f"It may be activated: groundling finetune activate {candidate.sha256[:12]}")
     else:

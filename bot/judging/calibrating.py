@@ -5,9 +5,8 @@ Rule: questions with known answers decide, about documents that the judge never 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.assistant import REFUSE_BELOW, PassageSearch
 from bot.evaluation.golden import GoldenQuestion, holds
@@ -39,9 +38,13 @@ class Weighed:
     evidence: tuple[tuple[float, float], ...]
     holding: tuple[bool, ...] = ()
 
+    def best(self, weight: float) -> tuple[float, float]:
+        """The best sum of the two, the judge counting `weight`, and the score in it."""
+        return max((score + weight * logit, score) for score, logit in self.evidence)
+
     def most(self, weight: float) -> float:
-        """The best sum of the two, the judge counting `weight`."""
-        return max(score + weight * logit for score, logit in self.evidence)
+        """The best sum alone."""
+        return self.best(weight)[0]
 
     def rank(self, weight: float) -> float:
         """One over the place of the first evidence that holds the answer, where the judge counts `weight`; 0
@@ -83,8 +86,9 @@ def _holds(question: GoldenQuestion, found: Sequence[Passage], row: Evidence) ->
 
 def calibrated(rows: Sequence[Weighed]) -> Calibration:
     """The smallest weight that tells the two kinds of `rows` apart about as well as the best, the curve that fits
-    them with it, the largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered, and
-    the smallest weight that puts the evidence that holds the answer about as high as the best."""
+    them with it, the largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered, the
+    smallest weight that puts the evidence that holds the answer about as high as the best, and the least score
+    that counted for a question with an answer."""
     known = [row for row in rows if row.answerable]
     unknown = [row for row in rows if not row.answerable]
 
@@ -95,14 +99,14 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
     weight = _smallest(aparts)
     slope, offset = fitted([row.most(weight) for row in known], [row.most(weight) for row in unknown])
 
-    def refused(bound: float) -> float:
-        return sum(1 / (1 + math.exp(-(slope * row.most(weight) + offset))) < bound for row in known) / len(
-            known
-        )
-
-    bearable = [bound for bound in BOUNDS if known and refused(bound) <= MOST_REFUSED]
     ranks = {one: sum(row.rank(one) for row in known) / max(1, len(known)) for one in ORDERS}
-    return Calibration(weight, slope, offset, max(bearable, default=REFUSE_BELOW), _smallest(ranks))
+    least = min((row.best(weight)[1] for row in known), default=-1.0)
+    found = Calibration(weight, slope, offset, REFUSE_BELOW, _smallest(ranks), least)
+    likely = [found.likelihood(row.evidence) for row in known]
+    bearable = [
+        bound for bound in BOUNDS if known and sum(one < bound for one in likely) <= MOST_REFUSED * len(known)
+    ]
+    return replace(found, refuse_below=max(bearable, default=REFUSE_BELOW))
 
 
 def _smallest(worth: Mapping[float, float]) -> float:
