@@ -17,9 +17,10 @@ export TOKENIZERS_PARALLELISM := false
 demo: $(VENV)/.installed
 	@bash examples/demo.sh
 
-# Each worker has cores of its own; the tests of a file stay together, because they share what is slow to make.
+# Each worker has cores of its own; the tests of a file stay together, because they share what is slow to make. Files come in
+# their own order: sorted by how many tests they have, the longest one, of two tests, would come last and alone.
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
