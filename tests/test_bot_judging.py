@@ -15,7 +15,7 @@ from bot.judging.asked_otherwise import asked_otherwise
 from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
 from bot.judging.golden_rows import golden_rows
-from bot.judging.mixture import mixed
+from bot.judging.mixture import STRAY, mixed
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.page_rows import page_rows
@@ -398,7 +398,7 @@ def test_rough_rows_are_thinned_and_near_misses_told_twice() -> None:
     kinds = [one.kind for one in mixed(rows)]
     assert 50 < kinds.count("heading") < 110
     assert kinds.count("near miss") == 100
-    assert 0 < kinds.count("elsewhere") <= 0.03 * len(rows) + 1
+    assert 0 < kinds.count("elsewhere") <= round(STRAY * len(rows))
     assert mixed(rows) == mixed(rows)
 
 

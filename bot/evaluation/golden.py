@@ -44,6 +44,10 @@ class GoldenQuestion:
     documents: tuple[str, ...]
     must: bool = False
 
+    def met_by(self, text: str) -> bool:
+        """Whether every group of `facts` has an alternative that stands in `text`."""
+        return all(any(holds(text, fact) for fact in group) for group in self.facts)
+
 
 @dataclass(frozen=True, slots=True)
 class GoldenResult:
@@ -114,7 +118,7 @@ async def run_golden(
         result = GoldenResult(
             question=question,
             answer=answer,
-            facts=all(any(holds(answer.text, fact) for fact in group) for group in question.facts),
+            facts=question.met_by(answer.text),
             cited=any(citation.document_id in question.documents for citation in answer.citations),
             retrieved=bool(found & set(question.documents)),
             dangling=dangling(answer),

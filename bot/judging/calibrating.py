@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.assistant import REFUSE_BELOW, PassageSearch
-from bot.evaluation.golden import GoldenQuestion, holds
+from bot.evaluation.golden import GoldenQuestion
 from bot.evaluation.refusals import fitted
 from bot.evidence import Evidence, find_evidence
 from bot.judging.report import auc
@@ -80,7 +80,7 @@ def _holds(question: GoldenQuestion, found: Sequence[Passage], row: Evidence) ->
     return (
         question.answerable
         and found[unit.passage - 1].chunk.document_id in question.documents
-        and all(any(holds(unit.reading, fact) for fact in group) for group in question.facts)
+        and question.met_by(unit.reading)
     )
 
 

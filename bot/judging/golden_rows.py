@@ -87,7 +87,7 @@ def _rows(
         most = FOUND if question.documents else 1
         yield from _unanswered(question.ask, found, kind, sentences, most=most)
         return
-    own = [one for one in places if one.document in question.documents and _holds(question, one.text)]
+    own = [one for one in places if one.document in question.documents and question.met_by(one.text)]
     own.sort(key=lambda one: found.index(one) if one in found else len(found))
     if not own:
         return
@@ -109,10 +109,6 @@ def _unanswered(
     for one in found[:most]:
         yield _row(ask, one, kind, answers=0)
     yield from sentences.unanswered(ask, [one.passage for one in found], f"{kind} sentence")
-
-
-def _holds(question: GoldenQuestion, text: str) -> bool:
-    return all(any(holds(text, form) for form in group) for group in question.facts)
 
 
 def _row(ask: str, one: _Place, kind: str, *, answers: int, answer: str = "") -> Row:
