@@ -14,7 +14,7 @@ from bot.errors import WrongUse
 from bot.judging.asked_otherwise import asked_otherwise
 from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
-from bot.judging.golden_rows import golden_rows
+from bot.judging.golden_rows import golden_rows, question_sets
 from bot.judging.mixture import STRAY, mixed
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
@@ -258,7 +258,7 @@ def _organisation(folder: Path, name: str) -> None:
 
 def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_path: Path) -> None:
     _organisation(tmp_path, "bank")
-    found = list(golden_rows(tmp_path, {}, "learn", CHUNKER, EMBEDDER, random.Random(1)))
+    found = list(golden_rows(question_sets(tmp_path, {}), "learn", CHUNKER, EMBEDDER, random.Random(1)))
     kinds = Counter(row.kind for row in found)
     assert kinds["golden"] == kinds["near miss golden"] == kinds["outside golden"] == 1
     assert kinds["near miss golden sentence"]
@@ -273,7 +273,9 @@ def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_p
 def test_questions_about_other_things_are_answered_by_no_page(tmp_path: Path) -> None:
     _organisation(tmp_path, "bank")
     asked = ["Who wrote the opera Fidelio?", "What is the rate of a neutron star's spin?"]
-    found = list(golden_rows(tmp_path, {}, "learn", CHUNKER, EMBEDDER, random.Random(1), asked))
+    found = list(
+        golden_rows(question_sets(tmp_path, {}), "learn", CHUNKER, EMBEDDER, random.Random(1), asked)
+    )
     unrelated = [row for row in found if row.kind == "unrelated"]
     assert sorted(row.question for row in unrelated) == sorted(asked)
     assert {row.answers for row in found if row.question in asked} == {0}
@@ -288,7 +290,7 @@ def test_who_is_asked_of_an_organisation_is_on_one_side_as_a_whole(tmp_path: Pat
     def questions(side: Side) -> int:
         return sum(
             row.kind == "golden"
-            for row in golden_rows(tmp_path, {}, side, CHUNKER, EMBEDDER, random.Random(1))
+            for row in golden_rows(question_sets(tmp_path, {}), side, CHUNKER, EMBEDDER, random.Random(1))
         )
 
     assert [questions(side) for side in ("learn", "calibrate", "test")] == [1, 0, 1]
@@ -300,7 +302,7 @@ def test_a_page_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         WrongUse, match=r"the questions name bank:rates.md, which cannot be read: .*No such file"
     ):
-        list(golden_rows(tmp_path, {}, "learn", CHUNKER, EMBEDDER, random.Random(1)))
+        list(golden_rows(question_sets(tmp_path, {}), "learn", CHUNKER, EMBEDDER, random.Random(1)))
 
 
 def test_pages_that_calibration_asks_about_are_left_out(tmp_path: Path) -> None:

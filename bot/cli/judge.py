@@ -27,7 +27,7 @@ def judge() -> None:
 
 
 @judge.command()
-@click.argument("data", type=_FOLDER)
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", type=_FOLDER)
 @click.option("--but", type=_FILE, help="Questions about pages that nothing is to be learned from.")
 @click.option(
@@ -37,19 +37,22 @@ def judge() -> None:
 )
 def rows(data: Path, out: Path, but: Path | None, golden: Path | None) -> None:
     """Write OUT/learn.jsonl, calibrate.jsonl and test.jsonl from the public data sets in DATA."""
-    import tomllib
-
-    from bot.judging.mixture import mixed, public_rows
+    from bot.evaluation.golden import load_golden
+    from bot.judging.golden_rows import question_sets
+    from bot.judging.mixture import absent, mixed, public_pages, public_rows
     from bot.judging.rows import Side, write
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 
-    asked = tomllib.loads(but.read_text(encoding="utf-8"))["question"] if but else []
-    named = frozenset(name.partition(":")[2] for one in asked for name in one.get("documents", []))
+    asked = load_golden(but) if but else []
+    sets = question_sets(golden, public_pages(data)) if golden else []
+    named = frozenset(name.partition(":")[2] for one in asked for name in one.documents)
+    if missing := absent(data):
+        click.echo(f"{data} has no {', '.join(missing)}: rows are made of the rest", err=True)
     embedder = SentenceTransformerEmbedder.from_package()
     out.mkdir(parents=True, exist_ok=True)
     sides: tuple[Side, ...] = get_args(Side)
     for side in sides:
-        found = list(public_rows(data, side, embedder, but=named, golden=golden))
+        found = list(public_rows(data, side, embedder, but=named, golden=sets))
         count = write(out / f"{side}.jsonl", mixed(found) if side == "learn" else found)
         click.echo(f"{side}: {count:,} rows")
 

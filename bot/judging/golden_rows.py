@@ -7,7 +7,7 @@ measured on is never learned from.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,24 @@ UNRELATED = 60
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Golden questions and the folder of the Markdown pages that they are about."""
+
+    name: str
+    questions: tuple[GoldenQuestion, ...]
+    pages: Path
+
+    @property
+    def documents(self) -> list[str]:
+        """The documents that the questions name, each once, in their order."""
+        return list(dict.fromkeys(name for question in self.questions for name in question.documents))
+
+    def page(self, document: str) -> Path:
+        """The file of `document`."""
+        return self.pages / document.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     """A chunk and the id of its document."""
 
@@ -42,39 +60,49 @@ class _Place:
         return self.passage.chunk.text
 
 
+def question_sets(folder: Path, public: Mapping[str, Path]) -> list[QuestionSet]:
+    """Each `NAME.toml` in `folder`, about the pages in `public[NAME]` or in the folder of the same name. Raises
+    `WrongUse` naming a file that holds no golden questions, or a page that cannot be read."""
+    sets = []
+    for file in sorted(folder.glob("*.toml")):
+        pages = public.get(file.stem, file.with_suffix(""))
+        one = QuestionSet(file.stem, tuple(load_golden(file)), pages)
+        for document in one.documents:
+            try:
+                one.page(document).open("rb").close()
+            except OSError as error:
+                raise WrongUse(f"the questions name {document}, which cannot be read: {error}") from None
+        sets.append(one)
+    return sets
+
+
 def golden_rows(
-    folder: Path,
-    public: dict[str, Path],
+    sets: Sequence[QuestionSet],
     side: Side,
     chunker: Chunker,
     embedder: Embedder,
     choice: random.Random,
     unrelated: Sequence[str] = (),
 ) -> Iterator[Row]:
-    """The rows of each `NAME.toml` in `folder` that is of `side`, about the Markdown pages in `public[NAME]` or
-    in the folder of the same name; among them some of the questions `unrelated`, which are about neither.
-    Raises `WrongUse` naming a page that cannot be read."""
+    """The rows of those of `sets` that are of `side`; among them some of the questions `unrelated`, which are
+    about something else."""
     sentences = Sentences(RememberingEmbedder(embedder), choice)
-    for file in sorted(folder.glob("*.toml")):
-        if side_of(file.stem) != side:
+    for one in sets:
+        if side_of(one.name) != side:
             continue
-        questions = load_golden(file)
-        places = list(_places(questions, public.get(file.stem, folder / file.stem), chunker))
-        texts = [shown(one.passage.title, one.passage.chunk.location, one.text) for one in places]
-        near = nearest([question.ask for question in questions], texts, embedder)
-        for question, found in zip(questions, near, strict=True):
+        places = list(_places(one, chunker))
+        texts = [shown(place.passage.title, place.passage.chunk.location, place.text) for place in places]
+        near = nearest([question.ask for question in one.questions], texts, embedder)
+        for question, found in zip(one.questions, near, strict=True):
             yield from _rows(question, places, [places[place] for place in found], sentences)
         asked = choice.sample(unrelated, min(UNRELATED, len(unrelated)))
         for text, found in zip(asked, nearest(asked, texts, embedder), strict=True):
             yield from _unanswered(text, [places[place] for place in found], "unrelated", sentences, most=1)
 
 
-def _places(questions: Sequence[GoldenQuestion], root: Path, chunker: Chunker) -> Iterator[_Place]:
-    for document in dict.fromkeys(name for question in questions for name in question.documents):
-        try:
-            page = page_of(root / document.partition(":")[2], chunker)
-        except OSError as error:
-            raise WrongUse(f"the questions name {document}, which cannot be read: {error}") from None
+def _places(one: QuestionSet, chunker: Chunker) -> Iterator[_Place]:
+    for document in one.documents:
+        page = page_of(one.page(document), chunker)
         for chunk in page.chunks:
             yield _Place(document, Passage(chunk, page.title, None, 0.0, None, None, "", ""))
 

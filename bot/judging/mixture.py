@@ -13,7 +13,7 @@ from pathlib import Path
 from bot.judging.asked_otherwise import OTHERWISE, asked_otherwise
 from bot.judging.asked_pages import asked_rows
 from bot.judging.claim_rows import claim_rows, policy_rows
-from bot.judging.golden_rows import golden_rows
+from bot.judging.golden_rows import QuestionSet, golden_rows
 from bot.judging.page_rows import page_rows
 from bot.judging.pages import pages
 from bot.judging.rows import Row, Side
@@ -23,8 +23,13 @@ from knowledge.chunking import Chunker
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
 
-PAGES = ("sourcegraph_handbook", "discord_docs", "pydis_faq")
-PUBLIC = {"sourcegraph-pages": "sourcegraph_handbook/content", "discord-docs": "discord_docs"}
+SQUAD = "qa/squad"
+POLICIES = "qa/policyqa/dev.json"
+ABSTRACTS = "retrieval/scifact"
+PAGES = ("corpora/sourcegraph_handbook", "corpora/discord_docs", "corpora/pydis_faq")
+"""The public data sets, below the data folder."""
+
+PUBLIC = {"sourcegraph-pages": "corpora/sourcegraph_handbook/content", "discord-docs": "corpora/discord_docs"}
 """Where the pages are of golden questions that bring none of their own."""
 
 LESS = {
@@ -95,37 +100,48 @@ AS_THEY_ARE = frozenset(
 STRAY = 0.03
 
 
+def public_pages(data: Path) -> dict[str, Path]:
+    """Where the pages are of golden questions that bring none of their own, by the questions' name."""
+    return {name: data / folder for name, folder in PUBLIC.items()}
+
+
+def absent(data: Path) -> list[str]:
+    """The public data sets that are not in `data`."""
+    return [part for part in (SQUAD, POLICIES, ABSTRACTS, *PAGES) if not (data / part).exists()]
+
+
 def public_rows(
     data: Path,
     side: Side,
     embedder: Embedder,
     *,
     but: frozenset[str],
-    golden: Path | None = None,
+    golden: Sequence[QuestionSet] = (),
     seed: int = 7,
 ) -> Iterator[Row]:
-    """Every row of `side`: SQuAD, PolicyQA, SciFact, pages of three handbooks but those that `but` names, and the
-    golden questions in the folder `golden`."""
+    """Every row of `side`, of what is there: SQuAD, PolicyQA, SciFact, pages of three handbooks but those that `but` names, and
+    `golden` questions."""
     choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     chunker = Chunker(embedder.count_tokens, embedder.max_tokens)
     of_articles: list[str] = []
-    for file in sorted((data / "qa/squad").glob("*.json")):
+    for file in sorted((data / SQUAD).glob("*.json")):
         for one in squad_rows(file, {side}, chunker, embedder, choice):
             if one.kind == "answer":
                 of_articles.append(one.question)
             yield one
-    yield from policy_rows(data / "qa/policyqa/dev.json", {side}, embedder, choice)
-    scifact = data / "retrieval/scifact"
-    claims, corpus = scifact / "claims_train_with_evidence.jsonl", scifact / "corpus.jsonl"
-    yield from claim_rows(claims, corpus, {side}, chunker, embedder, choice)
+    if (data / POLICIES).exists():
+        yield from policy_rows(data / POLICIES, {side}, embedder, choice)
+    if (data / ABSTRACTS).exists():
+        claims, corpus = (
+            data / ABSTRACTS / name for name in ("claims_train_with_evidence.jsonl", "corpus.jsonl")
+        )
+        yield from claim_rows(claims, corpus, {side}, chunker, embedder, choice)
     for name in PAGES:
-        files = sorted(file for file in (data / "corpora" / name).rglob("*.md*") if file.name != "SOURCE.md")
+        files = sorted(file for file in (data / name).rglob("*.md*") if file.name != "SOURCE.md")
         found = list(pages(files, {side}, chunker, but=but))
         yield from page_rows(found, choice)
         yield from asked_rows(found, Sentences(RememberingEmbedder(embedder), choice), choice)
-    if golden is not None:
-        public = {name: data / "corpora" / folder for name, folder in PUBLIC.items()}
-        yield from golden_rows(golden, public, side, chunker, embedder, choice, of_articles)
+    yield from golden_rows(golden, side, chunker, embedder, choice, of_articles)
 
 
 def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:

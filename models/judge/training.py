@@ -60,8 +60,11 @@ class Recipe:
 
     @classmethod
     def from_file(cls, file: Path) -> Recipe:
-        """The recipe in a TOML file; raises `ValueError` in one line when a key is unknown or missing."""
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        """The recipe in a TOML file; raises `ValueError` in one line when it is none, or a key is unknown or missing."""
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file} is no recipe: {error}") from None
         names = [one.name for one in fields(cls)]
         for name in table:
             if name not in names:

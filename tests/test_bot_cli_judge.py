@@ -1,0 +1,132 @@
+"""`groundling judge` from a team's own questions to a judge that answers are held against, and one line for what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.embedding.sentence_transformer import SentenceTransformerEmbedder
+from models.judge.file import CALIBRATION_KEY, note_of
+from models.judge.judge import shipped
+from tests.test_bot_cli import Run
+from tests.test_bot_cli import here as here
+from tests.test_bot_cli import run as run
+
+RATES = (
+    "# Rates\n\nHotels and breakfast are paid abroad.\n\n| City | Per night | Breakfast |\n|---|---|---|\n"
+    "| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n| Rome | 90 | 8 |\n\nReceipts are kept for six years.\n"
+)
+ASKED = """
+[[question]]
+ask = "what may a night in a hotel in Paris cost?"
+facts = [["140"]]
+documents = ["{name}:rates.md"]
+
+[[question]]
+ask = "how long do we keep receipts?"
+facts = [["six years"]]
+documents = ["{name}:rates.md"]
+
+[[question]]
+ask = "what may lunch in Paris cost?"
+answerable = false
+documents = ["{name}:rates.md"]
+
+[[question]]
+ask = "where do I park my bicycle?"
+answerable = false
+"""
+
+
+@pytest.fixture
+def questions(here: Path) -> Path:
+    """Questions of two organisations, one to learn from and one to calibrate on, with their pages."""
+    folder = here / "questions"
+    for name in ("bank", "council"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "rates.md").write_text(RATES)
+        (folder / f"{name}.toml").write_text(ASKED.format(name=name))
+    return folder
+
+
+def test_from_a_teams_questions_to_a_judge_that_answers_are_held_against(
+    run: Run, here: Path, questions: Path
+) -> None:
+    (here / "data").mkdir()
+    code, out, error = run("judge", "rows", "data", "rows", "--golden", "questions")
+    assert code == 0
+    assert "data has no qa/squad, qa/policyqa/dev.json" in error
+    learned = [json.loads(line) for line in (here / "rows/learn.jsonl").read_text().splitlines()]
+    assert {row["kind"] for row in learned} >= {"golden", "golden sentence"}
+    assert out.startswith(f"learn: {len(learned)} rows\n")
+    assert (here / "rows/calibrate.jsonl").read_text()
+    assert not (here / "rows/test.jsonl").read_text()
+
+    base = SentenceTransformerEmbedder.from_package().folder
+    (here / "judge.toml").write_text(
+        f'base = "{base}"\nrows = "rows/learn.jsonl"\nout = "run"\nstart = "{shipped()}"\nepochs = 2.0\n'
+    )
+    assert run("judge", "train", "judge.toml")[0] == 0
+    code, out, _ = run("judge", "merge", "mean.safetensors", "run/judge.safetensors", str(shipped()))
+    assert (code, out) == (0, "mean.safetensors: the mean of 2\n")
+    assert CALIBRATION_KEY not in note_of(here / "mean.safetensors")
+
+    code, out, _ = run("judge", "report", "mean.safetensors", "rows/calibrate.jsonl")
+    assert code == 0
+    assert json.loads(out)
+
+    (here / "groundling.toml").write_text(
+        '[[source]]\nname = "council"\nkind = "folder"\npath = "questions/council"\n\n'
+        '[model]\nkind = "none"\n\n[retrieval]\njudge = "mean.safetensors"\n'
+    )
+    assert run("sync")[0] == 0
+    code, out, _ = run("judge", "calibrate", "mean.safetensors", "questions/council.toml")
+    assert code == 0
+    assert json.loads(out) == json.loads(note_of(here / "mean.safetensors")[CALIBRATION_KEY])
+    code, out, _ = run("ask", "what may a night in a hotel in Paris cost?")
+    assert code == 0
+    assert "140" in out
+
+
+def test_what_cannot_be_is_said_in_one_line(run: Run, here: Path, questions: Path) -> None:
+    (here / "data").mkdir()
+    (here / "broken.toml").write_text("[[question")
+    (here / "bad.safetensors").write_bytes(b"x")
+    (here / "nothing.toml").write_text('base = "x"\nrows = "rows.jsonl"\n')
+    asked = "questions/council.toml"
+    for arguments, code, says in (
+        (("rows", "nowhere", "rows"), 2, "Directory 'nowhere' does not exist"),
+        (("rows", "data", "rows", "--golden", "nowhere"), 2, "Directory 'nowhere' does not exist"),
+        (
+            ("rows", "data", "rows", "--but", "broken.toml"),
+            2,
+            "broken.toml cannot be read as golden questions",
+        ),
+        (("train", "broken.toml"), 1, "broken.toml is no recipe: "),
+        (("train", "nothing.toml"), 1, "nothing.toml does not name its 'out'"),
+        (("merge", "mean.safetensors", "bad.safetensors"), 1, "bad.safetensors holds no judge"),
+        (("report", str(shipped()), "broken.toml"), 2, "broken.toml line 1 is no row"),
+        (("calibrate", str(shipped()), asked), 2, "groundling.toml does not exist"),
+    ):
+        found, _, error = run("judge", *arguments)
+        assert found == code, arguments
+        assert says in error.splitlines()[-1]
+    assert not (here / "mean.safetensors").exists()
+
+
+def test_a_mistake_in_the_questions_is_told_before_any_row_is_made(
+    run: Run, here: Path, questions: Path
+) -> None:
+    (here / "data").mkdir()
+    (questions / "council.toml").write_text("[[question")
+    code, out, error = run("judge", "rows", "data", "rows", "--golden", "questions")
+    assert (code, out) == (2, "")
+    assert error.startswith("groundling: questions/council.toml cannot be read as golden questions: ")
+    (questions / "council.toml").write_text(ASKED.format(name="council"))
+    (questions / "council/rates.md").unlink()
+    code, out, error = run("judge", "rows", "data", "rows", "--golden", "questions")
+    assert (code, out) == (2, "")
+    assert "the questions name council:rates.md, which cannot be read" in error
+    assert not (here / "rows").exists()
