@@ -250,3 +250,18 @@ def test_golden_questions_become_the_sentences_that_hold_their_facts() -> None:
         golden_rows(questions, retriever, LOOKING, ScriptedGenerator(), origin="golden", licence="own")
     )
     assert not any(HELD_BACK in row.turns[1].text for row in held)
+
+
+def test_an_answer_out_of_a_list_begins_without_its_mark() -> None:
+    leave, *_ = TITLES
+    rows = asyncio.run(
+        golden_rows(
+            [golden("annual leave of trainees?", "30 days", leave)],
+            _index({leave: "- Staff: 26 days of annual leave\n- Trainees: 30 days of annual leave"}),
+            LOOKING,
+            ScriptedGenerator(),
+            origin="golden",
+            licence="own",
+        )
+    )
+    assert [row.answer for row in rows] == ["Trainees: 30 days of annual leave [1]."]

@@ -81,7 +81,7 @@ def _sentences(question: GoldenQuestion, evidence: Sequence[Evidence], numbers: 
         for row in evidence:
             said = " ".join(row.unit.reading.split())
             if row.unit.passage in numbers and any(holds(said, fact) for fact in group):
-                chosen = {**chosen, f"{said.rstrip('.')} [{row.unit.passage}].": None}
+                chosen = {**chosen, f"{said.lstrip('-*+• ').rstrip('.')} [{row.unit.passage}].": None}
                 break
         else:
             return []
