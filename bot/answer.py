@@ -15,6 +15,10 @@ Voice = Literal["model", "quotes", "curated", "none"]
 """Whose words the text is made of: the model's, the documents' own, a reviewed answer's, or (a refusal) nobody's."""
 
 
+LEAD_END = "\n\n"
+"""What parts the words that lead an answer from the quotes below them; it stands nowhere else in either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Citation:
     """What `[number]` in an answer's text stands for; `quote` is verbatim text of the passage."""
@@ -67,3 +71,9 @@ class Answer:
     index_version: int = 0
     timings: Timings = field(default_factory=Timings)
     note: str | None = None
+
+    @property
+    def lead(self) -> str:
+        """The words above the quotes; empty where nothing is quoted below them, or all of it is quotes."""
+        above, between, _ = self.text.partition(LEAD_END)
+        return above if between and self.voice in ("model", "quotes") else ""

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol
 
-from bot.answer import Answer, Timings
+from bot.answer import LEAD_END, Answer, Timings
 from bot.citations import cite
 from bot.drafting import Draft, Drafting, stands_in, tells
 from bot.evidence import Unit
@@ -353,7 +353,7 @@ def _in_model_words(blank: Answer, draft: Draft, quotes: Sequence[Unit]) -> Answ
     lead = " ".join(f"{sentence.text} [{sentence.unit.passage}]" for sentence in draft.sentences)
     added = [unit for unit in quotes if unit.reading.rstrip(".") not in lead]
     used = [sentence.unit for sentence in draft.sentences] + added
-    text = f"{lead}\n\n{quoted(added)}" if added else lead
+    text = f"{lead}{LEAD_END}{quoted(added)}" if added else lead
     return replace(blank, text=text, status="answered", voice="model", citations=cite(blank.passages, used))
 
 
@@ -366,7 +366,7 @@ def _in_quotes(
     used = [*([pointed.unit] if pointed else []), *quotes]
     return replace(
         blank,
-        text="\n\n".join(parts),
+        text=LEAD_END.join(parts),
         status="answered",
         voice="quotes",
         citations=cite(blank.passages, used),

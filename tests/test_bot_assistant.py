@@ -113,6 +113,7 @@ def test_a_short_answer_leads_the_quotes_only_where_the_best_evidence_has_it() -
     assert agreed.voice == "model"
     assert elsewhere.voice == "quotes"
     assert elsewhere.text.startswith("Full-time staff have 26 days of annual leave.")
+    assert (agreed.lead, elsewhere.lead) == ("26 days. [1]", "")
 
 
 def test_a_small_model_reads_nothing_but_the_evidence_under_the_numbers_of_its_passages() -> None:

@@ -153,6 +153,27 @@ def test_each_golden_question_is_a_case_beside_the_gate() -> None:
     assert (suites.get("tests"), suites.get("failures")) == ("4", "3")
 
 
+def test_the_words_above_the_quotes_are_counted_apart() -> None:
+    known = GoldenQuestion("leave", "Leave?", answerable=True, facts=(("26 days",),), documents=("d",))
+    unknown = GoldenQuestion("why", "Why?", answerable=False, facts=(), documents=())
+
+    def told(text: str, question: GoldenQuestion = known) -> GoldenResult:
+        return GoldenResult(question, answer(text), facts=True, cited=True, retrieved=True, dangling=0)
+
+    found = GoldenReport(
+        (
+            told("26 days [1]\n\nStaff have 26 days of leave. [1]"),
+            told("Five weeks [1]\n\nStaff have 26 days of leave. [1]"),
+            told("Staff have 26 days of leave. [1]"),
+            told("26 days [1]\n\nStaff have 26 days of leave. [1]", unknown),
+        )
+    )
+    assert found.leads == (1, 2)
+    assert ("answered rightly by the words above the quotes", "1", "2") in golden_document(
+        found, [], None
+    ).tables[0].rows
+
+
 def test_bounds_are_cases_and_a_figure_that_could_not_be_told_keeps_none() -> None:
     found = answers_found([asked("26 days [1]", confidence=0.8)], seed=0)
     bounds = [Bound("f1", 0.9, least=True), Bound("refused", 0.0, least=True), Bound("em", 0.5, least=False)]

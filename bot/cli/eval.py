@@ -109,6 +109,9 @@ def golden(
             f"answered rightly {right} of {answerable}, refused {refused} of {unanswerable} unanswerable"
         )
         click.echo(f"expected document in the first 5 passages: {report.retrieved} of {answerable}")
+        leading, led = report.leads
+        if led:
+            click.echo(f"words above the quotes hold the facts alone: {leading} of {led}")
         click.echo(f"citations that do not resolve: {report.dangling}")
     if failure is not None:
         raise Failed(failure)
@@ -185,9 +188,11 @@ def _say(result: GoldenResult) -> None:
 def _golden_row(report: GoldenReport) -> dict[str, object]:
     right, answerable = report.count(answerable=True)
     refused, unanswerable = report.count(answerable=False)
+    leading, led = report.leads
     return {
         "answerable": {"n": answerable, "right": right, "retrieved": report.retrieved},
         "unanswerable": {"n": unanswerable, "refused": refused},
+        "leads": {"n": led, "right": leading},
         "unresolved_citations": report.dangling,
         "questions": [
             {

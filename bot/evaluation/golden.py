@@ -85,6 +85,13 @@ class GoldenReport:
         return sum(result.retrieved for result in self.results if result.question.answerable)
 
     @property
+    def leads(self) -> tuple[int, int]:
+        """Of the answers to answerable questions that a few words lead, with quotes below: in how many these words
+        alone hold the expected facts, and how many there are."""
+        led = [one for one in self.results if one.question.answerable and one.answer.lead]
+        return sum(one.question.met_by(one.answer.lead) for one in led), len(led)
+
+    @property
     def dangling(self) -> int:
         """Markers without a citation and citations without a marker, over all answers."""
         return sum(result.dangling for result in self.results)

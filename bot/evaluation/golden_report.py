@@ -16,6 +16,7 @@ def golden_document(found: GoldenReport, facts: Sequence[tuple[str, str]], gate:
     not."""
     right, answerable = found.count(answerable=True)
     refused, unanswerable = found.count(answerable=False)
+    leading, led = found.leads
     return Report(
         title="Golden questions",
         facts=tuple(facts),
@@ -27,6 +28,7 @@ def golden_document(found: GoldenReport, facts: Sequence[tuple[str, str]], gate:
                     ("answered rightly", str(right), str(answerable)),
                     ("refused rightly", str(refused), str(unanswerable)),
                     ("expected document found", str(found.retrieved), str(answerable)),
+                    ("answered rightly by the words above the quotes", str(leading), str(led)),
                     ("citations that do not resolve", str(found.dangling), ""),
                 ),
             ),
