@@ -30,6 +30,7 @@ from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
+from models.embedding.remembering import RememberingEmbedder
 from models.engine.generator import GREEDY, Asking, Delta, Generator, ModelIdentity, Sampling, Waiting
 from models.errors import ModelBusy, ModelError
 
@@ -44,6 +45,9 @@ POINTED = 0.02
 
 POINTED_SURELY = 0.35
 """Likelihood from which a small model's sentence must share a word with them; docs/decisions/022."""
+
+SENTENCES = 20_000
+"""So many of the sentences that were looked at last keep their vectors, 34 MB for the default model."""
 
 Quote = Literal["always", "never"]
 
@@ -145,7 +149,7 @@ class Assistant:
         judge: Judge | None = None,
     ) -> None:
         self._retriever = retriever
-        self._embedder = embedder
+        self._embedder = RememberingEmbedder(embedder, most=SENTENCES)
         self._generator = generator
         self.settings = settings
         self._index_version = index_version

@@ -24,8 +24,6 @@ from knowledge.documents import Chunk, Passage
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import EVERYTHING, Retriever
 from knowledge.store import IndexedChunk, Readable
-from models.embedding.embedder import Vectors
-from models.embedding.remembering import RememberingEmbedder
 from models.embedding.word_vectors import WordVectors
 from models.engine.scripted import ScriptedGenerator
 from models.finetune.rows import Row
@@ -178,23 +176,6 @@ def test_a_set_without_a_licence_is_refused(tmp_path_factory: pytest.TempPathFac
     with pytest.raises(WrongUse, match="name the licence"):
         squad_set(file, " ")
     assert squad_set(file, "MIT").origin == "squad"
-
-
-def test_an_embedder_that_remembers_asks_once_and_gives_the_same_vectors() -> None:
-    class Counting(WordVectors):
-        asked = 0
-
-        def embed_documents(self, texts: Sequence[str]) -> Vectors:
-            Counting.asked += len(texts)
-            return super().embed_documents(texts)
-
-    remembering = RememberingEmbedder(Counting())
-    first = remembering.embed_documents(["a b", "c", "a b"])
-    again = remembering.embed_documents(["c", "a b", "d"])
-    assert Counting.asked == 3
-    assert (first[1] == again[0]).all()
-    assert (again == WordVectors().embed_documents(["c", "a b", "d"])).all()
-    assert remembering.embed_documents([]).shape == (0, remembering.dimensions)
 
 
 def _index(texts: dict[str, str]) -> Retriever:
