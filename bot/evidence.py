@@ -18,6 +18,9 @@ from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
 from models.embedding.embedder import Embedder
 
+SHORT = 240
+"""A paragraph or list item of so many characters is quoted as a whole; docs/decisions/026 has the data."""
+
 WORDS_WEIGHT = 0.5
 MISSING_KIND = 0.2
 LATEST_WEIGHT = 4
@@ -65,6 +68,20 @@ class Evidence:
 def units(passages: Sequence[Passage]) -> list[Unit]:
     """All units of all passages, in reading order."""
     return [unit for number, passage in enumerate(passages, 1) for unit in _units_of(passage, number)]
+
+
+def in_context(unit: Unit, passage: Passage) -> Unit:
+    """The whole paragraph or list item that `unit` of `passage` stands in where it is short, else `unit`: what a
+    sentence is about often stands in the one before it."""
+    text = passage.chunk.text
+    start, stop = text.rfind("\n", 0, unit.start) + 1, text.find("\n", unit.end)
+    line = text[start : len(text) if stop < 0 else stop]
+    start += len(line) - len(line.lstrip())
+    line = line.strip()
+    if is_row(unit.text) or len(line) > SHORT:
+        return unit
+    intro = unit.reading.removesuffix(unit.text) if unit.reading.endswith(unit.text) else ""
+    return Unit(unit.passage, start, start + len(line), line, intro + " ".join(line.split()))
 
 
 def find_evidence(

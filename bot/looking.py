@@ -103,7 +103,11 @@ def _units_of(shown: Mapping[int, Passage], passages: Sequence[Passage]) -> list
         unit
         for unit in units(passages)
         if (kept := shown.get(unit.passage)) is not None
-        and (kept is passages[unit.passage - 1] or unit.reading in kept.chunk.text)
+        and (
+            kept is passages[unit.passage - 1]
+            or unit.reading in kept.chunk.text
+            or unit.text in kept.chunk.text
+        )
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from bot.citations import unmarked
-from bot.evidence import Evidence, Unit
+from bot.evidence import Evidence, Unit, in_context
 from bot.words import words
 from knowledge.documents import Passage
 
@@ -22,7 +22,8 @@ NEAR = 0.3
 
 
 def choose(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Unit]:
-    """The units to quote: the best, and those that come near it; the best one's passage first.
+    """The units to quote: the best, and those that come near it, each in its paragraph or list item where that is
+    short; the best one's passage first.
 
     No more than `MOST_OF_A_PASSAGE` are of one passage: the rows of a table are all alike. A unit is left
     out when a newer document of the same title has one that says it in much the same words.
@@ -46,9 +47,16 @@ def _near(evidence: Sequence[Evidence], passages: Sequence[Passage]) -> list[Uni
         if len(near) == MOST_UNITS:
             break
         crowded = sum(one.passage == unit.passage for one in near) >= MOST_OF_A_PASSAGE
-        if not crowded and not any(_replaces(other, unit, passages) for other in close):
-            near.append(unit)
+        if crowded or any(_replaces(other, unit, passages) for other in close):
+            continue
+        whole = in_context(unit, passages[unit.passage - 1])
+        if not any(_share_words(whole, one) for one in near):
+            near.append(whole)
     return near
+
+
+def _share_words(one: Unit, other: Unit) -> bool:
+    return one.passage == other.passage and one.start < other.end and other.start < one.end
 
 
 def _replaces(newer: Unit, older: Unit, passages: Sequence[Passage]) -> bool:

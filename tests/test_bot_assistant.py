@@ -23,7 +23,7 @@ from models.engine.generator import Generator, Turn, Waiting
 from models.engine.scripted import ScriptedGenerator
 
 LEAVE = "Full-time staff have 26 days of annual leave. Contractors have no paid annual leave."
-PARKING = "Visitors park behind the warehouse. The barrier closes at 21:30."
+PARKING = "Visitors park behind the warehouse.\nThe barrier closes at 21:30."
 SECRET = "The salary of the director is 190000 euros of annual pay."
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.evidence import Evidence, find_evidence, units
+from bot.evidence import Evidence, find_evidence, in_context, units
 from bot.quoting import choose, choose_few, quoted
 from bot.table_rows import cells, read_tables
 from knowledge.documents import Chunk, Passage
@@ -84,7 +84,7 @@ def test_quotes_of_several_passages_stand_on_lines_of_their_own() -> None:
 
 
 def test_a_short_answer_is_the_best_sentence_with_the_best_beside_it() -> None:
-    desk = passage("Keys are kept at the desk. Lost keys are told to the desk. Keys are lent for a day.")
+    desk = passage("Keys are kept at the desk.\nLost keys are told to the desk.\nKeys are lent for a day.")
     hall = passage("Keys of the hall are kept at the desk.")
     rows = units([desk, hall])
     found = [Evidence(rows[place], score) for place, score in ((1, 1.0), (3, 0.95), (2, 0.9), (0, 0.8))]
@@ -93,6 +93,37 @@ def test_a_short_answer_is_the_best_sentence_with_the_best_beside_it() -> None:
     assert quoted(choose_few(found, [desk, hall])) == (
         "Lost keys are told to the desk. Keys are lent for a day. [1]"
     )
+
+
+def test_a_sentence_is_quoted_in_its_paragraph_or_list_item_where_that_is_short() -> None:
+    long = " ".join(f"Rule {number} of the house is kept by all." for number in range(12))
+    text = (
+        "On errors:\n1. *Error 31.* Postcode without canton. Type it again.\n2. *Error 32.* Call the desk.\n\n"
+        f"{long}\n\nWho tells the desk? The guard. He has a list.\n| Error | Who |\n|---|---|\n| 33 | Mrs Ito |"
+    )
+    one = passage(text)
+
+    def told(words: str) -> str:
+        (unit,) = [unit for unit in units([one]) if words in unit.text]
+        whole = in_context(unit, one)
+        assert one.chunk.text[whole.start : whole.end] == whole.text
+        return whole.reading
+
+    assert told("Postcode") == "On errors: 1. *Error 31.* Postcode without canton. Type it again."
+    assert told("Type it") == told("Postcode")
+    assert told("Rule 7") == "Rule 7 of the house is kept by all."
+    assert told("He has a list") == "Who tells the desk? The guard. He has a list."
+    assert told("33") == "Error: 33; Who: Mrs Ito"
+
+
+def test_a_paragraph_is_quoted_once_whichever_of_its_sentences_speak_to_the_question() -> None:
+    one = passage("Keys are kept at the desk. Lost keys are told to the desk.\nKeys are lent for a day.")
+    rows = units([one])
+    found = [Evidence(rows[place], score) for place, score in ((1, 1.0), (0, 0.95), (2, 0.9))]
+    assert quoted(choose(found, [one])) == (
+        "Keys are kept at the desk. Lost keys are told to the desk. Keys are lent for a day. [1]"
+    )
+    assert len(choose(found, [one])) == 2
 
 
 def test_a_table_is_read_row_by_row_with_the_names_of_its_columns() -> None:

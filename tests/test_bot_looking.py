@@ -23,7 +23,7 @@ from models.engine.scripted import ScriptedGenerator
 from models.judge.calibration import Calibration
 from models.judge.judge import Span
 
-HOURS = "The barrier of the car park opens at 6:00. The barrier of the car park closes at 21:30. Call Wim."
+HOURS = "The barrier of the car park opens at 6:00.\nThe barrier of the car park closes at 21:30.\nCall Wim."
 GARDEN = "The barrier of the garden is green."
 ASKED = "When does the barrier of the car park close?"
 
