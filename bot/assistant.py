@@ -30,7 +30,7 @@ from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.store import Readable
 from models.embedding.embedder import Embedder
-from models.embedding.remembering import RememberingEmbedder
+from models.embedding.remembering import LATEST, RememberingEmbedder
 from models.engine.generator import GREEDY, Asking, Delta, Generator, ModelIdentity, Sampling, Waiting
 from models.errors import ModelBusy, ModelError
 
@@ -46,8 +46,8 @@ POINTED = 0.02
 POINTED_SURELY = 0.35
 """Likelihood from which a small model's sentence must share a word with them; docs/decisions/022."""
 
-SENTENCES = 20_000
-"""So many of the sentences that were looked at last keep their vectors, 34 MB for the default model."""
+LEADING = 0.3
+"""Likelihood from which they lead quotes, where the model's do not: seven of ten are right; docs/decisions/026."""
 
 Quote = Literal["always", "never"]
 
@@ -149,7 +149,7 @@ class Assistant:
         judge: Judge | None = None,
     ) -> None:
         self._retriever = retriever
-        self._embedder = RememberingEmbedder(embedder, most=SENTENCES)
+        self._embedder = RememberingEmbedder(embedder, most=LATEST)
         self._generator = generator
         self.settings = settings
         self._index_version = index_version
@@ -251,7 +251,7 @@ class Assistant:
                 return _too_many(blank, busy), timings
             except ModelError as error:
                 note = without_model(error)
-        pointed = self._pointed(sight, request.query, blank.language)
+        pointed = self._pointed(sight, request.query, blank.language, LEADING if quoting else POINTED)
         if written is None:
             return _in_quotes(blank, choose(evidence, blank.passages), note, pointed), timings
         timings = replace(
@@ -279,10 +279,10 @@ class Assistant:
             return _in_quotes(blank, chosen, note, pointed), timings
         return _in_model_words(blank, draft, chosen if quoting or not telling else ()), timings
 
-    def _pointed(self, sight: Sight, query: str, language: str) -> Pointed | None:
-        """The judge's words, where they may stand for the model's and tell more than the question did."""
+    def _pointed(self, sight: Sight, query: str, language: str, least: float) -> Pointed | None:
+        """The judge's words, where they are as likely as `least` and tell more than the question did."""
         pointed = sight.pointed
-        if not self.settings.pointing or pointed is None or pointed.likelihood < POINTED:
+        if not self.settings.pointing or pointed is None or pointed.likelihood < least:
             return None
         new = set(content_words(pointed.words, language)) - set(content_words(query, language))
         return pointed if new else None
@@ -303,9 +303,9 @@ class Assistant:
             language=blank.language,
             persona=request.persona,
         )
-        pointed = self._pointed(sight, request.query, blank.language)
-        sure = pointed.words if pointed and pointed.likelihood > POINTED_SURELY else ""
-        drafting = Drafting(request.query, blank.passages, sight.units, blank.language, sure=sure)
+        sure = self._pointed(sight, request.query, blank.language, POINTED_SURELY)
+        agreed = sure.words if sure else ""
+        drafting = Drafting(request.query, blank.passages, sight.units, blank.language, sure=agreed)
         queue_ms, first, words, last = 0, None, None, Delta("")
         asked, waited = time.monotonic(), False
         stream = generator.stream(

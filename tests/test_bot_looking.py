@@ -152,6 +152,13 @@ def test_pointed_words_lead_the_quotes_of_a_model_that_said_something_else() -> 
     assert "The barrier of the car park closes at 21:30." in quotes
 
 
+def test_words_that_the_judge_is_not_sure_of_lead_no_quotes() -> None:
+    answer = answered(Knowing("21:30", -2.0), "Call Wim [2].", quote="always")
+    assert answer.lead == ""
+    assert "The barrier of the car park closes at 21:30." in answer.text
+    assert answered(Knowing("21:30", -2.0), "At midnight, by the moon [1].").text == "21:30 [2]"
+
+
 @pytest.mark.parametrize(
     ("judge", "pointing"),
     [

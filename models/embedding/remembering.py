@@ -14,6 +14,9 @@ import numpy as np
 
 from models.embedding.embedder import Embedder, Vectors
 
+LATEST = 20_000
+"""So many sentences are enough for the passages that a team's questions meet again; 34 MB for the default model."""
+
 
 class RememberingEmbedder:
     """Asks `embedder` for each document text once, as long as it is among the `most` texts that were wanted last; all
