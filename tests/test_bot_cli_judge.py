@@ -13,41 +13,16 @@ from models.judge.judge import shipped
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here
 from tests.test_bot_cli import run as run
-
-RATES = (
-    "# Rates\n\nHotels and breakfast are paid abroad.\n\n| City | Per night | Breakfast |\n|---|---|---|\n"
-    "| Oslo | 120 | 11 |\n| Paris | 140 | 12 |\n| Rome | 90 | 8 |\n\nReceipts are kept for six years.\n"
-)
-ASKED = """
-[[question]]
-ask = "what may a night in a hotel in Paris cost?"
-facts = [["140"]]
-documents = ["{name}:rates.md"]
-
-[[question]]
-ask = "how long do we keep receipts?"
-facts = [["six years"]]
-documents = ["{name}:rates.md"]
-
-[[question]]
-ask = "what may lunch in Paris cost?"
-answerable = false
-documents = ["{name}:rates.md"]
-
-[[question]]
-ask = "where do I park my bicycle?"
-answerable = false
-"""
+from tests.test_bot_judging import organisation
 
 
 @pytest.fixture
 def questions(here: Path) -> Path:
     """Questions of two organisations, one to learn from and one to calibrate on, with their pages."""
     folder = here / "questions"
+    folder.mkdir()
     for name in ("bank", "council"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "rates.md").write_text(RATES)
-        (folder / f"{name}.toml").write_text(ASKED.format(name=name))
+        organisation(folder, name)
     return folder
 
 
@@ -124,9 +99,12 @@ def test_a_mistake_in_the_questions_is_told_before_any_row_is_made(
     code, out, error = run("judge", "rows", "data", "rows", "--golden", "questions")
     assert (code, out) == (2, "")
     assert error.startswith("groundling: questions/council.toml cannot be read as golden questions: ")
-    (questions / "council.toml").write_text(ASKED.format(name="council"))
-    (questions / "council/rates.md").unlink()
+    (questions / "council.toml").unlink()
+    (questions / "bank/rates.md").unlink()
     code, out, error = run("judge", "rows", "data", "rows", "--golden", "questions")
     assert (code, out) == (2, "")
-    assert "the questions name council:rates.md, which cannot be read" in error
+    assert "the questions name bank:rates.md, which cannot be read" in error
+    (questions / "bank.toml").unlink()
+    code, _, error = run("judge", "rows", "data", "rows", "--golden", "questions")
+    assert (code, error) == (2, "groundling: questions holds no golden questions, such as NAME.toml\n")
     assert not (here / "rows").exists()

@@ -250,14 +250,15 @@ answerable = false
 """
 
 
-def _organisation(folder: Path, name: str) -> None:
+def organisation(folder: Path, name: str) -> None:
+    """A page in `folder` and, beside it, golden questions about it."""
     (folder / name).mkdir()
     (folder / name / "rates.md").write_text(RATES)
     (folder / f"{name}.toml").write_text(ASKED.format(name=name))
 
 
 def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_path: Path) -> None:
-    _organisation(tmp_path, "bank")
+    organisation(tmp_path, "bank")
     found = list(golden_rows(question_sets(tmp_path, {}), "learn", CHUNKER, EMBEDDER, random.Random(1)))
     kinds = Counter(row.kind for row in found)
     assert kinds["golden"] == kinds["near miss golden"] == kinds["outside golden"] == 1
@@ -271,7 +272,7 @@ def test_golden_questions_meet_what_answers_them_and_what_only_comes_close(tmp_p
 
 
 def test_questions_about_other_things_are_answered_by_no_page(tmp_path: Path) -> None:
-    _organisation(tmp_path, "bank")
+    organisation(tmp_path, "bank")
     asked = ["Who wrote the opera Fidelio?", "What is the rate of a neutron star's spin?"]
     found = list(
         golden_rows(question_sets(tmp_path, {}), "learn", CHUNKER, EMBEDDER, random.Random(1), asked)
@@ -284,7 +285,7 @@ def test_questions_about_other_things_are_answered_by_no_page(tmp_path: Path) ->
 
 def test_who_is_asked_of_an_organisation_is_on_one_side_as_a_whole(tmp_path: Path) -> None:
     for name in ("bank", "hotels"):
-        _organisation(tmp_path, name)
+        organisation(tmp_path, name)
     assert (side_of("bank"), side_of("hotels")) == ("learn", "test")
 
     def questions(side: Side) -> int:
@@ -297,7 +298,7 @@ def test_who_is_asked_of_an_organisation_is_on_one_side_as_a_whole(tmp_path: Pat
 
 
 def test_a_page_that_is_not_there_is_named(tmp_path: Path) -> None:
-    _organisation(tmp_path, "bank")
+    organisation(tmp_path, "bank")
     (tmp_path / "bank" / "rates.md").unlink()
     with pytest.raises(
         WrongUse, match=r"the questions name bank:rates.md, which cannot be read: .*No such file"

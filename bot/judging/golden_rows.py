@@ -62,7 +62,7 @@ class _Place:
 
 def question_sets(folder: Path, public: Mapping[str, Path]) -> list[QuestionSet]:
     """Each `NAME.toml` in `folder`, about the pages in `public[NAME]` or in the folder of the same name. Raises
-    `WrongUse` naming a file that holds no golden questions, or a page that cannot be read."""
+    `WrongUse` naming a folder or file that holds no golden questions, or a page that cannot be read."""
     sets = []
     for file in sorted(folder.glob("*.toml")):
         pages = public.get(file.stem, file.with_suffix(""))
@@ -73,6 +73,8 @@ def question_sets(folder: Path, public: Mapping[str, Path]) -> list[QuestionSet]
             except OSError as error:
                 raise WrongUse(f"the questions name {document}, which cannot be read: {error}") from None
         sets.append(one)
+    if not sets:
+        raise WrongUse(f"{folder} holds no golden questions, such as NAME.toml")
     return sets
 
 
