@@ -26,7 +26,9 @@ from bot.judging.sentence_rows import Sentences, passage_of
 from bot.judging.squad_rows import squad_rows
 from knowledge.chunking import Chunker
 from knowledge.documents import Chunk
+from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 from models.embedding.word_vectors import WordVectors
+from models.judge.judge import Judge, shipped
 
 EMBEDDER = WordVectors()
 CHUNKER = Chunker(EMBEDDER.count_tokens, EMBEDDER.max_tokens)
@@ -118,6 +120,33 @@ def test_sentences_that_do_not_answer_are_the_ones_that_come_close() -> None:
     assert near > sum("two years" in one for one in taken)
     assert not list(Sentences(EMBEDDER, random.Random(1)).unanswered(question, [], "near miss"))
     assert not list(Sentences(EMBEDDER, random.Random(1)).answered(question, passages, [], "nobody"))
+
+
+def test_beside_a_near_miss_stands_what_a_judge_takes_for_an_answer(tmp_path: Path) -> None:
+    organisation(tmp_path, "bank")
+    (tmp_path / "bank" / "rates.md").write_text("\n\n".join(f"## Part {part}\n\n{ESSAY}" for part in "ABC"))
+    (tmp_path / "bank.toml").write_text(
+        '[[question]]\nask = "Who paid for the gate of the museum?"\nanswerable = false\n'
+        'documents = ["bank:rates.md"]\n'
+    )
+    real = Judge(SentenceTransformerEmbedder.from_package().folder, shipped())
+
+    def taken(judge: Judge | None) -> list[float]:
+        """What the judge says of the sentences that are learned from, over several choices."""
+        found = [
+            one
+            for seed in range(12)
+            for one in golden_rows(
+                question_sets(tmp_path, {}), "learn", CHUNKER, EMBEDDER, random.Random(seed), judge=judge
+            )
+        ]
+        assert {one.answers for one in found} == {0}
+        alone = [one for one in found if one.kind == "near miss golden sentence"]
+        return real.answers([one.question for one in alone], [one.passage for one in alone])
+
+    nearest_ones, hardest = taken(None), taken(real)
+    assert len(nearest_ones) == len(hardest) == 36
+    assert sum(hardest) > sum(nearest_ones)
 
 
 def test_questions_are_asked_in_other_forms_and_keep_what_they_ask_for() -> None:

@@ -35,7 +35,8 @@ def judge() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of golden questions, each NAME.toml with its Markdown pages in the folder NAME beside it.",
 )
-def rows(data: Path, out: Path, but: Path | None, golden: Path | None) -> None:
+@click.option("--hard", type=_FILE, help="A judge: beside near misses stands what it takes for an answer.")
+def rows(data: Path, out: Path, but: Path | None, golden: Path | None, hard: Path | None) -> None:
     """Write OUT/learn.jsonl, calibrate.jsonl and test.jsonl from the public data sets in DATA."""
     from bot.evaluation.golden import load_golden
     from bot.judging.golden_rows import question_sets
@@ -52,7 +53,8 @@ def rows(data: Path, out: Path, but: Path | None, golden: Path | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sides: tuple[Side, ...] = get_args(Side)
     for side in sides:
-        found = list(public_rows(data, side, embedder, but=named, golden=sets))
+        judge = _judge(hard) if hard and side == "learn" else None
+        found = list(public_rows(data, side, embedder, but=named, golden=sets, judge=judge))
         count = write(out / f"{side}.jsonl", mixed(found) if side == "learn" else found)
         click.echo(f"{side}: {count:,} rows")
 

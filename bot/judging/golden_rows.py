@@ -17,6 +17,7 @@ from bot.judging.nearest import nearest
 from bot.judging.pages import page_of
 from bot.judging.rows import Row, Side, row, side_of
 from bot.judging.sentence_rows import Sentences
+from bot.likelihood import Judge, as_shown
 from knowledge.chunking import Chunker
 from knowledge.documents import Passage
 from models.embedding.embedder import Embedder
@@ -85,9 +86,10 @@ def golden_rows(
     embedder: Embedder,
     choice: random.Random,
     unrelated: Sequence[str] = (),
+    judge: Judge | None = None,
 ) -> Iterator[Row]:
     """The rows of those of `sets` that are of `side`; among them some of the questions `unrelated`, which are
-    about something else."""
+    about something else. Beside near misses stands what `judge` takes for an answer, without one what is nearest."""
     sentences = Sentences(RememberingEmbedder(embedder), choice)
     for one in sets:
         if side_of(one.name) != side:
@@ -96,7 +98,7 @@ def golden_rows(
         texts = [shown(place.passage.title, place.passage.chunk.location, place.text) for place in places]
         near = nearest([question.ask for question in one.questions], texts, embedder)
         for question, found in zip(one.questions, near, strict=True):
-            yield from _rows(question, places, [places[place] for place in found], sentences)
+            yield from _rows(question, places, [places[place] for place in found], sentences, judge)
         asked = choice.sample(unrelated, min(UNRELATED, len(unrelated)))
         for text, found in zip(asked, nearest(asked, texts, embedder), strict=True):
             yield from _unanswered(text, [places[place] for place in found], "unrelated", sentences, most=1)
@@ -110,12 +112,19 @@ def _places(one: QuestionSet, chunker: Chunker) -> Iterator[_Place]:
 
 
 def _rows(
-    question: GoldenQuestion, places: Sequence[_Place], found: Sequence[_Place], sentences: Sentences
+    question: GoldenQuestion,
+    places: Sequence[_Place],
+    found: Sequence[_Place],
+    sentences: Sentences,
+    judge: Judge | None,
 ) -> Iterator[Row]:
+    if not question.answerable and question.documents:
+        if judge is not None:
+            found = _taken_for_answers(question.ask, found, judge)
+        yield from _unanswered(question.ask, found, "near miss golden", sentences, most=FOUND, judge=judge)
+        return
     if not question.answerable:
-        kind = "near miss golden" if question.documents else "outside golden"
-        most = FOUND if question.documents else 1
-        yield from _unanswered(question.ask, found, kind, sentences, most=most)
+        yield from _unanswered(question.ask, found, "outside golden", sentences, most=1)
         return
     own = [one for one in places if one.document in question.documents and question.met_by(one.text)]
     own.sort(key=lambda one: found.index(one) if one in found else len(found))
@@ -133,12 +142,23 @@ def _rows(
         yield from sentences.answered(question.ask, [own[0].passage], wrong, answer, kind="golden sentence")
 
 
+def _taken_for_answers(ask: str, found: Sequence[_Place], judge: Judge) -> list[_Place]:
+    logits = judge.answers([ask] * len(found), [as_shown(one.passage, one.text) for one in found])
+    return [found[place] for place in sorted(range(len(found)), key=lambda one: -logits[one])]
+
+
 def _unanswered(
-    ask: str, found: Sequence[_Place], kind: str, sentences: Sentences, *, most: int
+    ask: str,
+    found: Sequence[_Place],
+    kind: str,
+    sentences: Sentences,
+    *,
+    most: int,
+    judge: Judge | None = None,
 ) -> Iterator[Row]:
     for one in found[:most]:
         yield _row(ask, one, kind, answers=0)
-    yield from sentences.unanswered(ask, [one.passage for one in found], f"{kind} sentence")
+    yield from sentences.unanswered(ask, [one.passage for one in found], f"{kind} sentence", judge)
 
 
 def _row(ask: str, one: _Place, kind: str, *, answers: int, answer: str = "") -> Row:

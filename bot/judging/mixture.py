@@ -19,6 +19,7 @@ from bot.judging.pages import pages
 from bot.judging.rows import Row, Side
 from bot.judging.sentence_rows import Sentences
 from bot.judging.squad_rows import squad_rows
+from bot.likelihood import Judge
 from knowledge.chunking import Chunker
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
@@ -117,10 +118,11 @@ def public_rows(
     *,
     but: frozenset[str],
     golden: Sequence[QuestionSet] = (),
+    judge: Judge | None = None,
     seed: int = 7,
 ) -> Iterator[Row]:
     """Every row of `side`, of what is there: SQuAD, PolicyQA, SciFact, pages of three handbooks but those that `but` names, and
-    `golden` questions."""
+    `golden` questions, beside whose near misses stands what `judge` takes for an answer."""
     choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     chunker = Chunker(embedder.count_tokens, embedder.max_tokens)
     of_articles: list[str] = []
@@ -141,7 +143,7 @@ def public_rows(
         found = list(pages(files, {side}, chunker, but=but))
         yield from page_rows(found, choice)
         yield from asked_rows(found, Sentences(RememberingEmbedder(embedder), choice), choice)
-    yield from golden_rows(golden, side, chunker, embedder, choice, of_articles)
+    yield from golden_rows(golden, side, chunker, embedder, choice, of_articles, judge)
 
 
 def mixed(rows: Sequence[Row], *, seed: int = 3) -> list[Row]:

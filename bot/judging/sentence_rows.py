@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from bot.evidence import Evidence, find_evidence
 from bot.judging.rows import Row, row
+from bot.likelihood import Judge, judged
 from knowledge.documents import Chunk, Passage
 from models.embedding.embedder import Embedder
 
@@ -48,9 +49,16 @@ class Sentences:
         for one in self._near(without):
             yield _row(question, passages, one, f"other {kind}")
 
-    def unanswered(self, question: str, passages: Sequence[Passage], kind: str) -> Iterator[Row]:
-        """Some sentences of `passages`, none of which answers `question`."""
-        for one in self._near(find_evidence(question, passages, self._embedder, "en")):
+    def unanswered(
+        self, question: str, passages: Sequence[Passage], kind: str, judge: Judge | None = None
+    ) -> Iterator[Row]:
+        """Some sentences of `passages`, none of which answers `question`: mostly those that speak to it most, or
+        that `judge` takes for an answer."""
+        found = find_evidence(question, passages, self._embedder, "en")
+        if judge is not None and found:
+            logits = judged(question, passages, found, judge)
+            found = [found[place] for place in sorted(range(len(logits)), key=lambda one: -logits[one])]
+        for one in self._near(found):
             yield _row(question, passages, one, kind)
 
     def _near(self, found: Sequence[Evidence]) -> Iterator[Evidence]:
