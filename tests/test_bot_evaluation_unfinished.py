@@ -225,3 +225,57 @@ def test_answers_that_were_killed_come_to_the_same_report(run: Run, here: Path) 
         for name in ("killed", "whole")
     )
     assert one == other
+
+
+def test_golden_questions_that_were_killed_come_to_the_same_report(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text(
+        '[[source]]\nname = "rules"\nkind = "folder"\npath = "rules"\n\n[model]\npath = "tiny.gguf"\n\n'
+        "[retrieval]\njudge = false\n"
+    )
+    write_tiny_base(here / "tiny.gguf")
+    (here / "rules").mkdir()
+    places = ("kiln", "glaze", "mill", "wheel", "loft", "yard", "store", "press")
+    (here / "rules" / "fees.md").write_text(
+        "".join(
+            f"## The {place}\n\nThe {place} costs {40 + number} euros a day.\n\n"
+            for number, place in enumerate(places)
+        )
+    )
+    (here / "golden.toml").write_text(
+        "".join(
+            f'[[question]]\nask = "What does the {place} cost?"\nfacts = ["{40 + number}"]\n'
+            'documents = ["rules:fees.md"]\n'
+            for number, place in enumerate(places)
+        )
+    )
+    assert run("sync")[0] == 0
+    command = ("eval", "golden", "golden.toml", "--json", "--least-answers", "0")
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", *command, "--out", "killed"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    ) as ended:
+        while ended.poll() is None:
+            if (here / "killed" / FILE).exists() and len(lines(here / "killed")) >= 3:
+                ended.kill()
+            time.sleep(0.01)
+    assert ended.returncode < 0
+    asked_before = len(lines(here / "killed")) - 1
+    assert 2 <= asked_before < len(places)
+
+    (here / "fewer.toml").write_text((here / "golden.toml").read_text().rpartition("[[question]]")[0])
+    code, out, err = run("eval", "golden", "fewer.toml", *command[3:], "--out", "killed")
+    assert (code, out) == (1, "")
+    assert "with other questions, options or models; start that one again" in err.splitlines()[-1]
+
+    code, out, err = run(*command, "--out", "killed")
+    assert code == 0
+    assert err.startswith(f"going on: {asked_before} of 8 questions were asked before\n")
+    assert not (here / "killed" / FILE).exists()
+
+    code, expected, _ = run(*command, "--out", "whole")
+    assert code == 0
+    assert json.loads(out) == json.loads(expected)
+    for name in ("report.md", "report.html", "report.xml", "report.json"):
+        assert (here / "killed" / name).read_bytes() == (here / "whole" / name).read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,11 @@ import click
 
 from bot.cli.eval_answers import answers
 from bot.cli.eval_arms import arms
-from bot.cli.eval_options import FILE, FOLDER, counter, out_option
+from bot.cli.eval_golden import golden
+from bot.cli.eval_options import FILE, FOLDER, counter
 from bot.cli.options import as_json, with_any_project, with_project, write_json
 
 if TYPE_CHECKING:
-    from bot.evaluation.golden import GoldenReport, GoldenResult
     from bot.evaluation.retrieval import RankingReport, SpanReport
     from bot.wiring import Project
 
@@ -26,6 +25,7 @@ def evaluate() -> None:
 
 evaluate.add_command(answers)
 evaluate.add_command(arms)
+evaluate.add_command(golden)
 
 
 @evaluate.command()
@@ -51,70 +51,6 @@ def retrieval(
         return
     judged = load_beir(beir, split) if beir is not None else load_squad(squad or Path())
     _write_ranking(evaluate_ranking(judged, embedder=project.embedder, progress=counter), json_=json_)
-
-
-@evaluate.command()
-@click.argument("file", type=FILE)
-@click.option(
-    "--least-answers",
-    type=click.FloatRange(0, 1),
-    default=0.94,
-    show_default=True,
-    help="Share that must be right.",
-)
-@click.option(
-    "--least-refusals",
-    type=click.FloatRange(0, 1),
-    default=0.86,
-    show_default=True,
-    help="Share that must be refused.",
-)
-@out_option
-@as_json
-@with_project
-def golden(
-    project: Project,
-    file: Path,
-    *,
-    least_answers: float,
-    least_refusals: float,
-    out: Path | None,
-    json_: bool,
-) -> None:
-    """Ask the questions of FILE; exit 1 when too few are answered rightly."""
-    from bot.cli.ask import assistant_of
-    from bot.errors import Failed
-    from bot.evaluation.golden import load_golden, run_golden
-    from bot.evaluation.golden_report import golden_document
-    from bot.evaluation.report_folder import ReportFolder
-
-    questions = load_golden(file)
-    folder = None if out is None else ReportFolder(out)
-
-    async def run() -> GoldenReport:
-        async with assistant_of(project) as assistant:
-            return await run_golden(questions, assistant, project.retriever, progress=_say)
-
-    report = asyncio.run(run())
-    right, answerable = report.count(answerable=True)
-    refused, unanswerable = report.count(answerable=False)
-    passed = right >= least_answers * answerable and refused >= least_refusals * unanswerable
-    failure = None if passed and not report.dangling else "the golden questions fail the gate"
-    if folder is not None:
-        folder.write(golden_document(report, [("questions", file.name)], failure), _golden_row(report))
-    if json_:
-        write_json(_golden_row(report))
-    else:
-        click.echo(
-            f"answered rightly {right} of {answerable}, refused {refused} of {unanswerable} unanswerable"
-        )
-        click.echo(f"expected document in the first 5 passages: {report.retrieved} of {answerable}")
-        leading, led = report.leads
-        if led:
-            click.echo(f"words above the quotes hold the facts alone: {leading} of {led}")
-        click.echo(f"citations that do not resolve: {report.dangling}")
-    if failure is not None:
-        raise Failed(failure)
 
 
 @evaluate.command()
@@ -175,36 +111,3 @@ def _write_spans(report: SpanReport, *, json_: bool) -> None:
         write_json(row)
         return
     click.echo("  ".join(f"{name} {value}" for name, value in row.items()))
-
-
-def _say(result: GoldenResult) -> None:
-    from bot.evaluation.golden_report import wrong
-
-    if why := wrong(result):
-        said = " ".join(result.answer.text.split())[:200]
-        click.echo(f"{result.question.id}: {why}: {said}", err=True)
-
-
-def _golden_row(report: GoldenReport) -> dict[str, object]:
-    right, answerable = report.count(answerable=True)
-    refused, unanswerable = report.count(answerable=False)
-    leading, led = report.leads
-    return {
-        "answerable": {"n": answerable, "right": right, "retrieved": report.retrieved},
-        "unanswerable": {"n": unanswerable, "refused": refused},
-        "leads": {"n": led, "right": leading},
-        "unresolved_citations": report.dangling,
-        "questions": [
-            {
-                "id": result.question.id,
-                "right": result.right,
-                "status": result.answer.status,
-                "voice": result.answer.voice,
-                "facts": result.facts,
-                "cited": result.cited,
-                "retrieved": result.retrieved,
-                "text": result.answer.text,
-            }
-            for result in report.results
-        ],
-    }

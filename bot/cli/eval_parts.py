@@ -125,31 +125,39 @@ def _digest(
     distractors: int,
 ) -> str:
     """Changes with whatever decides the answers: documents, questions, arms, models and settings."""
-    from importlib.metadata import version
-
-    from models.judge.judge import shipped
-    from models.weights import sha256_of
-
-    config, settings = project.config, asdict(parts.settings)
+    settings = asdict(parts.settings)
     loras = settings.pop("lora_sha256")
-    judge = config.retrieval.judge
-    judge_file = project.path(judge) if isinstance(judge, str) else shipped()
     decided = (
-        version("groundling"),
+        configured(project),
         [(arm, loras.get(arm.lora)) for arm in arms],
         distractors,
         settings,
         None if parts.generator is None else parts.generator.identity,
-        parts.embedder.name,
-        None if parts.judge is None else sha256_of(judge_file),
-        config.model.model_dump(exclude={"path", "lora", "threads", "deadline_s"}),
-        config.retrieval.model_dump(),
-        config.embedding.model_dump(exclude={"threads"}),
     )
     digest = hashlib.sha256(repr(decided).encode())
     for one in (*texts, *asked):
         digest.update(repr(one).encode())
     return digest.hexdigest()
+
+
+def configured(project: Project) -> tuple[object, ...]:
+    """What of the program, the configuration and the judge decides answers."""
+    from importlib.metadata import version
+
+    from models.judge.judge import shipped
+    from models.weights import sha256_of
+
+    config = project.config
+    judge = config.retrieval.judge
+    file = project.path(judge) if isinstance(judge, str) else shipped()
+    return (
+        version("groundling"),
+        None if project.judge is None else sha256_of(file),
+        project.embedder.name,
+        config.model.model_dump(exclude={"path", "lora", "threads", "deadline_s"}),
+        config.retrieval.model_dump(),
+        config.embedding.model_dump(exclude={"threads"}),
+    )
 
 
 def _patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:

@@ -114,12 +114,20 @@ async def run_golden(
     assistant: Answers,
     retriever: PassageSearch,
     *,
+    known: Sequence[Answer] = (),
+    keep: Callable[[Answer], None] | None = None,
     progress: Callable[[GoldenResult], None] = lambda _result: None,
 ) -> GoldenReport:
-    """Asks every question; each is a conversation of its own."""
+    """Asks every question; each is a conversation of its own. The first have `known` answers and are not asked
+    again; every other answer is given to `keep`."""
     results = []
-    for question in questions:
-        answer = await assistant.answer(Question(question.ask))
+    for number, question in enumerate(questions):
+        if number < len(known):
+            answer = known[number]
+        else:
+            answer = await assistant.answer(Question(question.ask))
+            if keep is not None:
+                keep(answer)
         passages = await asyncio.to_thread(retriever.search, question.ask, limit=FIRST, readable=EVERYTHING)
         found = {passage.chunk.document_id for passage in passages}
         result = GoldenResult(

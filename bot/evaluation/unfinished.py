@@ -46,9 +46,37 @@ class UnfinishedAnswers:
         self._kept.add({name: asdict(one) for name, one in answers.items()})
 
 
+class UnfinishedGolden:
+    """The answers to golden questions that are kept in a folder; `known` are those to the first questions, which an
+    earlier run left there."""
+
+    def __init__(self, kept: Unfinished, known: list[Answer]) -> None:
+        self._kept = kept
+        self.known = known
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, folder: Path, digest: str) -> Iterator[UnfinishedGolden]:
+        """As `UnfinishedAnswers.opened`."""
+        path = folder / FILE
+        with Unfinished.opened(path, digest) as kept:
+            yield cls(kept, [_golden(path, number, row) for number, row in enumerate(kept.known, 2)])
+
+    def add(self, answer: Answer) -> None:
+        """Keeps the answer to the next question; raises `Failed` where the disk is full."""
+        self._kept.add({"answer": asdict(answer)})
+
+
 def forget(folder: Path) -> None:
     """Forgets the answers of a measurement whose report is written."""
     (folder / FILE).unlink(missing_ok=True)
+
+
+def _golden(path: Path, number: int, row: dict[str, Any]) -> Answer:
+    try:
+        return _answer(row["answer"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise broken(path, number) from None
 
 
 def _answers(path: Path, number: int, row: dict[str, Any]) -> Answers:
