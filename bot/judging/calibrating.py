@@ -21,9 +21,17 @@ from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
 
 MOST_REFUSED = 0.05
+MOST_BELOW = 0.01
+"""Of the questions with an answer so many may have their best evidence below what counts: the very lowest would lie the
+lower, the more questions there are."""
+
 BOUNDS = [percent / 100 for percent in range(1, 100)]
 ALIKE = 0.01
 """Figures that are no further apart are the same over so few questions: over a hundred an AUC may be wrong by 0.07."""
+
+ALIKE_RANKS = 0.02
+"""The same of mean reciprocal ranks. A judge that counts more in the order also spreads the evidence, so that less of it comes
+near the best and is quoted."""
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0)
 ORDERS = (0.0, 0.02, 0.05, 0.1, 0.15)
@@ -87,8 +95,8 @@ def _holds(question: GoldenQuestion, found: Sequence[Passage], row: Evidence) ->
 def calibrated(rows: Sequence[Weighed]) -> Calibration:
     """The smallest weight that tells the two kinds of `rows` apart about as well as the best, the curve that fits
     them with it, the largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered, the
-    smallest weight that puts the evidence that holds the answer about as high as the best, and the least score
-    that counted for a question with an answer."""
+    smallest weight that puts the evidence that holds the answer about as high as the best, and the score below
+    which the evidence of at most `MOST_BELOW` of the questions with an answer lies."""
     known = [row for row in rows if row.answerable]
     unknown = [row for row in rows if not row.answerable]
 
@@ -100,8 +108,9 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
     slope, offset = fitted([row.most(weight) for row in known], [row.most(weight) for row in unknown])
 
     ranks = {one: sum(row.rank(one) for row in known) / max(1, len(known)) for one in ORDERS}
-    least = min((row.best(weight)[1] for row in known), default=-1.0)
-    found = Calibration(weight, slope, offset, REFUSE_BELOW, _smallest(ranks), least)
+    scores = sorted(row.best(weight)[1] for row in known)
+    least = scores[int(MOST_BELOW * len(scores))] if scores else -1.0
+    found = Calibration(weight, slope, offset, REFUSE_BELOW, _smallest(ranks, ALIKE_RANKS), least)
     likely = [found.likelihood(row.evidence) for row in known]
     bearable = [
         bound for bound in BOUNDS if known and sum(one < bound for one in likely) <= MOST_REFUSED * len(known)
@@ -109,5 +118,5 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
     return replace(found, refuse_below=max(bearable, default=REFUSE_BELOW))
 
 
-def _smallest(worth: Mapping[float, float]) -> float:
-    return min(one for one, found in worth.items() if found >= max(worth.values()) - ALIKE)
+def _smallest(worth: Mapping[float, float], alike: float = ALIKE) -> float:
+    return min(one for one, found in worth.items() if found >= max(worth.values()) - alike)
