@@ -79,6 +79,16 @@ def test_what_cannot_be_is_said_in_one_line(run: Run, here: Path, questions: Pat
             2,
             "broken.toml cannot be read as golden questions",
         ),
+        (
+            ("rows", "data", "rows", "--hard", "bad.safetensors"),
+            2,
+            "--hard looks among the near misses of --golden",
+        ),
+        (
+            ("rows", "data", "rows", "--golden", "questions", "--hard", "bad.safetensors"),
+            1,
+            "bad.safetensors holds no judge",
+        ),
         (("train", "broken.toml"), 1, "broken.toml is no recipe: "),
         (("train", "nothing.toml"), 1, "nothing.toml does not name its 'out'"),
         (("merge", "mean.safetensors", "bad.safetensors"), 1, "bad.safetensors holds no judge"),

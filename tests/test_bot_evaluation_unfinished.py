@@ -184,23 +184,28 @@ def test_answers_of_another_measurement_or_broken_ones_are_refused_and_left_alon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_answers_that_were_killed_come_to_the_same_report(run: Run, here: Path) -> None:
-    (here / "groundling.toml").write_text('[model]\npath = "tiny.gguf"\n\n[retrieval]\njudge = false\n')
-    write_tiny_base(here / "tiny.gguf")
-    squad(here / "q.json", [f"Workshop {number}" for number in range(5)])
-    command = ("eval", "answers", "--squad", "q.json", "--json")
+def killed(folder: Path, *command: str) -> int:
+    """How many questions `command` had asked when it was killed, once two answers were in `folder`."""
     with subprocess.Popen(
-        [sys.executable, "-m", "bot", *command, "--out", "killed"],
+        [sys.executable, "-m", "bot", *command, "--out", str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     ) as ended:
         while ended.poll() is None:
-            if (here / "killed" / FILE).exists() and len(lines(here / "killed")) >= 3:
+            if (folder / FILE).exists() and len(lines(folder)) >= 3:
                 ended.kill()
             time.sleep(0.01)
     assert ended.returncode < 0
-    asked_before = len(lines(here / "killed")) - 1
+    return len(lines(folder)) - 1
+
+
+def test_answers_that_were_killed_come_to_the_same_report(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text('[model]\npath = "tiny.gguf"\n\n[retrieval]\njudge = false\n')
+    write_tiny_base(here / "tiny.gguf")
+    squad(here / "q.json", [f"Workshop {number}" for number in range(5)])
+    command = ("eval", "answers", "--squad", "q.json", "--json")
+    asked_before = killed(here / "killed", *command)
     assert not (here / "killed" / "report.json").exists()
 
     code, out, err = run(*command, "--limit", "5", "--out", "killed")
@@ -250,18 +255,7 @@ def test_golden_questions_that_were_killed_come_to_the_same_report(run: Run, her
     )
     assert run("sync")[0] == 0
     command = ("eval", "golden", "golden.toml", "--json", "--least-answers", "0")
-    with subprocess.Popen(
-        [sys.executable, "-m", "bot", *command, "--out", "killed"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    ) as ended:
-        while ended.poll() is None:
-            if (here / "killed" / FILE).exists() and len(lines(here / "killed")) >= 3:
-                ended.kill()
-            time.sleep(0.01)
-    assert ended.returncode < 0
-    asked_before = len(lines(here / "killed")) - 1
+    asked_before = killed(here / "killed", *command)
     assert 2 <= asked_before < len(places)
 
     (here / "fewer.toml").write_text((here / "golden.toml").read_text().rpartition("[[question]]")[0])

@@ -174,3 +174,11 @@ def test_calibrating_finds_how_much_the_judge_has_to_say_in_the_order() -> None:
     assert calibrated([known, unknown]).order == 0.1
     misled = Weighed(answerable=True, evidence=second, holding=(True, False, False))
     assert calibrated([misled, unknown]).order == 0
+
+
+def test_evidence_far_below_all_others_does_not_say_what_counts() -> None:
+    """One question of two hundred, answered by evidence that scores next to nothing."""
+    known = [Weighed(answerable=True, evidence=((0.5 + number / 1000, 4.0),)) for number in range(199)]
+    unknown = [Weighed(answerable=False, evidence=((0.3, -4.0),))]
+    assert calibrated([*known, *unknown]).least == 0.501
+    assert calibrated([*known, Weighed(answerable=True, evidence=((0.01, 4.0),)), *unknown]).least == 0.501

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.eval_options import FILE, out_option
+from bot.cli.eval_options import FILE, P, R, out_option
 from bot.cli.eval_parts import configured
 from bot.cli.options import as_json, with_project, write_json
 
@@ -21,22 +21,20 @@ if TYPE_CHECKING:
     from bot.wiring import Project
 
 
+def _least(option: str, share: float, what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    return click.option(
+        option,
+        type=click.FloatRange(0, 1),
+        default=share,
+        show_default=True,
+        help=f"Share that must be {what}.",
+    )
+
+
 @click.command()
 @click.argument("file", type=FILE)
-@click.option(
-    "--least-answers",
-    type=click.FloatRange(0, 1),
-    default=0.94,
-    show_default=True,
-    help="Share that must be right.",
-)
-@click.option(
-    "--least-refusals",
-    type=click.FloatRange(0, 1),
-    default=0.86,
-    show_default=True,
-    help="Share that must be refused.",
-)
+@_least("--least-answers", 0.94, "right")
+@_least("--least-refusals", 0.86, "refused")
 @out_option
 @as_json
 @with_project

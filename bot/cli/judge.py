@@ -38,12 +38,18 @@ def judge() -> None:
 @click.option("--hard", type=_FILE, help="A judge: beside near misses stands what it takes for an answer.")
 def rows(data: Path, out: Path, but: Path | None, golden: Path | None, hard: Path | None) -> None:
     """Write OUT/learn.jsonl, calibrate.jsonl and test.jsonl from the public data sets in DATA."""
+    from bot.errors import WrongUse
     from bot.evaluation.golden import load_golden
     from bot.judging.golden_rows import question_sets
     from bot.judging.mixture import absent, mixed, public_pages, public_rows
     from bot.judging.rows import Side, write
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 
+    if hard and not golden:
+        raise WrongUse("--hard looks among the near misses of --golden; give that too")
+    taking = _judge(hard) if hard else None
+    if taking is not None:
+        taking.load()
     asked = load_golden(but) if but else []
     sets = question_sets(golden, public_pages(data)) if golden else []
     named = frozenset(name.partition(":")[2] for one in asked for name in one.documents)
@@ -53,7 +59,7 @@ def rows(data: Path, out: Path, but: Path | None, golden: Path | None, hard: Pat
     out.mkdir(parents=True, exist_ok=True)
     sides: tuple[Side, ...] = get_args(Side)
     for side in sides:
-        judge = _judge(hard) if hard and side == "learn" else None
+        judge = taking if side == "learn" else None
         found = list(public_rows(data, side, embedder, but=named, golden=sets, judge=judge))
         count = write(out / f"{side}.jsonl", mixed(found) if side == "learn" else found)
         click.echo(f"{side}: {count:,} rows")
