@@ -77,6 +77,8 @@ def test_a_marker_without_a_citation_and_a_quote_from_nowhere_are_counted() -> N
         ("It costs 10.45 EUR", "0.45", False),
         ("Ask  Maren\nHolt", "maren holt", True),
         ("by 15:00", "15:00", True),
+        ("It costs £11.50", "£11", False),
+        ("It costs £11.", "£11", True),
         ("5 days.", "5 days", True),
         ("1,500 euros", "1,500", True),
     ],

@@ -149,6 +149,30 @@ def test_beside_a_near_miss_stands_what_a_judge_takes_for_an_answer(tmp_path: Pa
     assert sum(hardest) > sum(nearest_ones)
 
 
+def test_where_the_paragraph_is_taken_away_stands_what_a_judge_takes_for_an_answer(tmp_path: Path) -> None:
+    ask, answer = "Who designed the Harbour Museum?", "Ada Berg"
+    others = [
+        "The harbour has a museum. It has many visitors, and its cafe has a new roof.",
+        "The Lake Museum was designed by Nils Holm, who also designed the station beside it.",
+        "Ada Berg was born in Lund, and studied in Rome until she was thirty years old.",
+    ]
+    known = {"id": "1", "question": ask, "answers": [{"text": answer, "answer_start": ESSAY.index(answer)}]}
+    paragraphs = [{"context": ESSAY, "qas": [known] * 20}, *({"context": one, "qas": []} for one in others)]
+    file = tmp_path / "squad.json"
+    file.write_text(json.dumps({"data": [{"title": "Museums", "paragraphs": paragraphs}]}))
+    real = Judge(SentenceTransformerEmbedder.from_package().folder, shipped())
+
+    def away(judge: Judge | None) -> list[Row]:
+        found = squad_rows(file, EVERY, CHUNKER, EMBEDDER, random.Random(3), judge)
+        return [one for one in found if one.kind.startswith("taken away")]
+
+    rows = away(real)
+    assert {one.passage for one in rows if one.kind == "taken away"} == {f"Museums\n{others[1]}"}
+    assert sum(one.kind == "taken away sentence" for one in rows) >= 3
+    assert all((one.question, one.answers) == (ask, 0) and answer not in one.passage for one in rows)
+    assert away(None) == []
+
+
 def test_questions_are_asked_in_other_forms_and_keep_what_they_ask_for() -> None:
     question = "Which trust paid for the roof of the museum?"
     forms = {asked_otherwise(question, random.Random(seed)) for seed in range(200)}

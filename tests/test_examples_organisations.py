@@ -15,7 +15,7 @@ ORGANISATIONS = [file for file in FILES if file.with_suffix("").is_dir()]
 
 
 def test_there_are_as_many_as_the_readme_says() -> None:
-    assert len(ORGANISATIONS) == 75
+    assert len(ORGANISATIONS) == 99
     assert {file.stem for file in FILES} - {file.stem for file in ORGANISATIONS} == {
         "sourcegraph-pages",
         "discord-docs",

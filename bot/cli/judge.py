@@ -35,18 +35,16 @@ def judge() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of golden questions, each NAME.toml with its Markdown pages in the folder NAME beside it.",
 )
-@click.option("--hard", type=_FILE, help="A judge: beside near misses stands what it takes for an answer.")
+@click.option("--hard", type=_FILE, help="A judge: beside what has no answer stands what it takes for one.")
 def rows(data: Path, out: Path, but: Path | None, golden: Path | None, hard: Path | None) -> None:
     """Write OUT/learn.jsonl, calibrate.jsonl and test.jsonl from the public data sets in DATA."""
-    from bot.errors import WrongUse
     from bot.evaluation.golden import load_golden
     from bot.judging.golden_rows import question_sets
     from bot.judging.mixture import absent, mixed, public_pages, public_rows
+    from bot.judging.question_alone import told
     from bot.judging.rows import Side, write
     from models.embedding.sentence_transformer import SentenceTransformerEmbedder
 
-    if hard and not golden:
-        raise WrongUse("--hard looks among the near misses of --golden; give that too")
     taking = _judge(hard) if hard else None
     if taking is not None:
         taking.load()
@@ -55,6 +53,11 @@ def rows(data: Path, out: Path, but: Path | None, golden: Path | None, hard: Pat
     named = frozenset(name.partition(":")[2] for one in asked for name in one.documents)
     if missing := absent(data):
         click.echo(f"{data} has no {', '.join(missing)}: rows are made of the rest", err=True)
+    if len(sets) > 1:
+        alone = told({one.name: one.questions for one in sets})
+        click.echo(
+            f"the words of a golden question alone tell whether it has an answer with an AUC of {alone:.2f}"
+        )
     embedder = SentenceTransformerEmbedder.from_package()
     out.mkdir(parents=True, exist_ok=True)
     sides: tuple[Side, ...] = get_args(Side)

@@ -146,9 +146,9 @@ async def run_golden(
 def holds(text: str, fact: str) -> bool:
     """Whether `fact` stands in `text`, whole words only, whatever its case and white space."""
     pattern = r"\s+".join(re.escape(word) for word in fact.split())
-    return re.search(rf"(?<![\w.,]){pattern}(?!\w|[.,]\d)", text, re.IGNORECASE) is not None or (
-        re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE) is not None and not fact[:1].isdigit()
-    )
+    before = r"(?<![\w.,])" if fact[:1].isdigit() else r"(?<!\w)"
+    after = r"(?!\w|[.,]\d)" if fact[-1:].isdigit() else r"(?!\w)"
+    return re.search(before + pattern + after, text, re.IGNORECASE) is not None
 
 
 def dangling(answer: Answer) -> int:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.errors import WrongUse
 from bot.evaluation.golden import GoldenQuestion, holds, load_golden
 from bot.judging.nearest import nearest
 from bot.judging.pages import page_of
+from bot.judging.question_alone import levelled
 from bot.judging.rows import Row, Side, row, side_of
-from bot.judging.sentence_rows import Sentences
-from bot.likelihood import Judge, as_shown
+from bot.judging.sentence_rows import Sentences, taken_for_answers
+from bot.likelihood import Judge
 from knowledge.chunking import Chunker
 from knowledge.documents import Passage
 from models.embedding.embedder import Embedder
@@ -89,11 +90,11 @@ def golden_rows(
     judge: Judge | None = None,
 ) -> Iterator[Row]:
     """The rows of those of `sets` that are of `side`; among them some of the questions `unrelated`, which are
-    about something else. Beside near misses stands what `judge` takes for an answer, without one what is nearest."""
+    about something else. Beside near misses stands what `judge` takes for an answer, without one what is nearest.
+    Questions that are learned from are levelled before."""
     sentences = Sentences(RememberingEmbedder(embedder), choice)
-    for one in sets:
-        if side_of(one.name) != side:
-            continue
+    mine = [one for one in sets if side_of(one.name) == side]
+    for one in _levelled(mine, choice) if side == "learn" else mine:
         places = list(_places(one, chunker))
         texts = [shown(place.passage.title, place.passage.chunk.location, place.text) for place in places]
         near = nearest([question.ask for question in one.questions], texts, embedder)
@@ -102,6 +103,19 @@ def golden_rows(
         asked = choice.sample(unrelated, min(UNRELATED, len(unrelated)))
         for text, found in zip(asked, nearest(asked, texts, embedder), strict=True):
             yield from _unanswered(text, [places[place] for place in found], "unrelated", sentences, most=1)
+
+
+def _levelled(sets: Sequence[QuestionSet], choice: random.Random) -> Iterator[QuestionSet]:
+    left = levelled({one.name: one.questions for one in sets}, choice)
+    for one in sets:
+        yield replace(
+            one,
+            questions=tuple(
+                question
+                for question in one.questions
+                if not question.documents or (one.name, question.id) in left
+            ),
+        )
 
 
 def _places(one: QuestionSet, chunker: Chunker) -> Iterator[_Place]:
@@ -120,7 +134,8 @@ def _rows(
 ) -> Iterator[Row]:
     if not question.answerable and question.documents:
         if judge is not None:
-            found = _taken_for_answers(question.ask, found, judge)
+            passages = [one.passage for one in found]
+            found = [found[place] for place in taken_for_answers(question.ask, passages, judge)]
         yield from _unanswered(question.ask, found, "near miss golden", sentences, most=FOUND, judge=judge)
         return
     if not question.answerable:
@@ -140,11 +155,6 @@ def _rows(
     if answer:
         wrong = [one.passage for one in others]
         yield from sentences.answered(question.ask, [own[0].passage], wrong, answer, kind="golden sentence")
-
-
-def _taken_for_answers(ask: str, found: Sequence[_Place], judge: Judge) -> list[_Place]:
-    logits = judge.answers([ask] * len(found), [as_shown(one.passage, one.text) for one in found])
-    return [found[place] for place in sorted(range(len(found)), key=lambda one: -logits[one])]
 
 
 def _unanswered(

@@ -122,12 +122,12 @@ def public_rows(
     seed: int = 7,
 ) -> Iterator[Row]:
     """Every row of `side`, of what is there: SQuAD, PolicyQA, SciFact, pages of three handbooks but those that `but` names, and
-    `golden` questions, beside whose near misses stands what `judge` takes for an answer."""
+    `golden` questions; beside near misses, and questions whose passage is taken away, stands what `judge` takes for an answer."""
     choice = random.Random(seed)  # noqa: S311 (a sample, not a secret)
     chunker = Chunker(embedder.count_tokens, embedder.max_tokens)
     of_articles: list[str] = []
     for file in sorted((data / SQUAD).glob("*.json")):
-        for one in squad_rows(file, {side}, chunker, embedder, choice):
+        for one in squad_rows(file, {side}, chunker, embedder, choice, judge):
             if one.kind == "answer":
                 of_articles.append(one.question)
             yield one

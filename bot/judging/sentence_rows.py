@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bot.evidence import Evidence, find_evidence
 from bot.judging.rows import Row, row
-from bot.likelihood import Judge, judged
+from bot.likelihood import Judge, as_shown, judged
 from knowledge.documents import Chunk, Passage
 from models.embedding.embedder import Embedder
 
@@ -65,6 +65,12 @@ class Sentences:
         left = list(found)
         for _ in range(min(OTHERS, len(left))):
             yield left.pop(min(int(self._choice.expovariate(_NEAR)), len(left) - 1))
+
+
+def taken_for_answers(question: str, passages: Sequence[Passage], judge: Judge) -> list[int]:
+    """The places of `passages` in the order in which `judge` takes them for an answer, the likeliest first."""
+    logits = judge.answers([question] * len(passages), [as_shown(one, one.chunk.text) for one in passages])
+    return sorted(range(len(passages)), key=lambda one: -logits[one])
 
 
 def passage_of(title: str, text: str) -> Passage:

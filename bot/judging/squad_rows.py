@@ -15,12 +15,16 @@ from typing import Any
 from bot.judging.near_misses import changed, names, without_answer
 from bot.judging.nearest import nearest
 from bot.judging.rows import Row, Side, chunks_of, row, side_of
-from bot.judging.sentence_rows import Sentences, passage_of
+from bot.judging.sentence_rows import Sentences, passage_of, taken_for_answers
+from bot.likelihood import Judge
 from bot.words import content_words
 from knowledge.chunking import Chunker
 from knowledge.documents import Block, Passage, Section
 from models.embedding.embedder import Embedder
 from models.embedding.remembering import RememberingEmbedder
+
+AWAY = 0.2
+"""Of so many questions with an answer a judge also looks at what is found where their paragraph is not there."""
 
 WHOLE_CHARACTERS = 1000
 """Longer paragraphs are read in parts only: joined passages are seldom longer."""
@@ -51,10 +55,16 @@ class _Paragraph:
 
 
 def squad_rows(
-    file: Path, sides: set[Side], chunker: Chunker, embedder: Embedder, choice: random.Random
+    file: Path,
+    sides: set[Side],
+    chunker: Chunker,
+    embedder: Embedder,
+    choice: random.Random,
+    judge: Judge | None = None,
 ) -> Iterator[Row]:
     """The rows of the articles of `sides`. Positives and SQuAD's own near misses each once whole and once in
-    part at most; made near misses and the search's mistakes in the shares below; sentences of each question."""
+    part at most; made near misses and the search's mistakes in the shares below; sentences of each question;
+    what `judge` takes for an answer in other paragraphs, that do not hold it."""
     paragraphs = list(_paragraphs(file, sides, chunker))
     texts = [(chunk, place) for place, one in enumerate(paragraphs) for chunk in one.chunks]
     asked = [(place, question) for place, one in enumerate(paragraphs) for question in one.asked]
@@ -76,6 +86,8 @@ def squad_rows(
         else:
             yield from _answerable(one, question, [other.chunk.text for other in others], choice)
             yield from _sentences(one, question, others, sentences, choice)
+            if judge is not None and choice.random() < AWAY:
+                yield from _taken_away(question, others, sentences, judge)
 
 
 def _answerable(
@@ -120,6 +132,16 @@ def _sentences(
         other = changed(ask, one.text, one.names, choice)
         if other is not None:
             yield from sentences.unanswered(other, one.passages, "changed sentence")
+
+
+def _taken_away(
+    question: dict[str, Any], others: Sequence[Passage], sentences: Sentences, judge: Judge
+) -> Iterator[Row]:
+    ask, answer = str(question["question"]), str(question["answers"][0]["text"]).lower()
+    wrong = [one for one in others if answer not in one.chunk.text.lower()]
+    for place in taken_for_answers(ask, wrong, judge)[:1]:
+        yield row(ask, wrong[place].title, wrong[place].chunk, "taken away", answers=0)
+    yield from sentences.unanswered(ask, wrong, "taken away sentence", judge)
 
 
 def _near_miss(one: _Paragraph, question: dict[str, Any]) -> Iterator[Row]:
