@@ -57,7 +57,7 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's peak memory")
 def test_memory_of_a_sync_does_not_follow_the_number_of_documents(tmp_path: Path) -> None:
-    few, many = (_peak_kb(tmp_path / str(pages), pages) for pages in (100, 400))
+    few, many = (_peak_kb(tmp_path / str(pages), pages) for pages in (60, 240))
     assert many < few * SHARE
 
 
