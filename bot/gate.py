@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.evaluation.intervals import paired_difference
+from bot.evaluation.intervals import FEWEST, paired_difference
 
 MARGIN = 0.05
 """A measure may be worse by so much at the lower end of its 95 % interval."""
@@ -58,14 +58,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A measure over its `n` questions one way (`candidate`) and the other (`active`).
+    """A measure over its `n` questions about `documents` documents, one way (`candidate`) and the other (`active`).
 
-    `difference` is the first less the second, with its 95 % interval from `low` to `high`. `won` and
-    `lost` count the questions that are better and worse with the candidate.
+    `difference` is the first less the second, with its 95 % interval from `low` to `high`: drawn by document, or by question where
+    the documents are fewer than `FEWEST`. `won` and `lost` count the questions that are better and worse with the candidate.
     """
 
     measure: Measure
     n: int
+    documents: int
     candidate: float
     active: float
     difference: float
@@ -87,8 +88,8 @@ class Compared:
 
     @property
     def is_better(self) -> bool:
-        """Whether the interval leaves out zero on the good side."""
-        return self.worst > 0
+        """Whether the interval leaves out zero on the good side; about too few documents nothing is said to be better."""
+        return self.worst > 0 and self.documents >= FEWEST
 
 
 def compare(candidate: Sequence[Item], active: Sequence[Item]) -> list[Compared]:
@@ -120,6 +121,11 @@ def blocked(
         return f"{WORDS[target]} were not measured; evaluate with the questions for them"
     if found.is_better or equal_is_enough:
         return None
+    if found.worst > 0:
+        return (
+            f"{_told(found)}: the questions are about {found.documents} documents, and from fewer than {FEWEST} nothing "
+            "is sure; ask about more of them, or let --equal-is-enough"
+        )
     return f"{_told(found)}: it is no better than chance explains"
 
 
@@ -148,12 +154,17 @@ def _told(found: Compared) -> str:
 def _compared(measure: Measure, pairs: Sequence[tuple[Item, Item]]) -> Compared:
     ones = [a.values[measure] for a, _ in pairs]
     others = [b.values[measure] for _, b in pairs]
-    sure = paired_difference(ones, others, [a.document for a, _ in pairs])
+    about = [a.document for a, _ in pairs]
+    documents = len(set(about))
+    # A bootstrap over a few documents draws the same ones again, and is sure of everything.
+    drawn = about if documents >= FEWEST else [a.id for a, _ in pairs]
+    sure = paired_difference(ones, others, drawn)
     sign = -1 if measure in LESS_IS_BETTER else 1
     gains = [sign * (one - other) for one, other in zip(ones, others, strict=True)]
     return Compared(
         measure=measure,
         n=len(pairs),
+        documents=documents,
         candidate=sum(ones) / len(ones),
         active=sum(others) / len(others),
         difference=sure.mean,

@@ -77,6 +77,13 @@ def test_an_evaluation_that_was_killed_goes_on_and_one_of_something_else_begins_
     assert not kept.exists()
 
     kept.write_bytes(before)
+    with (project / "groundling.toml").open("a") as configuration:
+        configuration.write("\n[retrieval]\npassages = 3\n")
+    code, _, error = run(*command)
+    assert code == 0
+    assert "going on" not in error
+
+    kept.write_bytes(before)
     (project / "golden.toml").write_text(GOLDEN.replace("employee", "worker"))
     code, _, error = run(*command)
     assert code == 0

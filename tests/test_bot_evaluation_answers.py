@@ -1,5 +1,7 @@
 """Answers scored against references, and golden questions."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,10 @@ from bot.answer import Answer, Citation
 from bot.errors import WrongUse
 from bot.evaluation.answers import exact, f1, scores
 from bot.evaluation.datasets import ReferenceQuestion, load_answers
-from bot.evaluation.golden import dangling, holds, load_golden
+from bot.evaluation.golden import dangling, holds, load_golden, run_golden
+from bot.question import Question
 from knowledge.documents import Chunk, Passage
+from knowledge.store import Readable
 
 
 def answer(text: str, *, status: str = "answered", quote: str = "It has 26 days.") -> Answer:
@@ -101,7 +105,21 @@ def test_questions_and_paragraphs_are_read_from_a_squad_file(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "question = 1", "[[question]]\nask = 1", "[[question]]\nask = 'x'", "not toml ["]
+    "text",
+    [
+        "",
+        "question = 1",
+        "[[question]]\nask = 1",
+        "[[question]]\nask = 'x'",
+        "not toml [",
+        "[[question]]\nask = 'x'\nfacts = 3\ndocuments = ['a']",
+        "[[question]]\nask = 'x'\nfacts = '30 days'\ndocuments = ['a']",
+        "[[question]]\nask = 'x'\nfacts = [[{}]]\ndocuments = ['a']",
+        "[[question]]\nask = 'x'\nanswerable = 'false'",
+        "[[question]]\nask = 'x'\nfacts = [['y']]\ndocuments = ['a']\nmust = 'yes'",
+        "[[question]]\nid = 'same'\nask = 'x'\nanswerable = false\n[[question]]\nid = 'same'\nask = 'y'\nanswerable = false",
+        "[[question]]\nid = '2'\nask = 'x'\nanswerable = false\n[[question]]\nask = 'y'\nanswerable = false",
+    ],
 )
 def test_broken_golden_questions_are_told_in_one_line(tmp_path: Path, text: str) -> None:
     file = tmp_path / "golden.toml"
@@ -112,3 +130,22 @@ def test_broken_golden_questions_are_told_in_one_line(tmp_path: Path, text: str)
 
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_marker_is_no_fact_and_a_document_may_stand_alone(tmp_path: Path) -> None:
+    file = tmp_path / "golden.toml"
+    file.write_text("[[question]]\nask = 'How many?'\nfacts = ['2', ['a', 5]]\ndocuments = 'h:a.md'")
+    (question,) = load_golden(file)
+    assert (question.facts, question.documents) == ((("2",), ("a", "5")), ("h:a.md",))
+    only = replace(question, facts=(("2",),))
+
+    class Says:
+        async def answer(self, asked: Question) -> Answer:
+            return answer("It is 5 [2].")
+
+    class Nothing:
+        def search(self, query: str, *, limit: int, readable: Readable) -> list[Passage]:
+            return []
+
+    found = asyncio.run(run_golden([only], Says(), Nothing()))
+    assert [result.facts for result in found.results] == [False]

@@ -146,6 +146,15 @@ def test_too_few_rows_are_refused_in_one_line_that_says_how_many_are_wanted() ->
         ("key AKIAIOSFODNN7EXAMPLE here", "API key"),
         ("The password is Tr0ub4dor&3", "password"),
         ("api_key = 'abcd1234efgh'", "password"),
+        ("DB_PASSWORD=S3cretPass99x", "password"),
+        ('{"password": "S3cretPass99x"}', "password"),
+        ("SLACK_SIGNING_SECRET=8f742231b10e8888abcd", "password"),
+        ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "password"),
+        ("client_secret: 8Q~abcdefgh1234", "password"),
+        ("- **Password:** S3cretPass99x", "password"),
+        ("redis://:S3cretPass99x@cache.example/0", "password in an address"),
+        ("https://hooks.slack.com/services/T00000000/B00000000/abcdefgh12345678ijkl", "access token"),
+        ("https://discord.com/api/webhooks/1234567890/abcdefgh_1234567890ABCDEF", "access token"),
     ],
 )
 def test_secrets_are_known_by_their_form(text: str, kind: str) -> None:
@@ -161,6 +170,9 @@ def test_secrets_are_known_by_their_form(text: str, kind: str) -> None:
         "A secret: 12 eggs",
         "password: changeme",
         "ask-it and sk-ip",
+        "Set DB_PASSWORD in the environment before the first start.",
+        "**Password:** at least 16 characters",
+        "https://hooks.slack.com/services is where they begin",
     ],
 )
 def test_talk_about_secrets_is_none(text: str) -> None:
@@ -190,6 +202,7 @@ def test_personal_data_is_known_by_its_form_and_its_check_digits(text: str, kind
 def test_each_source_has_its_licence_by_name_or_by_its_place() -> None:
     assert licences_for(["squad", "index"], ["CC BY-SA 4.0", "own"]) == ["CC BY-SA 4.0", "own"]
     assert licences_for(["squad", "index"], ["index=own", "MIT"]) == ["MIT", "own"]
+    assert licences_for(["squad"], ["Landsat and Sentinel terms"]) == ["Landsat and Sentinel terms"]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +216,10 @@ def test_each_source_has_its_licence_by_name_or_by_its_place() -> None:
         (["squad"], ["CC BY-ND 4.0"], "forbids to change the work"),
         (["squad"], ["cc-by-nc-nd-4.0"], "forbids to change the work"),
         (["squad"], ["squad=Attribution-NoDerivatives"], "forbids to change the work"),
+        (["squad"], ["https://creativecommons.org/licenses/by-nd/4.0/"], "forbids to change the work"),
+        (["squad"], ["CC Attribution-NoDerivs 3.0"], "forbids to change the work"),
+        (["squad"], ["CC_BY_ND_4.0"], "forbids to change the work"),
+        (["squad"], ["CC BY ND, version 4"], "forbids to change the work"),
     ],
 )
 def test_a_licence_that_is_missing_or_forbids_it_is_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.gate import Item, blocked, compare, worsened
@@ -99,6 +101,27 @@ def test_only_questions_that_were_asked_both_ways_are_compared() -> None:
 def test_the_same_figures_come_out_every_time() -> None:
     ways = items(changed(won=(25, 27), lost=(1,))), items(BEFORE)
     assert compare(*ways) == compare(*ways)
+
+
+def test_over_a_few_documents_nothing_is_surely_better_and_a_loss_is_no_less() -> None:
+    def about(documents: int, right: str) -> tuple[Item, ...]:
+        return tuple(
+            replace(item, document=f"d{number % documents}")
+            for number, item in enumerate(items(right, answerable=100))
+        )
+
+    before = "x" * 60 + "." * 40
+    won = before.replace(".", "x", 8)
+    reason = blocked(about(4, won), about(4, before))
+    assert reason is not None
+    assert "the questions are about 4 documents" in reason
+    assert blocked(about(4, won), about(4, before), equal_is_enough=True) is None
+    assert blocked(about(100, won), about(100, before)) is None
+    lost = before.replace("x", ".", 8)
+    for documents in (1, 4, 100):
+        worse = worsened(about(documents, lost), about(documents, before))
+        assert worse is not None
+        assert "it is worse" in worse
 
 
 @pytest.mark.parametrize("count", [1, 2])

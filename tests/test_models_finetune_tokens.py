@@ -115,6 +115,15 @@ def test_rows_with_the_same_passages_share_one_prefix(tokens: Tokens) -> None:
     assert len(first.prefix) + first.tails[1].answer == rows[2].answer
 
 
+def test_a_pack_begins_where_the_next_row_would_make_the_last_one_too_long() -> None:
+    rows = [TokenRow((1, *range(2, 12), *([20 + number] * 4)), 1, ((1, 11),), 13) for number in range(5)]
+    assert [len(pack.tails) for pack in packs(rows)] == [5]
+    made = packs(rows, most_tokens=20)
+    assert [len(pack.tails) for pack in made] == [2, 2, 1]
+    assert all(len(pack) <= 20 for pack in made)
+    assert [len(pack.tails) for pack in packs(rows, most_tokens=12)] == [1] * 5
+
+
 def test_rows_without_passages_stay_apart() -> None:
     rows = [TokenRow((1, 2, 3), 0, (), 1), TokenRow((1, 2, 4), 0, (), 1)]
     assert [pack.prefix for pack in packs(rows)] == [(), ()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from models.finetune.plan import packed
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import read_rows, write_rows
 from models.finetune.tokens import Pack, Tokens, packs
-from models.finetune.training import CHECKPOINT, Progress, TrainingError, train
+from models.finetune.training import CHECKPOINT, Progress, TrainingError, train, used_of
 from models.training_process import RunFailed, lines
 from tests.test_models_finetune_tokens import row
 from tests.tiny_base import write_tiny_base
@@ -121,6 +122,14 @@ def test_rows_that_share_passages_are_read_once_and_too_long_ones_left_out(folde
         packed(
             recipe(folder, "x", batch_tokens=64, most_tokens=64), [row(["word " * 200], "What?", "It [1].")]
         )
+
+
+def test_a_data_set_of_two_licences_keeps_both() -> None:
+    rows = [
+        replace(row(["Two."], "Which?", "That [1]."), origin="faq", licence=one)
+        for one in ("own", "CC BY-SA 4.0")
+    ]
+    assert used_of([*rows, rows[0]]) == {"faq": "CC BY-SA 4.0; own"}
 
 
 def test_a_lora_that_was_not_trained_yet_changes_nothing(folder: Path) -> None:

@@ -44,7 +44,8 @@ alpha = 32
 learning_rate = 5e-4
 epochs = 1
 # minutes = 60       # ends then at the latest, and the learning rate is at zero by then
-batch_tokens = 2048
+most_tokens = {most_tokens}   # longer rows are left out
+batch_tokens = {batch_tokens}
 apart = 0.75         # share of batches that read passages apart, as the passage cache does
 threads = {threads}
 """
@@ -212,7 +213,12 @@ def _write(project: Project, prepared: Prepared, out: Path) -> _Files:
             test.unlink(missing_ok=True)
         if not recipe.exists():
             base = _quoted(str(project.weights().path))
-            write_text(recipe, RECIPE.format(base=base, rows=_quoted(out.name), threads=1))
+            most = prepared.most_tokens
+            batch = max(2048, most)
+            made = RECIPE.format(
+                base=base, rows=_quoted(out.name), threads=1, most_tokens=most, batch_tokens=batch
+            )
+            write_text(recipe, made)
         write_text(described, card(prepared, out, test))
         write_rows(out, prepared.rows)
     except OSError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.eval_parts import configured
 from bot.cli.lora_asking import base_of, both_ways, golden_file, meant, other_than, taken_in
 from bot.cli.lora_showing import write_evaluation, write_list, write_move, write_votes
 from bot.cli.options import Words, as_json, login, with_project
@@ -64,10 +66,12 @@ def evaluate(
         raise WrongUse("give --golden FILE, or set [schedule] golden")
     questions = load_golden(file)
     asked = []
-    for squad in squads:
+    stems = Counter(squad.stem for squad in squads)
+    for number, squad in enumerate(squads, 1):
         texts, every = load_answers(squad)
         random.Random(seed).shuffle(chosen := list(every))  # noqa: S311 (a sample, not a secret)
-        asked.append((squad.stem, texts, chosen[:limit]))
+        name = squad.stem if stems[squad.stem] == 1 else f"{squad.stem} {number}"
+        asked.append((name, texts, chosen[:limit]))
     base = base_of(project)
     candidate = taken_in(project, lora, base)
     now = project.lora_choices.unconfigured(base)
@@ -75,7 +79,8 @@ def evaluate(
     persona = project.config.bot.persona
     setting = setting_of(project.registry, project.catalogue, base.identity, file, persona=persona)
     contents = contents_of(project.catalogue)
-    parts = (setting, candidate.sha256, active.sha256, [sha256_of(squad) for squad in squads], limit, seed)
+    files = [sha256_of(squad) for squad in squads]
+    parts = (setting, configured(project), candidate.sha256, active.sha256, files, limit, seed)
     path = project.data / UNFINISHED
     with Unfinished.opened(path, text_sha256(repr(parts)), forget_others=True) as unfinished:
         if unfinished.known:

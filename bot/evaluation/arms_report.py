@@ -12,10 +12,10 @@ from bot.evaluation.abstention import RiskPoint
 from bot.evaluation.arms import Arm
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.attribution import OUTCOMES, outcome
-from bot.evaluation.comparison import FEWEST, METRICS, Comparison, compare, mean_of
+from bot.evaluation.comparison import METRICS, Comparison, compare, mean_of
 from bot.evaluation.figures import figures, signed
 from bot.evaluation.folds import Folds, by_folds, folds_json, folds_tables
-from bot.evaluation.intervals import Difference
+from bot.evaluation.intervals import FEWEST, Difference
 from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
 from bot.evaluation.report import Bar, Bars, Case, Lines, Report, Stack, Table
 

@@ -11,11 +11,7 @@ from typing import Literal
 
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.grounding import facts_from_nowhere, is_right
-from bot.evaluation.intervals import RESAMPLES, Difference, paired_difference
-
-FEWEST = 5
-"""Documents below which nothing is told apart, whatever the interval: four go the same way by chance one time in
-eight, and a bootstrap over so few never draws anything else."""
+from bot.evaluation.intervals import FEWEST, RESAMPLES, Difference, paired_difference
 
 Verdict = Literal["ahead", "behind", "not told apart"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from bot.answer import Answer
 from bot.assistant import PassageSearch
-from bot.citations import OWN_MARKERS
+from bot.citations import OWN_MARKERS, without_markers
 from bot.errors import WrongUse
 from bot.question import Question
 from knowledge.retrieval import EVERYTHING
@@ -106,7 +107,11 @@ def load_golden(file: Path) -> list[GoldenQuestion]:
     rows = table.get("question")
     if not isinstance(rows, list) or not rows:
         raise WrongUse(f"{file} holds no [[question]]")
-    return [_question(row, number, file) for number, row in enumerate(rows, 1)]
+    found = [_question(row, number, file) for number, row in enumerate(rows, 1)]
+    names = Counter(question.id for question in found)
+    if twice := next((name for name in names if names[name] > 1), None):
+        raise WrongUse(f"{file}: the id {twice!r} stands for {names[twice]} questions; give each its own")
+    return found
 
 
 async def run_golden(
@@ -133,7 +138,7 @@ async def run_golden(
         result = GoldenResult(
             question=question,
             answer=answer,
-            facts=question.met_by(answer.text),
+            facts=question.met_by(without_markers(answer.text)),
             cited=any(citation.document_id in question.documents for citation in answer.citations),
             retrieved=bool(found & set(question.documents)),
             dangling=dangling(answer),
@@ -164,12 +169,32 @@ def dangling(answer: Answer) -> int:
 def _question(row: object, number: int, file: Path) -> GoldenQuestion:
     if not isinstance(row, dict) or not isinstance(row.get("ask"), str):
         raise WrongUse(f"{file}: question {number} has no `ask`")
-    answerable = row.get("answerable", True)
-    facts = tuple(
-        tuple(group) if isinstance(group, list) else (str(group),) for group in row.get("facts", [])
-    )
-    documents = tuple(row.get("documents", []))
+    answerable, must = row.get("answerable", True), row.get("must", False)
+    if not (isinstance(answerable, bool) and isinstance(must, bool)):
+        raise WrongUse(
+            f"{file}: question {number}: `answerable` and `must` are true or false, without quotes"
+        )
+    try:
+        facts = tuple(_texts(group) for group in _list(row.get("facts", [])))
+        documents = _texts(row.get("documents", []))
+    except TypeError:
+        raise WrongUse(
+            f'{file}: question {number}: `facts` is a list such as [["5 days", "five days"]], `documents` such as ["a.md"]'
+        ) from None
     if answerable and not (facts and documents):
         raise WrongUse(f"{file}: question {number} needs `facts` and `documents`, or answerable = false")
-    must = row.get("must", False) is True
-    return GoldenQuestion(str(row.get("id", number)), row["ask"], bool(answerable), facts, documents, must)
+    return GoldenQuestion(str(row.get("id", number)), row["ask"], answerable, facts, documents, must)
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A text alone, or those of a list; numbers are taken as they are written."""
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str | int | float) for one in found):
+        raise TypeError
+    return tuple(str(one) for one in found)

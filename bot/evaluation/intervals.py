@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 RESAMPLES = 10_000
 
+FEWEST = 5
+"""Documents below which nothing is told apart, whatever the interval: four go the same way by chance one time in
+eight, and a bootstrap over so few never draws anything else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

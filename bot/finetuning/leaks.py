@@ -9,16 +9,16 @@ import re
 
 _SECRETS = {
     "private key": re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
-    "password in an address": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@", re.IGNORECASE),
+    "password in an address": re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@", re.IGNORECASE),
     "access token": re.compile(
         r"\b(?:xox[abposr]-[\w-]{10,}|xapp-[\w-]{10,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
         r"|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|sk-[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}"
-        r"|ya29\.[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
+        r"|ya29\.[\w-]{20,}|hooks\.slack\.com/services/\w+/\w+/\w{16,}|discord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
     ),
     "API key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}"),
     "password": re.compile(
-        r"\b(?:password|passwd|passwort|kennwort|pwd|secret|api[_ -]?key|access[_ -]?key|token)"
-        r"\s*(?:is|ist|[:=]+>?)\s*[\"'`]?(?=[^\s\"'`]*\d)(?=[^\s\"'`]*[A-Za-z])[^\s\"'`]{8,}",
+        r"(?<![A-Za-z])(?:\w{0,40}_)?(?:password|passwd|passwort|kennwort|pwd|secret|api[_ -]?key|access[_ -]?key|token)"
+        r"[\"'`*]{0,3}\s*(?:is|ist|[:=]+>?)[\s\"'`*]{0,8}(?=[^\s\"'`]*\d)(?=[^\s\"'`]*[A-Za-z])[^\s\"'`]{8,}",
         re.IGNORECASE,
     ),
 }

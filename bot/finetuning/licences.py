@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bot.errors import WrongUse
 
-_NO_CHANGES = re.compile(r"(?:^|[\s\d-])ND(?:$|[\s\d.-])|no[\s-]?derivat", re.IGNORECASE)
+_NO_CHANGES = re.compile(r"(?<![A-Za-z])ND(?![A-Za-z])|no[\s_-]?deriv", re.IGNORECASE)
 _NONE = re.compile(r"unknown|none|no licen[cs]e|all rights reserved", re.IGNORECASE)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from models.finetune.mask import batch
-from models.finetune.plan import epochs_of, fitting, room
+from models.finetune.plan import epochs_of, fitting, most_tokens, room
 from models.finetune.recipe import Recipe
 from models.finetune.rows import read_rows
 from models.finetune.tokens import Pack, Tokens, packs
@@ -59,7 +59,7 @@ def forecast(recipe: Recipe, say: Callable[[int, int], None]) -> Forecast:
     torch.set_num_threads(recipe.threads)
     rows = [row for path in recipe.rows for row in read_rows(path)]
     tokens = Tokens(recipe.served)
-    made = packs(tokens.row(row) for row in rows)
+    made = packs((tokens.row(row) for row in rows), most_tokens=most_tokens(recipe))
     short = fitting(recipe, made)
     batches = [one for epoch in epochs_of(recipe, short) for one in epoch]
     run = Run(recipe, [batches], rows)
@@ -76,7 +76,7 @@ def forecast(recipe: Recipe, say: Callable[[int, int], None]) -> Forecast:
         rows=len(rows),
         left_out=len(rows) - sum(len(pack.tails) for pack in short),
         longest=max(len(pack.prefix) + len(tail.tokens) for pack in made for tail in pack.tails),
-        most_tokens=min(recipe.most_tokens, recipe.batch_tokens),
+        most_tokens=most_tokens(recipe),
         steps=len(batches),
         tokens=sum(len(pack) for one in batches for pack in one),
         measured_steps=len(spent),

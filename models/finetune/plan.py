@@ -16,12 +16,17 @@ from models.finetune.tokens import Pack, Tokens, packs
 def packed(recipe: Recipe, rows: Sequence[Row]) -> list[Pack]:
     """The rows as the model reads them; those over the recipe's `most_tokens` are left out."""
     tokens = Tokens(recipe.served)
-    return fitting(recipe, packs(tokens.row(row) for row in rows))
+    return fitting(recipe, packs((tokens.row(row) for row in rows), most_tokens=most_tokens(recipe)))
+
+
+def most_tokens(recipe: Recipe) -> int:
+    """The longest that a pack may be."""
+    return min(recipe.most_tokens, recipe.batch_tokens)
 
 
 def fitting(recipe: Recipe, made: Sequence[Pack]) -> list[Pack]:
     """Those of the packs that the recipe has room for; raises RecipeError where it has none."""
-    short = [pack for pack in made if len(pack) <= min(recipe.most_tokens, recipe.batch_tokens)]
+    short = [pack for pack in made if len(pack) <= most_tokens(recipe)]
     if not short:
         raise RecipeError(f"no row fits into most_tokens = {recipe.most_tokens} and batch_tokens")
     return short

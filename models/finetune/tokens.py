@@ -5,7 +5,7 @@ Rule: the prompt is made by the engine's own code from the engine's own file, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -129,8 +129,9 @@ class Tokens:
         raise ValueError("the model's chat template puts nothing behind an answer that would end it")
 
 
-def packs(rows: Iterable[TokenRow], *, most_tails: int = 8) -> list[Pack]:
-    """The rows in packs of at most `most_tails`, in the order of their first rows.
+def packs(rows: Iterable[TokenRow], *, most_tails: int = 8, most_tokens: int | None = None) -> list[Pack]:
+    """The rows in packs of at most `most_tails`, and of at most `most_tokens` unless a row alone has more, in the order of
+    their first rows.
 
     Raises ValueError for a row with text between its blocks: what it would read is not defined here.
     """
@@ -142,11 +143,21 @@ def packs(rows: Iterable[TokenRow], *, most_tails: int = 8) -> list[Pack]:
     made = []
     for together in found.values():
         first, shared = together[0], together[0].shared
-        tails = tuple(Tail(row.tokens[shared:], row.answer - shared) for row in together)
-        for start in range(0, len(tails), most_tails):
-            some = tails[start : start + most_tails]
-            made.append(Pack(first.tokens[:shared], first.head, first.blocks, some))
+        tails = [Tail(row.tokens[shared:], row.answer - shared) for row in together]
+        for some in _split(tails, most_tails, None if most_tokens is None else most_tokens - shared):
+            made.append(Pack(first.tokens[:shared], first.head, first.blocks, tuple(some)))
     return made
+
+
+def _split(tails: Sequence[Tail], most: int, room: int | None) -> Iterator[list[Tail]]:
+    some: list[Tail] = []
+    for tail in tails:
+        full = room is not None and sum(len(one.tokens) for one in [*some, tail]) > room
+        if some and (len(some) == most or full):
+            yield some
+            some = []
+        some.append(tail)
+    yield some
 
 
 def _check_blocks(row: TokenRow) -> None:

@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,16 @@ def train(recipe: Recipe, say: Say, *, most_steps: int | None = None) -> Path:
 
 
 def used_of(rows: Sequence[Row]) -> dict[str, str]:
-    """The data sets of the rows, each with its licence."""
-    return dict(sorted({(row.origin, row.licence) for row in rows}))
+    """The data sets of the rows, each with its licence, or with all of them where files of one name differ."""
+    return joined((row.origin, row.licence) for row in rows)
+
+
+def joined(used: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each data set once, with every licence that it was used under."""
+    licences: dict[str, list[str]] = {}
+    for origin, licence in sorted(set(used)):
+        licences.setdefault(origin, []).append(licence)
+    return {origin: "; ".join(found) for origin, found in licences.items()}
 
 
 class Run:
@@ -120,7 +128,7 @@ class Run:
             alpha=recipe.alpha,
         )
         lora_model.set_lora_state(self._model, start.pairs)
-        self._used = {**start.used, **self._used}
+        self._used = joined([*start.used.items(), *self._used.items()])
         self._audience = joined_audiences([start.audience, self._audience])
 
     def go_on(self, say: Say, most_steps: int | None) -> Path:
