@@ -36,7 +36,9 @@ def test_from_a_teams_questions_to_a_judge_that_answers_are_held_against(
     learned = [json.loads(line) for line in (here / "rows/learn.jsonl").read_text().splitlines()]
     assert {row["kind"] for row in learned} >= {"golden", "golden sentence"}
     alone, *told = out.splitlines()
-    assert alone.startswith("the words of a golden question alone tell whether it has an answer with an AUC of 0.")
+    assert alone.startswith(
+        "the words of a golden question alone tell whether it has an answer with an AUC of 0."
+    )
     assert told[0] == f"learn: {len(learned)} rows"
     assert (here / "rows/calibrate.jsonl").read_text()
     assert not (here / "rows/test.jsonl").read_text()
