@@ -155,7 +155,10 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one sync of `source` found; `failures` are all there are now, not only the new ones."""
+    """What one sync of `source` found; `failures` are all there are now, not only the new ones.
+
+    A source that was not `listed` has been tried, not synced.
+    """
 
     source: str
     documents: Sequence[KnownDocument]
@@ -163,6 +166,7 @@ class Changes:
     failures: Sequence[Failure]
     held_back: str | None
     at: datetime
+    listed: bool = True
 
 
 class Catalogue:
@@ -236,7 +240,7 @@ class Catalogue:
         return IndexState(row["embedder"], row["dimensions"], row["chunker"], row["version"]) if row else None
 
     def set_index(self, state: IndexState) -> None:
-        """Notes what the index is made with, and that catalogue and index are level."""
+        """Notes what the index is made with, and the version of it that the catalogue is level with."""
         with self._database.transaction() as connection:
             connection.execute(delete(_index).where(_index.c.name == _INDEX))
             connection.execute(
@@ -279,7 +283,7 @@ class Catalogue:
             if changes.failures:
                 connection.execute(insert(_failures), [_failure_columns(known) for known in changes.failures])
             connection.execute(_index.update().where(_index.c.name == _INDEX).values(version=index_version))
-            synced = changes.at.isoformat()
+            synced = changes.at.isoformat() if changes.listed else _synced_at(connection, changes.source)
             _set_source(
                 connection, changes.source, synced_at=synced, at=changes.at, held_back=changes.held_back
             )
@@ -287,8 +291,7 @@ class Catalogue:
     def note_unavailable(self, source: str, reason: str, *, at: datetime) -> None:
         """Notes that a source could not be listed; nothing else changes."""
         with self._database.transaction() as connection:
-            row = connection.execute(select(_sources.c.synced_at).where(_sources.c.source == source)).first()
-            before = row[0] if row else None
+            before = _synced_at(connection, source)
             _set_source(connection, source, synced_at=before, at=at, held_back=reason)
 
     def forget_source(self, source: str) -> None:
@@ -296,6 +299,11 @@ class Catalogue:
         with self._database.transaction() as connection:
             for table in (_documents, _failures, _sources):
                 connection.execute(delete(table).where(table.c.source == source))
+
+
+def _synced_at(connection: Connection, source: str) -> str | None:
+    row = connection.execute(select(_sources.c.synced_at).where(_sources.c.source == source)).first()
+    return row[0] if row else None
 
 
 def _set_source(

@@ -54,7 +54,7 @@ class Chunker:
     @property
     def version(self) -> str:
         """Changes whenever the same document would give other chunks."""
-        return f"chunks-2:{self._max_tokens}:{self._target_tokens}"
+        return f"chunks-3:{self._max_tokens}:{self._target_tokens}"
 
     def chunk(self, document: Document) -> list[Chunk]:
         """The chunks in reading order, `ordinal` counting from 0."""
@@ -208,8 +208,12 @@ class Chunker:
             yield pieces[low:high]
 
     def _tokens(self, text: str) -> int:
-        """Never fewer than a token for eight characters: some tokenizers take any long word for one."""
-        return max(len(text) // _CHARACTERS_A_TOKEN, self._count(text) - self._special)
+        """Never fewer than a token for eight characters: some tokenizers take any long word for one.
+
+        Nor for any text at all: signs that a tokenizer leaves out would make chunks of any number of pieces.
+        """
+        least = max(len(text) // _CHARACTERS_A_TOKEN, 1 if text.strip() else 0)
+        return max(least, self._count(text) - self._special)
 
 
 def _with_next(sections: Sequence[Section]) -> Iterator[tuple[Section, Section | None]]:

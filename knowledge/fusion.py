@@ -59,18 +59,26 @@ def lifted_by_neighbours(found: Sequence[Found], share: float) -> list[Found]:
     return sorted(lifted, key=lambda one: -one.score)
 
 
-def without_duplicates(found: Sequence[Found], *, enough: int) -> list[Found]:
+def without_duplicates(found: Sequence[Found], *, enough: int, query: str = "") -> list[Found]:
     """Of texts that are almost the same only one stays; of versions of a text the newest comes first.
 
     The text of the newer document takes the place of the better one. Goes on until `enough` are kept.
+    Such texts under two titles are neither copies nor versions where they differ in a word of `query`, and no
+    copies where they differ in a number: each says of its own subject what was asked.
     """
     kept: list[Found] = []
     words: list[frozenset[str]] = []
+    asked = _words(query)
     for one in found:
         if len(kept) == enough:
             break
-        own = frozenset(_WORD.findall(one.item.chunk.text.casefold()))
-        alike = [(_overlap(own, other), place) for place, other in enumerate(words)]
+        own = _words(one.item.chunk.text)
+        alike = []
+        for place, other in enumerate(words):
+            overlap = _overlap(own, other)
+            if overlap >= ALMOST_THE_SAME and one.item.title != kept[place].item.title:
+                overlap = _lowered(overlap, own ^ other, asked)
+            alike.append((overlap, place))
         overlap, place = max(alike, key=lambda pair: pair[0], default=(0.0, 0))
         if overlap >= ALMOST_THE_SAME:
             if _newer(one, kept[place]):
@@ -172,6 +180,18 @@ def _newer(one: Found, other: Found) -> bool:
     if one.item.chunk.document_id == other.item.chunk.document_id:
         return False
     return (one.item.updated_at or _LONG_AGO) > (other.item.updated_at or _LONG_AGO)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text.casefold()))
+
+
+def _lowered(overlap: float, differing: frozenset[str], asked: frozenset[str]) -> float:
+    """The overlap of texts under two titles, by what their differing words make of them."""
+    if differing & asked:
+        return 0.0
+    numbers = any(sign.isdigit() for word in differing for sign in word)
+    return ANOTHER_VERSION if numbers else overlap
 
 
 def _overlap(some: frozenset[str], others: frozenset[str]) -> float:

@@ -91,7 +91,7 @@ class Retriever:
         words = content_words(query, at_most=KEYWORD_CHARACTERS)
         worded = [] if mode == "vector" else self._store.search_keyword(words, limit=depth, readable=readable)
         found = self._fused(near, worded, mode)
-        found = without_duplicates(found, enough=max(limit * 4, self._settings.reranked))
+        found = without_duplicates(found, enough=max(limit * 4, self._settings.reranked), query=words)
         found = self._reranked(query, found)
         found = capped(found, self._settings.per_document)
         if self._settings.joining:

@@ -92,8 +92,8 @@ class SourceSync:
     """One sync of one source; `run` does it.
 
     `level` says whether catalogue and index hold the same once this source is done, `intact` whether
-    documents that are to be indexed anew may stay as they are when they cannot be read. From the index `old`, which is being made anew,
-    they are carried over.
+    documents that are to be indexed anew may stay as they are when they cannot be read. From the index
+    `old`, which is being made anew, every document that is not read is carried over.
     """
 
     def __init__(
@@ -133,36 +133,66 @@ class SourceSync:
         """Index first, catalogue after it. Raises `SourceUnavailable`, `DiskFull`, `IndexDamaged`."""
         started = time.monotonic()
         plan = self._plan
-        if plan.read or plan.removed:
+        if plan.read or plan.removed or plan.moved or self._old:
             self._store.replace(plan.source, plan.removed, self._batches())
         lost = self._lost()
         if lost:
             self._store.replace(plan.source, lost, ())
         removed = [*plan.removed, *lost]
         failures = [*plan.failures, *(self._failure(failed) for failed in self._failed)]
-        changes = Changes(plan.source, self._done, removed, failures, plan.held_back, self._at)
+        changes = Changes(
+            plan.source, self._done, removed, failures, plan.held_back, self._at, listed=plan.listed
+        )
         self._catalogue.record(changes, index_version=self._store.version if self._level else UNEVEN)
         return self._report(removed, failures, time.monotonic() - started)
 
     def _lost(self) -> list[str]:
-        """Documents whose chunks in the index are not the catalogue's and that cannot be read again."""
-        if self._intact:
-            return []
+        """Documents that must not stay in the index as they are: not the catalogue's, or with other readers."""
         failed = {document_id(self._plan.source, failed.entry.path) for failed in self._failed}
-        carried = {document.id for document in self._done}
-        return sorted((failed & set(self._plan.again) & set(self._plan.known)) - carried)
+        wrong = {key for key in failed if self._doubtful(key)}
+        collection = self._source.collection
+        return sorted(left.id for left in self._left() if left.id in wrong or left.collection != collection)
+
+    def _doubtful(self, key: str) -> bool:
+        """Whether the chunks of a document in the index may not be those of the catalogue."""
+        return not self._intact and key in self._plan.again
+
+    def _left(self) -> list[KnownDocument]:
+        """Known documents that were neither indexed nor removed."""
+        settled = {document.id for document in self._done}.union(self._plan.removed)
+        return [known for known in self._plan.known.values() if known.id not in settled]
 
     def _carried(self) -> Iterator[_New]:
-        """The last good versions of documents that cannot be read now, out of the old index."""
-        for failed in self._failed if self._old else ():
-            known = self._plan.known.get(document_id(self._plan.source, failed.entry.path))
-            items = self._old.chunks([known.id]) if self._old and known else []
-            if known and items:
+        """The last good versions of documents that are not read now.
+
+        All of them out of the old index; out of one that stays those that have moved and are right in it.
+        """
+        collection = self._source.collection
+        urls = {
+            document_id(self._plan.source, failed.entry.path): failed.entry.url for failed in self._failed
+        }
+        for known in self._left():
+            if not self._old and (known.id not in self._plan.moved or self._doubtful(known.id)):
+                continue
+            url = urls.get(known.id, known.url)
+            found = (self._old or self._store).chunks([known.id])
+            items = [replace(item, url=url, collection=collection) for item in found]
+            if items:
                 texts = [self._chunker.embedding_text(item.title, item.chunk) for item in items]
-                yield _New(known, items, texts)
+                yield _New(replace(known, url=url, collection=collection), items, texts)
 
     def _batches(self) -> Iterator[Batch]:
-        waiting: list[_New] = []
+        for documents in (self._read(), self._carried()):
+            waiting: list[_New] = []
+            for new in documents:
+                waiting.append(new)
+                if sum(len(new.items) for new in waiting) >= _CHUNKS_AT_ONCE:
+                    yield self._embed(waiting)
+                    waiting = []
+            if waiting:
+                yield self._embed(waiting)
+
+    def _read(self) -> Iterator[_New]:
         for outcome in read_ahead(map(self._outcome, self._plan.read), ahead=_DOCUMENTS_AHEAD):
             self._looked_at += 1
             self._progress(self._plan.source, self._looked_at, len(self._plan.read))
@@ -172,14 +202,7 @@ class SourceSync:
                 self._same += 1
                 self._done.append(outcome.document)
             else:
-                waiting.append(outcome)
-                if sum(len(new.items) for new in waiting) >= _CHUNKS_AT_ONCE:
-                    yield self._embed(waiting)
-                    waiting = []
-        if waiting:
-            yield self._embed(waiting)
-        for new in self._carried():
-            yield self._embed([new])
+                yield outcome
 
     def _embed(self, documents: Sequence[_New]) -> Batch:
         items = [item for new in documents for item in new.items]
@@ -206,7 +229,8 @@ class SourceSync:
         key = document_id(self._plan.source, entry.path)
         content_hash = hashlib.sha256(body).hexdigest()
         known = self._plan.known.get(key)
-        if known and known.content_hash == content_hash and key not in self._plan.again:
+        forced = key in self._plan.again or key in self._plan.moved
+        if known and known.content_hash == content_hash and not forced:
             return _Same(replace(known, fingerprint=entry.fingerprint, synced_at=self._at))
         try:
             return self._new(entry, self._reader.read(body, suffix=entry.suffix), content_hash)
@@ -267,6 +291,7 @@ class SourceSync:
             seconds=seconds,
             failed=tuple((failure.document_id, failure.reason) for failure in failures),
             held_back=self._plan.held_back,
+            unavailable=not self._plan.listed,
         )
 
 

@@ -18,6 +18,7 @@ from knowledge.kept_index import KeptIndexes
 from knowledge.lancedb import LanceStore
 from knowledge.readers.formats import VERSION as READERS_VERSION
 from knowledge.source_sync import (
+    UNEVEN,
     Chunking,
     DocumentReader,
     Progress,
@@ -30,7 +31,7 @@ from knowledge.source_sync import (
 from knowledge.sources.source import Source
 from knowledge.store import Store
 from knowledge.sync_lock import only_writer
-from knowledge.sync_plan import SyncRules, plan
+from knowledge.sync_plan import Plan, SyncRules, plan, plan_unlisted
 from models.embedding.embedder import Embedder
 
 INDEX = index_folder.INDEX
@@ -114,13 +115,16 @@ class Sync:
             if only is None or start.mending:
                 reports += self._drop_others(start.store, {source.name for source in sources})
             store = start.store
+            _drop_strays(store, start.strays, {source.name for source in sources})
             if start.beside:
                 store.activate()
-            elif untidy or any(report.chunks_removed for report in reports):
+            elif untidy or start.strays or any(report.chunks_removed for report in reports):
                 store.purge()
             self._level_copies()
-            if not start.mending or self._all_mended(reports):
-                self._level(store)
+            if not start.mending or self._all_mended(store, reports):
+                self._made(store.version)
+            elif start.beside:
+                self._made(UNEVEN)
             documents = self._catalogue.documents()
             return SyncReport(
                 sources=tuple(reports),
@@ -149,10 +153,15 @@ class Sync:
             chunks=sum(document.chunks for document in documents),
         )
 
-    def _all_mended(self, reports: Sequence[SourceReport]) -> bool:
-        """Whether no source that has known documents was left out."""
+    def _all_mended(self, store: Store, reports: Sequence[SourceReport]) -> bool:
+        """Whether no source that has known documents was left out, and the index holds what is known.
+
+        What could not be listed may be missing in an index made anew: the next sync has to look for it.
+        """
         unseen = {report.name for report in reports if report.unavailable}
-        return not any(document.source in unseen for document in self._catalogue.documents())
+        if any(document.source in unseen for document in self._catalogue.documents()):
+            return False
+        return not any(differences(self._catalogue, store))
 
     def _drop_others(self, store: Store, names: Collection[str]) -> list[SourceReport]:
         """Sources that are no longer configured go with everything that is known of them."""
@@ -172,7 +181,7 @@ class Sync:
         except IndexMissing:
             after = state.version if state else 0
             store = LanceStore.create(folder, self._embedder.dimensions, after=after)
-            self._level(store)
+            self._made(UNEVEN)
             return _Start(store, None, (), beside=False, notes=())
         except IndexDamaged as error:
             return self._anew((str(error), _MADE_ANEW))
@@ -188,9 +197,9 @@ class Sync:
         problems = store.check(deep=uneven)
         if problems:
             return self._anew((*store.notes, *problems, _MADE_ANEW))
-        if state.chunker != self._cutting:
-            return _Start(store, None, (), beside=False, notes=(), intact=not uneven)
         again, strays = differences(self._catalogue, store) if uneven else (set(), set())
+        if state.chunker != self._cutting:
+            return _Start(store, None, strays, beside=False, notes=(), intact=not uneven)
         return _Start(store, again, strays, beside=False, notes=())
 
     def _anew(self, notes: tuple[str, ...], *, old: LanceStore | None = None) -> _Start:
@@ -207,9 +216,10 @@ class Sync:
         """How documents become chunks: another value, and every document is read and cut again."""
         return f"{self._chunker.version} readers-{READERS_VERSION}"
 
-    def _level(self, store: LanceStore) -> None:
+    def _made(self, version: int) -> None:
+        """Notes what the index is made with, and which version of it the catalogue is level with."""
         self._catalogue.set_index(
-            IndexState(self._embedder.name, self._embedder.dimensions, self._cutting, store.version)
+            IndexState(self._embedder.name, self._embedder.dimensions, self._cutting, version)
         )
 
     def _level_copies(self) -> None:
@@ -222,24 +232,30 @@ class Sync:
     def _source(self, source: Source, start: _Start, *, must: bool) -> SourceReport:
         try:
             todo = plan(source, self._catalogue, again=start.again, strays=start.strays, rules=self._rules)
-            return SourceSync(
-                source,
-                todo,
-                catalogue=self._catalogue,
-                store=start.store,
-                embedder=self._embedder,
-                reader=self._reader,
-                chunker=self._chunker,
-                progress=self._progress,
-                level=not start.mending,
-                intact=start.intact,
-                old=start.old,
-            ).run()
+            return self._done(source, todo, start)
         except SourceUnavailable as error:
             if must:
                 raise
+            todo = plan_unlisted(source, self._catalogue, again=start.again, reason=str(error))
+            if todo.moved:
+                return self._done(source, todo, start)
             self._catalogue.note_unavailable(source.name, str(error), at=datetime.now(UTC))
             return unavailable(source.name, error)
+
+    def _done(self, source: Source, todo: Plan, start: _Start) -> SourceReport:
+        return SourceSync(
+            source,
+            todo,
+            catalogue=self._catalogue,
+            store=start.store,
+            embedder=self._embedder,
+            reader=self._reader,
+            chunker=self._chunker,
+            progress=self._progress,
+            level=not start.mending,
+            intact=start.intact,
+            old=start.old,
+        ).run()
 
 
 _MADE_ANEW = "the index was damaged and has been made anew from the sources"
@@ -252,6 +268,12 @@ def _whole_index(folder: Path) -> LanceStore | None:
     except (IndexMissing, IndexDamaged):
         return None
     return None if store.check(deep=True) else store
+
+
+def _drop_strays(store: Store, strays: Collection[str], names: Collection[str]) -> None:
+    """What only the index knows of sources that are not configured belongs to no source's sync."""
+    for source in {stray.partition(":")[0] for stray in strays}.difference(names):
+        store.replace(source, [stray for stray in strays if stray.startswith(f"{source}:")], ())
 
 
 def differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:

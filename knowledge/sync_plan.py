@@ -30,19 +30,24 @@ class SyncRules:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`read` are entries to look into, `again` those of them to be indexed even if they have not changed.
+    """`read` are entries to look into.
 
-    `removed` are ids of documents that are gone, `failures` what is known to fail without a new try.
+    Indexed even if they have not changed are `again`, known documents whose chunks are to be made anew, and
+    `moved`, those that belong to another collection or have another address now. `removed` are ids of
+    documents that are gone, `failures` what is known to fail without a new try. `listed` is False where the
+    source could not be listed.
     """
 
     source: str
     known: Mapping[str, KnownDocument]
     read: Sequence[Entry]
     again: Collection[str]
+    moved: Collection[str]
     removed: Sequence[str]
     failures: Sequence[Failure]
     unchanged: int
     held_back: str | None
+    listed: bool = True
 
 
 def document_id(source: str, path: str) -> str:
@@ -58,7 +63,7 @@ def plan(
     strays: Collection[str],
     rules: SyncRules,
 ) -> Plan:
-    """Lists `source`; documents that belong to another collection now are indexed anew.
+    """Lists `source`; documents with another collection or address now are indexed anew.
 
     `again` are ids that must be indexed anew, None for all. `strays` are ids in the index that the
     catalogue does not know. Raises `SourceUnavailable`.
@@ -68,16 +73,13 @@ def plan(
     listed: dict[str, Entry] = {}
     for entry in source.entries():
         listed.setdefault(document_id(source.name, entry.path), entry)
+    moved = _moved(source, known, listed)
     read: list[Entry] = []
     failures: list[Failure] = []
-    forced: set[str] = set()
     unchanged = 0
     for key, entry in listed.items():
         before = known.get(key)
-        # Other readers at once: a document must not wait for its next edit to change its collection.
-        moved = before is not None and before.collection != source.collection
-        if again is None or key in again or moved:
-            forced.add(key)
+        if again is None or key in again or key in moved:
             read.append(entry)
         elif (failure := failed.get(key)) and _given_up(failure, entry, rules):
             failures.append(failure)
@@ -97,11 +99,44 @@ def plan(
         source=source.name,
         known=known,
         read=read,
-        again=forced,
+        again=_again(known, again),
+        moved=moved,
         removed=[*mine, *([] if held_back else missing)],
         failures=failures,
         unchanged=unchanged,
         held_back=held_back,
+    )
+
+
+def plan_unlisted(
+    source: Source, catalogue: Catalogue, *, again: Collection[str] | None, reason: str
+) -> Plan:
+    """What there is to do for a source that cannot be listed for `reason`: its documents move with it, unread."""
+    known = {document.id: document for document in catalogue.documents(source.name)}
+    return Plan(
+        source=source.name,
+        known=known,
+        read=(),
+        again=_again(known, again),
+        moved=_moved(source, known, {}),
+        removed=(),
+        failures=catalogue.failures(source.name),
+        unchanged=0,
+        held_back=reason,
+        listed=False,
+    )
+
+
+def _again(known: Mapping[str, KnownDocument], again: Collection[str] | None) -> set[str]:
+    return set(known) if again is None else known.keys() & set(again)
+
+
+def _moved(source: Source, known: Mapping[str, KnownDocument], listed: Mapping[str, Entry]) -> frozenset[str]:
+    """Other readers at once: no document waits for its next edit, or for being listed, to change its collection."""
+    return frozenset(
+        key
+        for key, before in known.items()
+        if before.collection != source.collection or (key in listed and listed[key].url != before.url)
     )
 
 

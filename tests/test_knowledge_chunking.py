@@ -204,3 +204,14 @@ def test_a_huge_single_line_is_counted_only_a_few_times(piece: str) -> None:
 def test_an_embedder_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="too small"):
         Chunker(WORDS.count_tokens, 5)
+
+
+def test_text_that_the_tokenizer_leaves_out_does_not_grow_without_end() -> None:
+    assert REAL.count_tokens("\ue000") == REAL.count_tokens("")
+    chunker = Chunker(REAL.count_tokens, REAL.max_tokens)
+    paragraphs = Section((), (Block("\ue000"),) * 600)
+    lines = Section((), (Block("\ue000\n" * 1500, "code"),))
+    for section, signs in ((paragraphs, 600), (lines, 1500)):
+        counts = [chunk.text.count("\ue000") for chunk in chunker.chunk(_document(section))]
+        assert sum(counts) == signs
+        assert max(counts) <= REAL.max_tokens

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import bot.registry
 import bot.scheduler
 import knowledge.catalogue
 from knowledge.database import Database, metadata, newest_revision
-from knowledge.errors import Busy, DatabaseUnusable
+from knowledge.errors import Busy, DatabaseUnusable, DiskFull
 
 
 @pytest.fixture
@@ -151,3 +152,18 @@ def test_second_opening_in_one_process_takes_no_lock_away_from_the_first(tmp_pat
     subprocess.run([sys.executable, "-c", script], check=True)
     assert file.with_name("groundling.sqlite-wal").exists()
     first.close()
+
+
+def test_what_is_written_stays_out_of_the_error_when_it_cannot_be(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("CREATE TABLE x (y TEXT)"))
+        connection.execute(
+            text(
+                "CREATE TRIGGER full BEFORE INSERT ON x "
+                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            )
+        )
+    asked = "-".join(["what", "somebody", "asked"])  # an error shows lines of code, too
+    with pytest.raises(DiskFull) as told, database.transaction() as connection:
+        connection.execute(text("INSERT INTO x VALUES (:y)"), {"y": asked})
+    assert asked not in "".join(traceback.format_exception(told.value))

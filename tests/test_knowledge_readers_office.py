@@ -222,6 +222,51 @@ def test_workbook_has_a_section_a_sheet_with_readable_values() -> None:
     assert reading.notes == ("hidden sheet left out: Secret",)
 
 
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("[$CHF-807] #,##0.00", "CHF 100"),
+        ("[$CHF] #,##0.00;[Red]-[$CHF] #,##0.00", "CHF 100"),
+        ("#,##0.00 [$kr-41D]", "100 kr"),
+        ("[$₹-4009] #,##0", "₹100"),
+        ("[$R$-416] #,##0.00", "R$100"),
+        ("[$$-409]#,##0.00", "$100"),
+        ("#,##0.00 [$€-407]", "100 €"),
+        ("[$-409]#,##0.00", "100"),
+        ('[$-409]"$"#,##0', "$100"),
+    ],
+)
+def test_amounts_in_a_workbook_have_the_currency_of_their_format(form: str, text: str) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Fee", 100])
+    sheet["B1"].number_format = form
+    target = io.BytesIO()
+    book.save(target)
+    assert reader("xlsx")(target.getvalue()).sections[0].blocks[0].text.split("|")[2].strip() == text
+
+
+def test_open_document_slides_are_headed_by_their_titles() -> None:
+    frame = "<draw:frame{}><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
+    title = ' presentation:class="title"'
+    slides = (
+        frame.format("", "Ask a week before.") + frame.format(title, "Sick <text:span>leave</text:span>"),
+        frame.format(title, "Questions</text:p><text:p>and answers"),
+    )
+    content = (
+        '<office:document-content xmlns:office="o" xmlns:text="t" xmlns:draw="d" xmlns:presentation="p">'
+        f"<office:body><office:presentation>{''.join(f'<draw:page>{slide}</draw:page>' for slide in slides)}"
+        "</office:presentation></office:body></office:document-content>"
+    )
+    reading = reader("odt")(archive({"content.xml": content}))
+    assert reading.title == "Sick leave"
+    assert reading.sections == (
+        Section(("Sick leave",), (Block("Ask a week before."),), "slide 1"),
+        Section(("Questions and answers",), (Block("Questions and answers"),), "slide 2"),
+    )
+
+
 def test_open_document_keeps_headings_lists_and_spanning_cells() -> None:
     content = (
         '<office:document-content xmlns:office="o" xmlns:text="t" xmlns:table="tb"><office:body><office:text>'

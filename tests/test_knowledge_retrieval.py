@@ -41,10 +41,11 @@ def _item(
     headings: tuple[str, ...] = (),
     updated_at: datetime | None = None,
     source: str = "handbook",
+    title: str | None = None,
 ) -> IndexedChunk:
     return IndexedChunk(
         chunk=Chunk(f"{source}:{document}", ordinal, headings, None, text),
-        title=document,
+        title=title or document,
         url=None,
         updated_at=updated_at,
         source=source,
@@ -153,6 +154,51 @@ def test_of_copies_the_newest_stays() -> None:
     text = "Each employee has 25 days of annual leave"
     items = [_item(text, document=f"{n}.md", updated_at=date) for n, date in enumerate((OLD, NEW, None))]
     (passage,) = _retriever(items).search("annual leave")
+    assert passage.updated_at == NEW
+
+
+OFFICE = (
+    "The {city} office closes at six in the evening from Monday to Thursday and at four on Friday. Visitors sign in "
+    "at reception, wear a badge and are met by their host. Parcels are collected from the post room on the ground "
+    "floor. The emergency number of the building is {number}. Lost keys are reported to facilities the same day."
+)
+
+
+def _offices(*, title: str = "{city} office") -> list[IndexedChunk]:
+    return [
+        _item(
+            OFFICE.format(city=city, number=number),
+            document=f"{city}.md",
+            updated_at=datetime(year, 1, 1, tzinfo=UTC),
+            title=title.format(city=city),
+        )
+        for city, number, year in (("Berlin", 4711, 2021), ("Oslo", 8800, 2022), ("Paris", 5522, 2024))
+    ]
+
+
+@pytest.mark.parametrize("city", ["Berlin", "Oslo", "Paris"])
+def test_a_similar_page_with_a_newer_date_is_no_copy_of_the_one_asked_for(city: str) -> None:
+    passages = _retriever(_offices()).search(f"What is the emergency number of the {city} office?")
+    assert passages[0].chunk.document_id == f"handbook:{city}.md"
+    assert len(passages) == 3
+
+
+def test_pages_with_other_titles_and_other_numbers_are_no_copies() -> None:
+    passages = _retriever(_offices()).search("emergency number of the building")
+    assert len(passages) == 3
+
+
+def test_pages_with_one_title_are_versions_whatever_they_say() -> None:
+    (passage,) = _retriever(_offices(title="Office")).search("emergency number of the Berlin office")
+    assert "Paris" in passage.chunk.text
+
+
+def test_pages_with_other_titles_are_copies_where_nothing_that_was_asked_differs() -> None:
+    items = [
+        _item(OFFICE.format(city=city, number=4711), document=f"{city}.md", updated_at=date)
+        for city, date in (("Berlin", OLD), ("Paris", NEW))
+    ]
+    (passage,) = _retriever(items).search("emergency number of the building")
     assert passage.updated_at == NEW
 
 

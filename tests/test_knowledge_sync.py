@@ -103,7 +103,9 @@ def test_same_content_with_a_new_time_is_not_indexed_again(bench: Bench) -> None
     class Touched(MemorySource):
         def entries(self):
             for entry in super().entries():
-                yield type(entry)(entry.path, entry.fingerprint + "t", entry.suffix, entry.size, None)
+                yield type(entry)(
+                    entry.path, entry.fingerprint + "t", entry.suffix, entry.size, None, entry.url
+                )
 
     bench.sync(MemorySource("wiki", pages(3)))
     report = bench.sync(Touched("wiki", pages(3))).sources[0]

@@ -124,7 +124,7 @@ class _Walk:
         frames = list(page)
         for frame in frames:
             if xml.attribute(frame, "class") == "title":
-                self.outline.heading(1, self._text(frame))
+                self.outline.heading(1, " ".join(self._lines(frame)))
                 frames.remove(frame)
                 break
         for frame in frames:
@@ -134,6 +134,15 @@ class _Walk:
                     self.outline.add("Notes: " + "\n".join(filter(None, texts)))
             else:
                 self.blocks(frame)
+
+    def _lines(self, parent: etree._Element) -> Iterator[str]:
+        """The paragraphs of a frame, which stand in its text box."""
+        for element in parent:
+            name = xml.local(element)
+            if name in ("p", "h"):
+                yield self._text(element)
+            elif name not in _LEFT_OUT:
+                yield from self._lines(element)
 
     def _items(self, listing: etree._Element, level: int) -> Iterator[str]:
         for item in listing:

@@ -5,6 +5,7 @@ Rule: a section a sheet, the values that were last computed, written as a person
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -22,6 +23,10 @@ from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
 
 _MAX_COLUMNS: Final = 1000
+_CURRENCY: Final = re.compile(r"\[\$([^\]-]*)(?:-[^\]]*)?\]")  # "[$CHF-807]"; without a sign only a locale
+_BRACKETS: Final = re.compile(r"\[[^\]]*\]")
+_DIGITS: Final = re.compile("[0#?]")
+_BARE_SIGNS: Final = ("€", "£", "¥", "$")
 _Row = tuple[ReadOnlyCell | EmptyCell, ...]
 
 
@@ -115,7 +120,20 @@ def _number(value: float, form: str) -> str:
     if "%" in form:
         return f"{round(value * 100, 6):.10g}%"
     text = str(value) if isinstance(value, int) else f"{value:.12g}"
-    for sign in ("€", "£", "¥", "$"):
-        if sign in form.replace("[$-", ""):
-            return f"{text} {sign}" if sign == "€" else f"{sign}{text}"
-    return text
+    sign, behind = _currency(form)
+    if not sign or behind:
+        return f"{text} {sign}".rstrip()
+    return f"{sign} {text}" if sign[-1].isalpha() or sign[-1] == "." else f"{sign}{text}"
+
+
+def _currency(form: str) -> tuple[str, bool]:
+    """The currency sign of a format, empty where it has none, and whether it is written behind the number."""
+    named = next((found for found in _CURRENCY.finditer(form) if found[1].strip()), None)
+    if named is None:
+        rest = _CURRENCY.sub("", form)
+        sign = next((bare for bare in _BARE_SIGNS if bare in rest), "")
+        return sign, sign == "€"
+    sign = named[1].strip()
+    if sign in _BARE_SIGNS:
+        return sign, sign == "€"
+    return sign, _DIGITS.search(_BRACKETS.sub("", form[: named.start()])) is not None
