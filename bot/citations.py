@@ -15,7 +15,7 @@ from knowledge.documents import Passage
 MARKERS = re.compile(
     r"\s*[\[(](?:source\s*|sources\s*|quelle\s*)?(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)[\])]", re.IGNORECASE
 )
-
+"""What looks like a citation; a number in round brackets may be something else ("(415) 555", "section 4(3)")."""
 
 OWN_MARKERS = re.compile(r"\s*\[(\d{1,3})\]")
 """As the program itself writes them."""
@@ -29,14 +29,37 @@ def unmarked(text: str) -> str:
     return _LIKE_MARKERS.sub(r"(\1)", text)
 
 
-def without_markers(text: str) -> str:
-    """`text` with everything that looks like a citation taken out; the program sets its own."""
-    return re.sub(r"\s+([.,;:!?])", r"\1", MARKERS.sub("", text)).strip()
+def without_markers(text: str, passages: Sequence[Passage] = ()) -> str:
+    """`text` with the citations of `passages` taken out; the program sets its own. A mere number in round
+    brackets is one only where there is such a passage and none says the same in its own words."""
+    plain = MARKERS.sub(lambda mark: "" if _cites(mark, passages) else mark[0], text)
+    return re.sub(r"\s+([.,;:!?])", r"\1", plain).strip()
 
 
-def numbers(text: str) -> list[int]:
-    """The numbers of its markers, in their order."""
-    return [int(number) for marker in MARKERS.findall(text) for number in re.findall(r"\d+", marker)]
+def numbers(text: str, passages: Sequence[Passage] = ()) -> list[int]:
+    """The numbers of its citations of `passages`, in their order."""
+    return [number for mark in MARKERS.finditer(text) if _cites(mark, passages) for number in _numbers(mark)]
+
+
+def attached(mark: re.Match[str]) -> bool:
+    """Whether a round bracket that `MARKERS` found belongs to what stands right before it, as in "4(3)"."""
+    before = mark.string[mark.start() - 1 : mark.start()]
+    return mark[0][0] == "(" and (before.isalnum() or before == ")")
+
+
+def _cites(mark: re.Match[str], passages: Sequence[Passage]) -> bool:
+    bracket = mark[0].strip()
+    if "[" in bracket or "]" in bracket or not bracket[1].isdigit():
+        return True
+    if attached(mark) or not all(1 <= number <= len(passages) for number in _numbers(mark)):
+        return False
+    return not any(
+        bracket in f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}" for passage in passages
+    )
+
+
+def _numbers(mark: re.Match[str]) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", mark[1])]
 
 
 def cite(passages: Sequence[Passage], used: Iterable[Unit]) -> tuple[Citation, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from bot.citations import MARKERS
+from bot.citations import MARKERS, attached
 from bot.errors import WrongUse
 from bot.phrasing import normal
 from knowledge.store import valid_text
@@ -82,6 +82,12 @@ def _kept(text: str) -> str:
 
 
 def without_numbers(answer: str) -> str:
-    """`answer` without what a reader would take for the number of a source: "[2]" goes, "(2)" loses its brackets."""
-    plain = MARKERS.sub(lambda mark: "" if "[" in mark[0] else f" {mark[1]}", answer)
-    return plain.strip()
+    """`answer` without what a reader would take for the number of a source: "[2]" goes, "(2)" loses its brackets,
+    "4(3)" stays."""
+    return MARKERS.sub(_without_number, answer).strip()
+
+
+def _without_number(mark: re.Match[str]) -> str:
+    if "[" in mark[0]:
+        return ""
+    return mark[0] if attached(mark) else f" {mark[1]}"

@@ -91,7 +91,7 @@ class Drafting:
         return new
 
     def _checked(self, text: str) -> Sentence | None:
-        sentence = without_markers(text)
+        sentence = without_markers(text, self._passages)
         self._gave_up = self._gave_up or gives_up(sentence)
         if sentence in REFUSALS.values():
             return None
@@ -100,7 +100,8 @@ class Drafting:
         told = set(content_words(sentence, self._language))
         if not told - self._asked or (self._sure and not told & self._sure):
             return None
-        carried = support.check(sentence, self._passages, self._units, self._language, named=numbers(text))
+        named = numbers(text, self._passages)
+        carried = support.check(sentence, self._passages, self._units, self._language, named=named)
         return Sentence(sentence, carried.unit) if carried.unit is not None else None
 
 

@@ -5,17 +5,20 @@ Rule: a question that stands on its own is left alone, so that a change of topic
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
 from bot.words import content_words, words
 from models.engine.generator import Turn
 
-_OPENERS = re.compile(
-    r"^\s*(?:and|but|or|also|what about|how about|what if|then|und|aber|oder|was ist mit|wie ist es mit|et|mais|ou|qu'en est-il"
-    r"|y|pero|o|qué hay de|e|ma|en|maar|mas)\b(?!\s*/)",
-    re.IGNORECASE,
+_OPENERS = (
+    r"and|but|also|what about|how about|what if|then|und|aber|oder|was ist mit|wie ist es mit|mais|qu'en est-il"
+    r"|pero|qué hay de|maar|mas"
 )
+_SHORT_OPENERS = {"en": "or", "fr": "et|ou", "es": "y|o", "it": "e|o|ma", "nl": "en", "pt": "e|ou"}
+"""Those that are something else in other languages ("e-mail", "O ring")."""
+
 _POINTERS = frozenset(
     """it its they them their theirs this that these those he she him her his hers there then same one ones such
     es sie ihn ihm deren dessen dies dieser diese dieses dort davon dafür damit
@@ -40,6 +43,13 @@ def standalone(question: str, earlier: Sequence[Turn], language: str) -> str:
 def leans(question: str, language: str) -> bool:
     """Whether `question` cannot be understood without what was said before it."""
     content = content_words(question, language)
-    if len(content) <= 1 or (_OPENERS.match(question) and len(content) <= _ENOUGH_WORDS * 2):
+    if len(content) <= 1 or (_opener(language).match(question) and len(content) <= _ENOUGH_WORDS * 2):
         return True
     return len(content) <= _ENOUGH_WORDS and bool(_POINTERS & set(words(question)))
+
+
+@functools.cache
+def _opener(language: str) -> re.Pattern[str]:
+    """How a question in `language` begins that goes on from another; no first half of "e-mail" or "and/or"."""
+    short = _SHORT_OPENERS.get(language)
+    return re.compile(rf"\s*(?:{_OPENERS}{f'|{short}' if short else ''})\b(?!\s*/|[-‐‑'’])", re.IGNORECASE)

@@ -20,17 +20,39 @@ SHARE = 0.75
 NEAR = 4
 """A "not" so many words before some words of a passage speaks of them."""
 
-_NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
+_NUMBER = re.compile(r"(?<!\w)\d{1,3}(?:['’\u2009\u00a0\u202f ]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,:/]\d+)*")
+"""Three figures behind a space belong to the number before them: "500" is not what "1 500" says. A list
+("rooms 101 102 103") is one number too, which says less than it might."""
+
+_CURRENCY_BEFORE = re.compile(r"(?:[€$£¥]|\b(?:eur|usd|gbp|chf))\s?$", re.IGNORECASE)
+_UNIT_BEHIND = re.compile(
+    r"\s?(?:[%‰€$£¥]|(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?|franken|percent|per cent|prozent|kg|km|cm"
+    r"|mm)\b)",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+")
 _NEGATIONS = {
-    "en": frozenset("not no never none neither nor without cannot n't nothing nobody".split()),
-    "de": frozenset("nicht kein keine keinen keiner keinem nie niemals ohne nichts".split()),
-    "fr": frozenset("pas jamais aucun aucune sans ni rien".split()),
-    "es": frozenset("no nunca ningún ninguna sin ni nada".split()),
-    "it": frozenset("non mai nessun nessuna senza né niente".split()),
-    "nl": frozenset("niet geen nooit zonder niets".split()),
-    "pt": frozenset("não nunca nenhum nenhuma sem nem nada".split()),
+    "en": frozenset("not no never none neither nor cannot n't nothing nobody nowhere".split()),
+    "de": frozenset(
+        """nicht kein keine keinen keiner keinem keines keins keinerlei keinesfalls keineswegs nie niemals niemand
+        niemanden niemandem niemands nirgends nirgendwo weder nichts""".split()
+    ),
+    "fr": frozenset("ne n' pas jamais aucun aucune ni rien nul nulle".split()),
+    "es": frozenset("no nunca jamás ningún ninguno ninguna tampoco nadie ni nada".split()),
+    "it": frozenset("non mai nessun nessuno nessuna né neanche nemmeno neppure niente nulla".split()),
+    "nl": frozenset("niet geen nooit niemand nergens noch niets".split()),
+    "pt": frozenset("não nunca jamais nenhum nenhuma ninguém tampouco nem nada".split()),
+    "ru": frozenset(
+        """не нет ни нельзя никогда никто никого никому ничего ничто нигде никакой никакая никакое никакие
+        никаких""".split()
+    ),
 }
+"""French "personne" is a person too; where it is nobody, "ne" stands beside it."""
+
+_WITHOUT = frozenset("without ohne sans sin senza zonder sem без".split())
+"""One of these is no "not" of the sentence: nobody may enter without a key, and that is not whoever has none."""
+
+_PARTS = re.compile(r"[^']+'?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +98,22 @@ def check(
 
 def foreign_facts(sentence: str, text: str) -> list[str]:
     """The numbers and names of `sentence` that do not stand in `text`."""
-    numbers = {plain_number(number) for number in _NUMBER.findall(text)}
+    numbers = {form for found in _NUMBER.finditer(text) for form in _forms(found)}
     there = set(words(text))
-    missing = [number for number in _NUMBER.findall(sentence) if plain_number(number) not in numbers]
+    missing = [found[0] for found in _NUMBER.finditer(sentence) if not _forms(found) & numbers]
     missing += [name for name in _NAME.findall(sentence) if not set(words(name)) <= there]
     return missing
+
+
+def _forms(found: re.Match[str]) -> set[str]:
+    """What a number may be called; one with a unit beside it is an amount, and 2.50 of it are 2.5."""
+    plain = plain_number(found[0])
+    unit = _UNIT_BEHIND.match(found.string, found.end()) or _CURRENCY_BEFORE.search(
+        found.string[max(0, found.start() - 5) : found.start()]
+    )
+    if unit is None or not re.fullmatch(r"\d+(?:\.\d+)?", plain):
+        return {plain}
+    return {plain, f"{plain.rstrip('0').rstrip('.') if '.' in plain else plain} of a unit"}
 
 
 def _foreign(sentence: str, passage: Passage, language: str) -> str:
@@ -112,14 +145,27 @@ def _carried(
 
 def _turned(sentence: str, text: str, language: str) -> bool:
     """Whether one of the two says "not" and the other does not. Some words out of `text`, as they stand there,
-    are not turned by a "not" that is further off."""
+    are not turned by a "not" that is further off. Where no "not" of `language` is known, only the same words are
+    no other way round."""
     said, there = words(sentence), words(text)
-    if _negated(said, language) == _negated(there, language):
+    if language not in _NEGATIONS:
+        return said != there
+    if (_negated(said, language), _without(said)) == (_negated(there, language), _without(there)):
         return False
     places = [place for place in range(len(there)) if there[place : place + len(said)] == said]
-    return all(_negated(there[max(0, place - NEAR) : place], language) for place in places)
+    return all(
+        _negated(near, language) or _without(near)
+        for near in (there[max(0, place - NEAR) : place] for place in places)
+    )
 
 
 def _negated(said: Sequence[str], language: str) -> bool:
-    known = _NEGATIONS.get(language, _NEGATIONS["en"])
-    return any(word in known or word.endswith("n't") for word in said)
+    known = _NEGATIONS[language]
+    parts = (part for word in said for part in _PARTS.findall(word))
+    return any(word.endswith("n't") for word in said) or any(
+        part in known or part.removesuffix("'") in known for part in parts
+    )
+
+
+def _without(said: Sequence[str]) -> bool:
+    return not _WITHOUT.isdisjoint(said)

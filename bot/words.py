@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 import unicodedata
 
 import snowballstemmer
 
-_WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"\d+(?:['’]\d{3})*(?:[.,:]\d+)+|[^\W_]+(?:['’][^\W_]+)*")
+_AMOUNT = re.compile(r"([1-9]\d{0,2}(['’.,\s])\d{3}(?:\2\d{3})*)(?:(?!\2)[.,](\d+))?")
+"""Thousands in groups, with or without decimals behind another sign."""
+
 _NO_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f\u1000-\u109f]")
 
 FUNCTION_WORDS: dict[str, frozenset[str]] = {
@@ -86,9 +90,13 @@ def words(text: str) -> list[str]:
 
 
 def plain_number(number: str) -> str:
-    """ "1,000" and "1.000" and "1000" are one number; "2.50" and "2.5" too."""
-    bare = re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
-    return bare.rstrip("0").rstrip(".") if "." in bare else bare
+    """ "1,000", "1.000", "1'000" and "1000" are one number, and so are "2,5" and "2.5". A zero at the end
+    stays unless thousands show that it is a decimal: 1.10 may be a date or a version, and is not 1.1."""
+    amount = _AMOUNT.fullmatch(number)
+    if amount is None:
+        return re.sub(r"['’\s](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
+    decimals = (amount[3] or "").rstrip("0")
+    return re.sub(r"\D", "", amount[1]) + (f".{decimals}" if decimals else "")
 
 
 def content_words(text: str, language: str) -> list[str]:
@@ -103,9 +111,19 @@ def stem(word: str, language: str) -> str:
     name = _STEMMER_NAMES.get(language)
     if name is None or any(sign.isdigit() for sign in word):
         return word
-    return str(_stemmer(name).stemWord(word))
+    return str(_stemmers.of(name).stemWord(word))
 
 
-@functools.cache
-def _stemmer(name: str) -> snowballstemmer.stemmer:
-    return snowballstemmer.stemmer(name)
+class _Stemmers(threading.local):
+    """The stemmers of one thread: each keeps the word that it is at in itself."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, snowballstemmer.stemmer] = {}
+
+    def of(self, name: str) -> snowballstemmer.stemmer:
+        if name not in self._known:
+            self._known[name] = snowballstemmer.stemmer(name)
+        return self._known[name]
+
+
+_stemmers = _Stemmers()

@@ -199,6 +199,9 @@ DIFFERENT = [
     ("Dürfen wir vor 8 Uhr parken?", "Dürfen wir nach 8 Uhr parken?"),
     ("Combien de jours de congé avons-nous ?", "Combien de jours de congés avons-nous ?"),
     ("???", "What?"),
+    ("Ist das Büro am 1.1. geöffnet?", "Ist das Büro am 1.10. geöffnet?"),
+    ("Which patches does release 3.1 need?", "Which patches does release 3.10 need?"),
+    ("What may I reach at 10.0.0.1?", "What may I reach at 10.0.0.10?"),
 ]
 
 
@@ -322,6 +325,7 @@ async def test_pairs_are_saved_all_or_none(tmp_path: Path) -> None:
     ("answer", "text"),
     [
         ("See [2] and extension (12).", "See and extension 12. [1]"),
+        ("See section 4(3)(2).", "See section 4(3)(2). [1]"),
         ("```\nmake demo\n```", "```\nmake demo\n```\n[1]"),
         ("| a | b |\n|---|---|\n| c | d |", "| a | b |\n|---|---|\n| c | d |\n[1]"),
     ],

@@ -63,6 +63,122 @@ def test_thousands_are_one_number_however_they_are_written() -> None:
     assert check("The limit is 15000 euros.", found, units(found), "en").unit is None
 
 
+@pytest.mark.parametrize("written", ["1'500", "1’500", "1 500", "1\u00a0500", "1\u2009500", "1\u202f500"])
+def test_thousands_in_groups_are_one_number(written: str) -> None:
+    found = passages(f"The annual bonus is {written} francs.")
+
+    def holds(amount: str) -> bool:
+        return check(f"The annual bonus is {amount} francs.", found, units(found), "en").unit is not None
+
+    assert [holds(amount) for amount in ("1500", "1,500", written)] == [True] * 3
+    assert [holds(amount) for amount in ("500", "1", "1501")] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "holds"),
+    [
+        ("Rooms 101 102 103 are closed.", "Rooms 101 102 103 are closed.", True),
+        ("Rooms 101, 102 and 103 are closed.", "Rooms 101, 102 and 103 are closed.", True),
+        ("Room 102 is closed.", "Rooms 101, 102 and 103 are closed.", True),
+        ("Rooms 102 are closed.", "Rooms 101 102 103 are closed.", False),
+        ("The hotline is 044 123 45 67.", "The hotline is 044 123 45 67.", True),
+        ("The hotline is +41 44 123 456.", "The hotline is +41 44 123 456.", True),
+        ("In 2024 100 people came.", "In 2024 100 people came.", True),
+        ("Only 100 people came.", "In 2024 only 100 people came.", True),
+        ("We order paper A4 100 times.", "We order paper A4 100 times.", True),
+        ("We order 100 times.", "We order paper A4 100 times.", True),
+    ],
+)
+def test_numbers_beside_each_other_are_never_told_as_another_number(
+    sentence: str, text: str, holds: bool
+) -> None:
+    found = passages(text)
+
+    assert (check(sentence, found, units(found), "en").unit is not None) is holds
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "holds"),
+    [
+        ("The build needs Python 3.1.", "The build needs Python 3.10.", False),
+        ("The build needs Python 3.10.", "The build needs Python 3.10.", True),
+        ("The office closes on 1.1. every year.", "The office closes on 1.10. every year.", False),
+        ("The printer has the address 10.0.0.1.", "The printer has the address 10.0.0.10.", False),
+        ("The meal costs 2.5 EUR.", "The meal costs 2.50 EUR.", True),
+        ("The meal at noon costs €2.50.", "The meal at noon costs €2.5.", True),
+        ("The yearly bonus rate is 3.5 %.", "The yearly bonus rate is 3.50%.", True),
+        ("The bonus rate is 3.5 %.", "The bonus rate is 35 %.", False),
+        ("The limit is 1500 EUR.", "The limit is 1,500.00 EUR.", True),
+        ("The shop opens at 14:30.", "The shop opens at 14:30.", True),
+        ("The shop opens at 14:3.", "The shop opens at 14:30.", False),
+    ],
+)
+def test_a_zero_at_the_end_counts_but_in_an_amount(sentence: str, text: str, holds: bool) -> None:
+    found = passages(text)
+
+    assert (check(sentence, found, units(found), "en").unit is not None) is holds
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "text"),
+    [
+        ("fr", "Le parking est gratuit.", "Le parking n’est plus gratuit."),
+        ("fr", "Le personnel entre dans la salle.", "Personne du personnel n'entre dans la salle."),
+        ("fr", "Les visiteurs restent dans la cour.", "Les visiteurs ne restent dans la cour."),
+        ("de", "Der Serverraum darf betreten werden.", "Der Serverraum darf von niemandem betreten werden."),
+        (
+            "de",
+            "Mitarbeiter dürfen den Serverraum betreten.",
+            "Weder Mitarbeiter noch Gäste dürfen den Serverraum betreten.",
+        ),
+        (
+            "de",
+            "Die Werkstatt darf ohne Schlüssel betreten werden.",
+            "Die Werkstatt darf von niemandem ohne Schlüssel betreten werden.",
+        ),
+        ("ru", "Сотрудники могут брать отпуск летом.", "Сотрудники не могут брать отпуск летом."),
+        ("es", "El personal entra en la sala.", "Tampoco el personal entra en la sala."),
+        ("it", "Il visitatore entra nella sala.", "Nessun'altra visitatore entra nella sala."),
+        ("nl", "De bezoekers parkeren hier.", "De bezoekers parkeren nergens hier."),
+        ("pt", "O pessoal entra na sala.", "Ninguém do pessoal entra na sala."),
+        ("el", "Οι επισκέπτες μπαίνουν στην αίθουσα.", "Οι επισκέπτες δεν μπαίνουν στην αίθουσα."),
+    ],
+)
+def test_a_lost_not_is_seen_in_every_language(language: str, sentence: str, text: str) -> None:
+    found = passages(text)
+
+    assert check(sentence, found, units(found), language).unit is None
+    assert check(text, found, units(found), language).unit is not None
+
+
+def test_a_french_person_and_a_number_are_no_not() -> None:
+    found = passages("Chaque personne paie le repas au guichet n° 5.")
+
+    assert check("Le repas se paie au guichet.", found, units(found), "fr").unit is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The support hotline is (415) 555-0132.", "The support hotline is (415) 555-0132 [1]."),
+        (
+            "Overtime pay follows section 4(3) of the agreement.",
+            "Overtime pay follows section 4(3) of the agreement.",
+        ),
+        (
+            "Overtime pay follows section 4(1) of the agreement.",
+            "Overtime pay follows section 4(1) of the agreement (source 1).",
+        ),
+        ("Overtime pay is (1) hourly and (2) taxed.", "Overtime pay is (1) hourly and (2) taxed [1]."),
+        ("Overtime pay is hourly.", "Overtime pay is hourly (1)."),
+    ],
+)
+def test_numbers_in_brackets_are_taken_out_only_where_they_cite(text: str, said: str) -> None:
+    draft = checked(said, "What holds?", passages(text), "en", whole=True)
+
+    assert [sentence.text for sentence in draft.sentences] == [text]
+
+
 def test_a_draft_keeps_only_the_sentences_that_hold() -> None:
     draft = checked(
         "Full-time staff have 26 days of annual leave [3]. They also get a bicycle.",

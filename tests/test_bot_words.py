@@ -1,12 +1,16 @@
 """Words, languages, and what kind of thing a question asks for."""
 
+import itertools
+import random
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.asked_kind import Kind, asked_kind, holds_kind
 from bot.languages import language_of
-from bot.words import content_words, words
+from bot.words import content_words, plain_number, stem, words
 
 
 def test_inflected_words_share_a_stem_and_function_words_are_left_out() -> None:
@@ -17,6 +21,51 @@ def test_inflected_words_share_a_stem_and_function_words_are_left_out() -> None:
 
 def test_scripts_without_spaces_are_read_sign_by_sign() -> None:
     assert words("有給休暇") == ["有", "給", "休", "暇"]
+
+
+@pytest.mark.parametrize(
+    ("number", "plain"),
+    [
+        ("1,500", "1500"),
+        ("1.500", "1500"),
+        ("1'500", "1500"),
+        ("1\u202f500", "1500"),
+        ("1,234,567.80", "1234567.8"),
+        ("1.500,00", "1500"),
+        ("2,50", "2.50"),
+        ("2.5", "2.5"),
+        ("0.500", "0.500"),
+        ("14:30", "14:30"),
+        ("3.10", "3.10"),
+        ("1.1.2020", "1.1.2020"),
+        ("10.0.0.100", "10.0.0.100"),
+    ],
+)
+def test_thousands_are_read_as_one_number_and_no_zero_of_a_date_or_version_is_lost(
+    number: str, plain: str
+) -> None:
+    assert plain_number(number) == plain
+
+
+def test_thousands_with_apostrophes_are_one_word() -> None:
+    assert words("CHF 1'500.50 or 1’500, not 5'10") == ["chf", "1500.5", "or", "1500", "not", "5'10"]
+
+
+def test_stems_are_the_same_whoever_else_stems_at_the_time() -> None:
+    beginnings = ["act", "relat", "nation", "general", "connect", "depend", "organ", "operat", "form", "hope"]
+    ends = ["ion", "ions", "ing", "ed", "ness", "fully", "ization", "ational", "ively", "ment", "ments", "s"]
+    known = {
+        f"{extra}{begun}{end}": "" for extra, begun, end in itertools.product("abdegmoprst", beginnings, ends)
+    }
+    known = {word: stem.__wrapped__(word, "en") for word in known}
+
+    def stems(seed: int) -> dict[str, str]:
+        mine = list(known)
+        random.Random(seed).shuffle(mine)
+        return {word: stem.__wrapped__(word, "en") for word in mine}
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(found == known for found in threads.map(stems, range(6)))
 
 
 @pytest.mark.parametrize(

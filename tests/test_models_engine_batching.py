@@ -14,6 +14,7 @@ import pytest
 
 from models.engine.generator import Asking, Delta, Sampling, Turn
 from models.engine.process import LocalModel
+from models.engine.sequences import MOST_PREFIXES
 from models.engine.settings import EngineSettings, Lora
 from models.errors import ModelUnavailable
 from models.weights import bundled_path, sha256_of
@@ -442,3 +443,23 @@ def test_what_begins_alike_is_not_read_again_though_others_came_between(cache: b
     assert without[-1].reused_tokens < again[-1].reused_tokens - (5 if cache else 40)
     assert other[-1].reused_tokens < again[-1].reused_tokens
     assert text_of(again) == text_of(other) == text_of(last) == text
+
+
+def test_conversation_goes_on_though_its_system_message_was_forgotten() -> None:
+    """What the conversation read is still kept; its new block is read behind the system message."""
+    hall = Asking("ann", "hall")
+
+    async def use(model: LocalModel) -> list[Delta]:
+        await answer(model, asked("Open?", FACTS[:1]), max_tokens=2, asking=hall)
+        for number in range(MOST_PREFIXES):
+            await answer(
+                model,
+                asked("Open?", FACTS[:1], system=Turn("system", f"{SYSTEM.text} You are number {number}.")),
+                max_tokens=2,
+                asking=Asking("bob", f"channel {number}"),
+            )
+        again = model.stream(asked("Leave?", FACTS[1:2]), max_tokens=2, asking=hall, deadline_s=60)
+        return [delta async for delta in again]
+
+    deltas = with_model(use, EngineSettings(parallel=1, passage_cache=True, context_tokens=512))
+    assert deltas[-1].finished in ("stop", "length")

@@ -54,7 +54,10 @@ class Sequences:
 
     def take_over(self, running: Running) -> Held | None:
         """A sequence that holds what the prompt shares with one that was kept for the same audience, the one it
-        shares most with; None where none shares more than the system message."""
+        shares most with; None where none shares more than the system message, or where blocks may have to be read
+        and what is known of the system message, which they are read behind, was forgotten."""
+        if running.keys and not self._knows_head(running.prompt):
+            return None
         audience = running.held.audience
         idle = [held for held in self._idle if held.audience == audience]
         kept: list[Held | Ended] = [*idle, *self._ended.of((self._lora, audience))]
@@ -75,12 +78,16 @@ class Sequences:
         """What is known of the system message of `prompt`; None where it has none."""
         if prompt.head == 0:
             return None
-        tokens = prompt.parts[0].tokens[: prompt.head]
+        tokens = _head(prompt)
         prefix = self._prefixes.pop(tokens, None) or Prefix(tokens)
         self._prefixes[tokens] = prefix
         if len(self._prefixes) > MOST_PREFIXES:
             del self._prefixes[next(iter(self._prefixes))]
         return prefix
+
+    def _knows_head(self, prompt: Prompt) -> bool:
+        prefix = self._prefixes.get(_head(prompt))
+        return prefix is not None and prefix.state is not None
 
     def has_room(self, needed: int, running: Sequence[Running]) -> bool:
         """Whether `needed` cells can be had beside those of `running`; what is kept makes room."""
@@ -117,3 +124,8 @@ class Sequences:
         for held in self._idle:
             self.release(held.sequence)
         self._idle.clear()
+
+
+def _head(prompt: Prompt) -> tuple[int, ...]:
+    """The tokens of its system message."""
+    return prompt.parts[0].tokens[: prompt.head]
