@@ -205,7 +205,10 @@ class Ears:
             if not self._caught_up and not self._tasks:
                 self._read()
             elif self._hearing.marking:
-                await self._desk.mark_seen(LIVE, snowflake(self._clock.now() - SURE_S))
+                try:
+                    await self._desk.mark_seen(LIVE, snowflake(self._clock.now() - SURE_S))
+                except Exception:
+                    log.exception("how far all was heard cannot be noted yet")
 
 
 _SLIM = {

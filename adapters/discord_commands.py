@@ -272,13 +272,13 @@ class Commands:
         return blocks.lines(rows or [words.say("no_sources")])
 
     async def _search(self, used: Used, person: Person, place: Place) -> Post:
-        found = await self._desk.search(used.text("query"), person, place)
         named = used.text("collection")
+        within = {named} if named else None
+        found = await self._desk.search(used.text("query"), person, place, collections=within)
         rows = [
             f"**{plain(one.title)}**{' › ' + plain(one.chunk.location) if one.chunk.location else ''}\n"
             f"> {plain(one.chunk.text[:300])}"
             for one in found
-            if named in ("", one.collection)
         ]
         return blocks.lines(rows or [_words(used).say("found_nothing")])
 

@@ -352,16 +352,35 @@ class DiscordDelivery:
             await self._others(rest)
 
     async def _others(self, rest: Sequence[Post]) -> None:
-        """Posts what the first message had no room for."""
+        """Makes the messages below say what the first had no room for, and takes away those that say nothing now."""
         stand = self._stand
         assert stand is not None
+        for part, post in zip(self._parts, rest, strict=False):
+            await self._unless_gone(self._rest.edit(stand.channel, part, post))
+        while len(self._parts) > len(rest):
+            await self._unless_gone(self._rest.delete(stand.channel, self._parts[-1]))
+            self._parts.pop()
+            await self._keep()
         for number, post in enumerate(rest, 1):
             if number > len(self._parts):
                 nonce = f"{self._id}.{number}"
                 found = await part_after(stand, nonce, post, self._rest) if self._looking else None
                 self._looking = True
+                if found is not None:
+                    await self._unless_gone(self._rest.edit(stand.channel, found, post))
                 self._parts.append(found or await self._rest.send(stand.channel, post, nonce=nonce))
                 await self._keep()
+
+    @staticmethod
+    async def _unless_gone(change: Awaitable[None]) -> None:
+        """Changes a message; one that somebody took away stays away."""
+        try:
+            await change
+        except Refused as error:
+            if error.code == TOO_MANY_EDITS:
+                raise DeliveryFailed("too many edits of an old message", after_s=30.0) from None
+            if error.code != UNKNOWN_MESSAGE:
+                raise
 
     def _stands_as(self, kind: Literal["original", "message"]) -> bool:
         return self._stand is not None and self._stand.kind == kind

@@ -18,7 +18,6 @@ from adapters.snowflakes import moment
 
 log = logging.getLogger(__name__)
 
-_MOST_MISSED = 500
 _MOST_DIRECT = 500
 _KINDS: Mapping[int, Literal["command", "press", "typing", "form"]] = {
     2: "command",
@@ -160,7 +159,11 @@ def used(interaction: discord.Interaction[Any], bot: str) -> Used | None:
 async def missed(
     client: discord.Client, guilds: Collection[str], since: str, direct: Mapping[str, str]
 ) -> AsyncIterator[discord.Message]:
-    """The messages of the served servers after the id `since`, and of direct channels after their own marks."""
+    """The messages of the served servers after the id `since`, and of direct channels after their own marks.
+
+    What the bot may not read, or is gone, is left out. Raises `discord.DiscordException` where Discord does not
+    give what it has: then not all was read.
+    """
     for guild in client.guilds:
         if str(guild.id) not in guilds:
             continue
@@ -173,7 +176,7 @@ async def missed(
     for channel, mark in recent:
         try:
             place_ = await client.fetch_channel(int(channel))
-        except discord.HTTPException as error:
+        except (discord.Forbidden, discord.NotFound) as error:
             log.info("a direct channel cannot be read back: %s", error.code)
             continue
         if isinstance(place_, discord.DMChannel):
@@ -184,9 +187,9 @@ async def missed(
 async def _after(place: discord.abc.Messageable, since: str) -> AsyncIterator[discord.Message]:
     try:
         after = discord.Object(int(since))
-        async for message in place.history(after=after, oldest_first=True, limit=_MOST_MISSED):
+        async for message in place.history(after=after, oldest_first=True, limit=None):
             yield message
-    except discord.HTTPException as error:
+    except (discord.Forbidden, discord.NotFound) as error:
         log.info("a channel cannot be read back: %s", error.code)
 
 

@@ -99,9 +99,11 @@ class Slack:
             self._surface.later(self._guarded(self._people.person(identity.team, identity.user)))
             self._surface.later(self._guarded(self._missed.read(marks)))
             while not watching.done():
-                if self.connected:
+                # After a gap the mark is left where it was until the reading back has taken it.
+                listening = self._sockets.listening
+                if listening:
                     await self._guarded(self._missed.listen())
-                await asyncio.wait([watching], timeout=LISTENS_S if self.connected else 0.5)
+                await asyncio.wait([watching], timeout=LISTENS_S if listening else 0.5)
             await watching
         finally:
             watching.cancel()
@@ -266,11 +268,15 @@ class Slack:
 
     # Beside
 
-    def _read_missed(self) -> None:
-        async def read() -> None:
-            await self._missed.read(await self._missed.marks())
-
-        self._surface.later(self._guarded(read()))
+    async def _read_missed(self) -> bool:
+        """Begins to read back what was missed; False where it cannot be told since when."""
+        try:
+            marks = await self._missed.marks()
+        except Exception:
+            log.exception("what was missed cannot be read yet")
+            return False
+        self._surface.later(self._guarded(self._missed.read(marks)))
+        return True
 
     async def _tell_undelivered(self, asked: Asked, reply: Reply, why: str) -> None:
         """Tells the asker in a direct message that the answer cannot stand where it was asked."""

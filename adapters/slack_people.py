@@ -31,9 +31,11 @@ class _User:
 
 @dataclass(frozen=True, slots=True)
 class _Channel:
-    """`others` are the organisations it is shared with; `here` says whether the bot is in it."""
+    """`others` are the organisations it is shared with; `public` says whether every member of the workspace can
+    look into it, and `here` whether the bot is in it."""
 
     others: frozenset[str]
+    public: bool
     here: bool
 
 
@@ -57,7 +59,8 @@ class SlackPeople:
         return await self._person(user, self._clock() if fresh else None)
 
     async def place(self, team: str, channel: str, user: str, *, fresh: bool = False) -> Place:
-        """The channel with all who see it; `user` is who the bot talks with where it is a direct message."""
+        """The channel with all who see it, in a public one every member of the workspace; `user` is who the bot talks
+        with where it is a direct message."""
         self._team = team
         return await self._place(channel, user, self._clock() if fresh else None)
 
@@ -91,6 +94,8 @@ class SlackPeople:
         viewers = [
             Person(f"slack:team:{one}", "external", frozenset({f"slack:team:{one}"})) for one in known.others
         ]
+        if known.public:
+            viewers.append(Person("", "member", frozenset({f"slack:team:{self._team}"})))
         for member in members:
             one = await self._user(member, None)
             if one is None or not (one.program or one.gone):
@@ -159,8 +164,9 @@ class SlackPeople:
         row = (await self._calls.read("conversations.info", channel=channel))["channel"]
         shared = row.get("is_ext_shared") or row.get("is_pending_ext_shared")
         others = {*(row.get("connected_team_ids") or []), *(row.get("shared_team_ids") or [])} - {self._team}
+        closed = bool(row.get("is_private") or row.get("is_im") or row.get("is_mpim"))
         here = bool(row.get("is_member") or row.get("is_im") or row.get("is_mpim"))
-        return _Channel(frozenset(map(str, others)) if shared else frozenset(), here)
+        return _Channel(frozenset(map(str, others)) if shared else frozenset(), not closed, here)
 
     def _read(self, row: Json) -> _User:
         profile = row.get("profile") or {}

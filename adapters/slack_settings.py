@@ -24,7 +24,8 @@ class SlackSettings:
     bot answers needs no new mention. A conversation may ask `questions_a_minute`; what is more is not
     heard, so that no two programs can keep each other talking. `pause_s` lies between two changes of a
     growing answer. A connection that is not open `ticket_s` after it was asked
-    for gets a new ticket. A call to Slack may take `call_timeout_s`.
+    for gets a new ticket. What came while nothing could be heard for longer than `gap_s` is read back. A call to
+    Slack may take `call_timeout_s`.
     """
 
     streaming: Streaming = "native"
@@ -38,4 +39,5 @@ class SlackSettings:
     pause_s: float = 1.0
     ping_s: float = 10.0
     ticket_s: float = 5.0
+    gap_s: float = 60.0
     call_timeout_s: float = 20.0

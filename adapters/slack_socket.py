@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 from slack_bolt.adapter.socket_mode.async_base_handler import AsyncBaseSocketModeHandler
@@ -27,36 +27,46 @@ log = logging.getLogger(__name__)
 
 NEW_CLIENT_S = 90.0
 LOOK_S = 0.5
-GAP_S = 60.0
 _LONGEST_WAIT_S = 15.0
 
 
 class SlackSockets:
     """`settings.sockets` connections that hand everything they hear to `app`.
 
-    `back` is called when something can be heard again after nothing could for a minute.
+    `back` is called when something can be heard again after nothing could for `settings.gap_s`, and again until
+    it gives True: what was missed is being read back.
     """
 
     def __init__(
-        self, app: AsyncApp, calls: SlackCalls, settings: SlackSettings, *, back: Callable[[], None]
+        self,
+        app: AsyncApp,
+        calls: SlackCalls,
+        settings: SlackSettings,
+        *,
+        back: Callable[[], Awaitable[bool]],
     ) -> None:
         self._app = app
         self._settings = settings
         self._tickets = _Tickets(calls, at_once=3 * settings.sockets + 4)
         self._back = back
         self._sockets: list[_Socket] = []
+        self._deaf_since: float | None = None
 
     @property
     def connected(self) -> bool:
         """Whether one of them is open."""
         return any(socket.up for socket in self._sockets)
 
+    @property
+    def listening(self) -> bool:
+        """Whether one of them is open and nothing from before is left that `back` has not taken up."""
+        return self.connected and self._deaf_since is None
+
     async def watch(self) -> None:
         """Opens the connections and keeps them open until it is cancelled; then closes them."""
         try:
             for _ in range(self._settings.sockets):
                 self._sockets.append(self._opened())
-            deaf_since: float | None = None
             while True:
                 await asyncio.sleep(LOOK_S)
                 now = time.monotonic()
@@ -65,14 +75,18 @@ class SlackSockets:
                         log.warning("a connection to Slack has been down for %.0f s; a new one", NEW_CLIENT_S)
                         self._sockets[place] = self._opened()
                         await socket.close()
-                if not self.connected:
-                    deaf_since = deaf_since or now
-                elif deaf_since is not None:
-                    if now - deaf_since > GAP_S:
-                        self._back()
-                    deaf_since = None
+                await self._hear_on(now)
         finally:
             await asyncio.gather(*(socket.close() for socket in self._sockets), return_exceptions=True)
+
+    async def _hear_on(self, now: float) -> None:
+        """Notes since when nothing can be heard, and has the gap read back once something can."""
+        if not self.connected:
+            self._deaf_since = self._deaf_since or now
+            return
+        missed = self._deaf_since is not None and now - self._deaf_since > self._settings.gap_s
+        if not missed or await self._back():
+            self._deaf_since = None
 
     def _opened(self) -> _Socket:
         socket = _Socket(self._app, self._tickets, self._settings)

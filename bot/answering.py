@@ -24,8 +24,9 @@ from bot.assistant import Show, Wait
 from bot.channels import ChannelSettings
 from bot.inbox import Entry, Inbox, Outcome
 from bot.notices import Notices
-from bot.platform import Delivery, DeliveryFailed, Platform, Reply, Undeliverable
+from bot.platform import Delivery, DeliveryFailed, Handle, Platform, Reply, Undeliverable
 from bot.question import Question
+from bot.retry import Retry
 from bot.under_way import UnderWay
 from knowledge.store import Readable
 from models.engine.generator import Turn
@@ -103,7 +104,7 @@ class Answering:
         self._lines: dict[str, asyncio.Lock] = {}
         self._in_line: Counter[str] = Counter()
         self._suspects = asyncio.Lock()
-        self._draining = False
+        self._retry = Retry(settings.longest_pause_s)
         self.counts: Counter[str] = Counter()
 
     async def start(self, platforms: Mapping[str, Platform]) -> None:
@@ -114,7 +115,7 @@ class Answering:
 
     def take(self, id: str, asked: Asked) -> None:
         """Begins with the question `id`, which is in the inbox; without its platform it waits there."""
-        if id in self._work or self._draining or asked.platform not in self._platforms:
+        if id in self._work or self._retry.ending or asked.platform not in self._platforms:
             return
         # From here on its age is measured by a clock that nobody sets.
         work = UnderWay(id, asked_at=time.monotonic() - max(0.0, self._clock() - asked.at))
@@ -146,7 +147,7 @@ class Answering:
     async def drain(self, seconds: float) -> None:
         """Takes no more, waits at most `seconds` for what is being answered; the others are told that their
         answer comes after a restart, and stay in the inbox."""
-        self._draining = True
+        self._retry.ending = True
         tasks = [work.task for work in self._work.values() if work.task is not None]
         if not tasks:
             return
@@ -159,7 +160,7 @@ class Answering:
     async def _in_turn(self, work: UnderWay, line: str) -> None:
         """Questions of one conversation are answered one after the other; those that wait show that they were heard."""
         turn = self._lines.setdefault(line, asyncio.Lock())
-        if turn.locked() and (entry := await self._inbox.entry(work.id)) is not None:
+        if turn.locked() and (entry := await self._retry(lambda: self._inbox.entry(work.id))) is not None:
             await _begin(self._delivery(entry))
         async with turn:
             while await self._question(work):
@@ -176,7 +177,7 @@ class Answering:
 
     async def _question(self, work: UnderWay) -> bool:
         """One go at the question; True where it is to be begun anew."""
-        entry = await self._inbox.entry(work.id)
+        entry = await self._retry(lambda: self._inbox.entry(work.id))
         if entry is None or entry.outcome is not None:
             return False
         delivery = self._delivery(entry)
@@ -197,7 +198,7 @@ class Answering:
                 return False
             if reply is None:
                 reply = Reply(entry.id, "stopped", work.shown)
-            await self._inbox.note_reply(entry.id, reply)
+            await self._retry(functools.partial(self._inbox.note_reply, entry.id, reply))
             await self._deliver(delivery, entry, reply, judged_at=time.monotonic())
         except asyncio.CancelledError:
             if work.making:  # once there is a reply, it may stand there already
@@ -209,7 +210,9 @@ class Answering:
         return False
 
     def _delivery(self, entry: Entry) -> Delivery:
-        note = functools.partial(self._inbox.note_handle, entry.id)
+        async def note(handle: Handle) -> None:
+            await self._retry(lambda: self._inbox.note_handle(entry.id, handle))
+
         return self._platforms[entry.asked.platform].delivery(entry.id, entry.asked, entry.handle, note)
 
     async def _reply(self, entry: Entry, delivery: Delivery, work: UnderWay) -> Reply:
@@ -221,7 +224,7 @@ class Answering:
     async def _tried(self, entry: Entry, delivery: Delivery, work: UnderWay) -> Reply:
         """The reply of one try; an unexpected error becomes an explicit failure."""
         notices = Notices(entry.asked.text)
-        tries = await self._inbox.begin(entry.id)
+        tries = await self._retry(lambda: self._inbox.begin(entry.id))
         work.begun = True
         if tries > self._settings.most_tries:
             log.error("question %s: its answer was begun %d times and never ended", entry.id, tries - 1)
@@ -259,7 +262,7 @@ class Answering:
         if answer is None:
             question = Question(
                 asked.text,
-                earlier=await self._earlier(entry, collections),
+                earlier=await self._earlier(entry, collections, alone=asked.private or place.direct),
                 readable=Readable(collections=collections),
                 asker=person.id,
                 audience=_audience(person, place, collections, private=asked.private),
@@ -281,7 +284,7 @@ class Answering:
         if not drawn <= self._collections(asked, person, place):
             return Reply(entry.id, "notice", notices.access_changed())
         cited: Collection[str] = [citation.document_id for citation in answer.citations]
-        if cited and await asyncio.to_thread(self._gone, cited):
+        if cited and await self._retry(lambda: asyncio.to_thread(self._gone, cited)):
             return Reply(entry.id, "notice", notices.documents_changed())
         shareable = asked.private and not place.direct and drawn <= self._access.readable(person, place)
         return Reply(entry.id, "answer", answer.text, answer, shareable)
@@ -306,13 +309,14 @@ class Answering:
                 pause *= 2
         return await platform.who(asked, since=since)
 
-    async def _earlier(self, entry: Entry, collections: Set[str]) -> tuple[Turn, ...]:
-        """The conversation so far, without answers that drew on what may not be read here now."""
+    async def _earlier(self, entry: Entry, collections: Set[str], *, alone: bool) -> tuple[Turn, ...]:
+        """The conversation so far, without answers that drew on what may not be read here now; with what the
+        asker alone saw only where they are `alone` again."""
         earlier = await self._inbox.conversation(entry.asked.conversation, before=entry.number, limit=EARLIER)
         turns: list[Turn] = []
         for one in earlier:
             answer = one.reply.answer if one.reply else None
-            if answer is None or (one.asked.private and one.asked.user != entry.asked.user):
+            if answer is None or (one.asked.private and not (alone and one.asked.user == entry.asked.user)):
                 continue
             if _drawn(answer) <= collections:
                 turns += [Turn("user", one.asked.text), Turn("assistant", answer.text)]
@@ -353,11 +357,11 @@ class Answering:
         notices = Notices(entry.asked.text)
         now = await self._checked(entry, reply.answer, notices)
         if now != reply:
-            await self._inbox.note_reply(entry.id, now)
+            await self._retry(functools.partial(self._inbox.note_reply, entry.id, now))
         return now
 
     async def _finish(self, id: str, outcome: Outcome) -> None:
-        await self._inbox.finish(id, outcome)
+        await self._retry(lambda: self._inbox.finish(id, outcome))
         self.counts[outcome] += 1
         log.info("question %s: %s", id, outcome)
 

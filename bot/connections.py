@@ -25,7 +25,7 @@ _LONGEST_PAUSE_S = 60.0
 
 class Connections:
     """`platforms` by name; those in `refused` could not even be made. `first` is told when one is connected
-    for the first time."""
+    for the first time, and told again where it raises."""
 
     def __init__(
         self,
@@ -38,6 +38,8 @@ class Connections:
         self.states = {name: Connection() for name in (*platforms, *refused)}
         self._refused = dict(refused)
         self._first = first
+        self._told: set[str] = set()
+        self._untold: set[str] = set()
         self._hopeless = asyncio.Event()
         for name, error in refused.items():
             self._refuse(name, error)
@@ -92,11 +94,21 @@ class Connections:
     async def _look(self) -> None:
         while True:
             for name, platform in self.platforms.items():
-                new = platform.connected and not self.states[name].ever
                 self._note(name, connected=platform.connected)
-                if new:
-                    await self._first(name)
+                if platform.connected and name not in self._told:
+                    await self._tell(name)
             await asyncio.sleep(LOOK_S)
+
+    async def _tell(self, name: str) -> None:
+        """Tells `first`; what goes wrong there is logged once, and met again at the next look."""
+        try:
+            await self._first(name)
+        except Exception:
+            if name not in self._untold:
+                log.exception("%s is connected, but cannot go on yet; trying again", name)
+            self._untold.add(name)
+        else:
+            self._told.add(name)
 
     def _note(self, name: str, *, connected: bool) -> None:
         state = self.states[name]

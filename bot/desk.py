@@ -6,7 +6,7 @@ Rule: each call names who wants it, and whoever may not gets nothing, whatever t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -194,10 +194,18 @@ class Desk:
         return [line for line in self._library.sources() if line.collection in readable]
 
     async def search(
-        self, query: str, person: Person, place: Place, *, private: bool = True, limit: int = 5
+        self,
+        query: str,
+        person: Person,
+        place: Place,
+        *,
+        private: bool = True,
+        limit: int = 5,
+        collections: Set[str] | None = None,
     ) -> list[Passage]:
-        """The best passages for `query` that may be read."""
-        readable = Readable(collections=self._access.readable(person, place, private=private))
+        """The best passages for `query` that may be read; `collections` narrows where they may come from."""
+        allowed = self._access.readable(person, place, private=private)
+        readable = Readable(collections=allowed if collections is None else allowed & collections)
         return await asyncio.to_thread(self._library.search, query, limit=limit, readable=readable)
 
     async def forget(self, person: Person) -> int:

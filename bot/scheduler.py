@@ -22,7 +22,9 @@ from watchfiles import awatch
 
 from bot.errors import BotError, ConfigError
 from bot.schedule import Plan, retry_after_s
+from bot.tasks import log_failure
 from knowledge.database import Database, metadata
+from knowledge.errors import KnowledgeError
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +114,8 @@ class Scheduler:
             for plan in self._plans.values()
             if plan.watch is not None
         ]
+        for task in self._tasks:
+            task.add_done_callback(log_failure)
 
     async def stop(self) -> None:
         """Begins nothing more and ends the sync that is running."""
@@ -225,9 +229,14 @@ class Scheduler:
         await self._note_run(TIDY, f"/{TIDY}")
 
     async def _note_run(self, job: str, id: str) -> None:
+        """Notes when the job is due next; where that cannot be written, the next process may run it once more."""
         known = self._jobs.get_job(id) if self._jobs is not None else None
-        if known is not None and known.next_run_time is not None:
+        if known is None or known.next_run_time is None:
+            return
+        try:
             await asyncio.to_thread(self._save, job, known.next_run_time.timestamp())
+        except KnowledgeError as error:
+            log.warning("that %s ran was not noted: %s", job, error)
 
     async def _watch(self, name: str, folder: Path) -> None:
         """Wants a sync whenever the folder changed; a folder that cannot be watched is looked for again."""

@@ -38,7 +38,7 @@ class Database:
         `DatabaseUnusable` for a file that is no database, or that a newer program wrote.
         """
         _make_private(path)
-        engine = create_engine(URL.create("sqlite", database=str(path)))
+        engine = create_engine(URL.create("sqlite", database=str(path)), hide_parameters=True)
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
         database = cls(engine)

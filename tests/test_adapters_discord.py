@@ -242,6 +242,16 @@ async def test_sources_and_passages_are_shown_as_far_as_they_may_be_read(tmp_pat
         await made.shown(discord.slash(discord.ada, discord.general, "search", options), "secret on")
 
 
+async def test_a_search_in_one_collection_is_not_crowded_out_by_the_others(tmp_path: Path) -> None:
+    readers = {name: {"everyone"} for name in ("a", "b", "c", "d", "e", "main")}
+    readers["secret"] = {"discord:user:1"}
+    async with FakeDiscord() as discord, bench(tmp_path, discord, readers=readers) as made:
+        for named, part in (("main", "main on"), ("secret", "Nothing found"), ("", "a on")):
+            options = {"query": "leave"} | ({"collection": named} if named else {})
+            used = discord.slash(discord.bob, discord.general, "search", options)
+            assert "secret on" not in (await made.shown(used, part)).text
+
+
 async def test_administrators_sync_and_look(tmp_path: Path) -> None:
     async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
         options = {"source": "handbook"}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from bot.asked import Asked
 from bot.channels import ChannelSettings
+from bot.platform import DeliveryFailed, Handle, Reply
 from tests.discord_bench import Bench, bench, settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_world import (
@@ -531,3 +532,47 @@ async def test_many_questions_at_once_keep_to_the_rate_limits(tmp_path: Path) ->
         assert [call for call in discord.calls if call.status == 429] == []
         left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
         assert not {name for name in left if name.startswith("DiscordDelivery")}
+
+
+@pytest.mark.parametrize("words", [0, 500, 1_500])
+async def test_a_reply_that_takes_the_place_of_another_leaves_nothing_of_it(
+    tmp_path: Path, words: int
+) -> None:
+    """Who may read it can have changed: then no part of the answer may stay."""
+    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
+        old = " ".join(f"old{number}" for number in range(900))
+        made.answers.text = lambda _: f"{old} [1]"
+        message = await asked_alone(made, discord.bob)
+        assert len(made.answers_to(message)) > 2
+        (entry,) = await made.entries()
+        new = "Ask again. " + " ".join(f"new{number}" for number in range(words))
+        reply = Reply(entry.id, "notice", new.strip())
+        noted: list[Handle] = [entry.handle or {}]
+
+        async def note(handle: Handle) -> None:
+            noted.append(handle)
+
+        discord.fail(EDIT, ["ok", 503])
+        for _ in range(2):
+            delivery = made.platform.delivery(entry.id, entry.asked, noted[-1], note)
+            with suppress(DeliveryFailed):
+                await delivery.finish(reply)
+        shown = " ".join(one.text for one in made.answers_to(message))
+        assert "old" not in shown
+        assert " ".join(shown.split()) == reply.text
+
+
+async def test_a_part_that_a_moderator_deleted_stays_away(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
+        made.answers.text = lambda _: " ".join(f"old{number}" for number in range(900))
+        message = await asked_alone(made, discord.bob)
+        for part in made.answers_to(message)[1:]:
+            discord.delete(part.id)
+        (entry,) = await made.entries()
+
+        async def note(_handle: Handle) -> None:
+            pass
+
+        delivery = made.platform.delivery(entry.id, entry.asked, entry.handle, note)
+        await delivery.finish(Reply(entry.id, "notice", "Ask again."))
+        assert [one.text for one in made.answers_to(message)] == ["Ask again."]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.discord_hearing import LIVE
 from adapters.discord_state import EVERY_S, FREE, State
 from bot.errors import ConfigError
 from tests.discord_bench import Bench, bench, settings
@@ -375,3 +376,64 @@ async def test_a_message_that_could_not_be_kept_is_read_again(tmp_path: Path) ->
                 disk.execute("DROP TRIGGER full")
             await made.done(2)
             assert "On Kept?" in made.answers_to(message)[-1].text
+
+
+async def test_what_could_not_be_read_back_is_read_at_the_next_try(tmp_path: Path) -> None:
+    """D04: a channel that Discord does not give now is none without questions."""
+    async with FakeDiscord() as discord:
+        async with bench(tmp_path, discord) as made:
+            await the_answer_to(made, "Hello?")
+            await made.until(lambda: made.platform._hearing.marking)
+        message = discord.mention(discord.ada, discord.general, "Mention?")
+        discord.fail("GET /channels/{}/messages", [503, 503])
+        async with bench(tmp_path, discord, chosen=settings(discord, mark_every_s=0.2)) as made:
+            await made.done()
+            assert "On Mention?" in made.answers_to(message)[-1].text
+            await made.until(lambda: made.platform._hearing.marking)
+
+
+async def test_a_channel_that_may_not_be_read_keeps_no_other_from_being_read_back(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord:
+        async with bench(tmp_path, discord) as made:
+            await the_answer_to(made, "Hello?")
+            await made.until(lambda: made.platform._hearing.marking)
+        discord.mention(discord.ada, discord.general, "Mention?")
+        direct = discord.direct(discord.bob, "Direct?")
+        discord.fail("GET /channels/{}/messages", [50001])
+        async with bench(tmp_path, discord) as made:
+            await made.done()
+            assert [one.text for one in made.answers.asked] == ["Direct?"]
+            assert "On Direct?" in made.answers_to(direct)[-1].text
+            await made.until(lambda: made.platform._hearing.marking)
+
+
+async def test_all_that_was_written_meanwhile_is_read_back(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord:
+        async with bench(tmp_path, discord) as made:
+            await the_answer_to(made, "Hello?")
+            await made.until(lambda: made.platform._hearing.marking)
+        for number in range(510):
+            discord.post(discord.bob, discord.general, f"Talk {number}")
+        message = discord.mention(discord.ada, discord.general, "Mention?")
+        async with bench(tmp_path, discord) as made:
+            await made.done()
+            assert "On Mention?" in made.answers_to(message)[-1].text
+
+
+async def test_a_mark_that_cannot_be_written_is_written_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeDiscord() as discord:
+        chosen = settings(discord, mark_every_s=0.1)
+        async with bench(tmp_path, discord, chosen=chosen) as made:
+            await made.until(lambda: made.platform._hearing.marking)
+            with closing(sqlite3.connect(tmp_path / "groundling.sqlite")) as disk:
+                disk.execute(
+                    "CREATE TRIGGER full BEFORE INSERT ON seen BEGIN SELECT RAISE(ABORT, 'full'); END"
+                )
+                await made.until(lambda: "cannot be noted yet" in caplog.text)
+                disk.execute("DROP TRIGGER full")
+            before = (await made.inbox.seen(LIVE))[LIVE]
+            async with asyncio.timeout(10):
+                while (await made.inbox.seen(LIVE))[LIVE] == before:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)

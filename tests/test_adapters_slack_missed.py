@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from slack_bolt.app.async_app import AsyncApp
+
+from adapters.slack_calls import SlackCalls
 from adapters.slack_settings import SlackSettings
+from adapters.slack_socket import SlackSockets
 from tests.fakes.slack import ADA, BEN, GENERAL, FakeSlack
 from tests.slack_stage import QUICK, stage
 
@@ -76,3 +81,46 @@ async def test_reading_back_goes_on_through_faults_and_without_scopes(tmp_path: 
         fake.fail("conversations.history", ["ratelimited"])
         async with stage(tmp_path, fake) as bot:
             assert (await bot.outcome(GENERAL, missed)).outcome == "answered"
+
+
+async def test_questions_of_a_long_gap_are_answered_though_the_process_lived(tmp_path: Path) -> None:
+    """What is heard again must not count as heard before it was read back."""
+    settings: SlackSettings = replace(QUICK, ping_s=0.2, ticket_s=0.3, gap_s=0.1)
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        async with stage(tmp_path, fake, settings=settings) as bot:
+            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
+            sockets = bot.slack._sockets
+            assert sockets is not None
+            await fake.until(lambda: sockets.listening)
+            fake.refuse_tickets(10_000)
+            fake.sockets.reset()
+            await fake.until(lambda: sockets._deaf_since is not None)
+            missed = fake.mention(ADA, GENERAL, "Meanwhile?")
+            fake.advance(3_600.0)
+            fake.refuse_tickets(0)
+            assert (await bot.outcome(GENERAL, missed)).outcome == "answered"
+            await fake.until(lambda: sockets.listening)
+            assert len(fake.answers(GENERAL, missed)) == 1
+
+
+async def test_nothing_counts_as_heard_until_the_gap_is_taken_up() -> None:
+    settings: SlackSettings = replace(QUICK, ping_s=0.2, ticket_s=0.3, gap_s=0.0)
+    async with FakeSlack() as fake:
+        calls = SlackCalls(fake.bot_token, fake.app_token, api_url=fake.url)
+        asked: list[tuple[bool, bool]] = []
+
+        async def back() -> bool:
+            asked.append((sockets.connected, sockets.listening))
+            return len(asked) > 1
+
+        sockets = SlackSockets(AsyncApp(token=fake.bot_token), calls, settings, back=back)
+        fake.refuse_tickets(2)
+        watching = asyncio.create_task(sockets.watch())
+        try:
+            await fake.until(lambda: sockets.listening and asked)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await calls.close()
+        assert asked == [(True, False), (True, False)]

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.slack_calls import SlackCalls
 from adapters.slack_people import SlackPeople
+from bot.access import Access, AccessRules
 from bot.asked import Person
 from bot.platform import DeliveryFailed
 from tests.fakes.slack import ADA, BEN, GENERAL, SCOPES, TEAM, FakeSlack
@@ -59,6 +60,10 @@ async def test_without_the_scope_nobody_is_in_a_group() -> None:
         assert (await people.person(TEAM, ADA)).groups == frozenset({f"slack:team:{TEAM}"})
 
 
+ANYBODY = Person("", "member", frozenset({f"slack:team:{TEAM}"}))
+"""Who stands for all members of the workspace."""
+
+
 async def test_viewers_are_the_members_without_programs() -> None:
     """X06."""
     async with FakeSlack() as fake, directory(fake) as (people, _):
@@ -67,7 +72,29 @@ async def test_viewers_are_the_members_without_programs() -> None:
         place = await people.place(TEAM, GENERAL, ADA)
         assert place.ids == frozenset({f"slack:channel:{GENERAL}"})
         assert not place.direct
-        assert {one.id for one in place.viewers or ()} == {f"slack:user:{ADA}", f"slack:user:{BEN}"}
+        assert {one.id for one in place.viewers or ()} == {"", f"slack:user:{ADA}", f"slack:user:{BEN}"}
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "mpim"])
+async def test_whoever_may_open_a_channel_sees_what_stands_there(kind: str) -> None:
+    """X06: a public channel can be read by every member of the workspace, who may not have joined it."""
+    async with FakeSlack() as fake, directory(fake) as (people, _):
+        channel = fake.add_channel("talk", [ADA, BEN], kind=kind)
+        group = fake.add_group("hr", [ADA, BEN])
+        fake.add_user("eve")
+        readers = {
+            "everyone": {"everyone"},
+            "team": {f"slack:team:{TEAM}"},
+            "channel": {f"slack:channel:{channel}"},
+            "group": {f"slack:group:{group}"},
+            "people": {f"slack:user:{ADA}", f"slack:user:{BEN}"},
+        }
+        person, place = await people.both(TEAM, channel, ADA)
+        assert (ANYBODY in (place.viewers or ())) is (kind == "public")
+        closed = set() if kind == "public" else {"group", "people"}
+        access = Access(AccessRules(readers))
+        assert access.readable(person, place) == {"everyone", "team", "channel"} | closed
+        assert access.readable(person, place, private=True) == set(readers)
 
 
 async def test_direct_message_is_seen_by_its_user_alone() -> None:
@@ -101,7 +128,7 @@ async def test_many_members_come_in_pages() -> None:
         users = [fake.add_user(f"user{n}") for n in range(1_150)]
         crowd = fake.add_channel("crowd", users)
         place = await people.place(TEAM, crowd, users[0])
-        assert len(place.viewers or ()) == 1_150
+        assert len(place.viewers or ()) == 1_151
         assert len(fake.called("users.list")) == 2
         assert fake.called("users.info") == []
 

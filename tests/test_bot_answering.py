@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Set
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pytest
 
 from bot.access import Access, AccessRules
 from bot.answer import Answer, Citation
@@ -455,6 +458,70 @@ async def test_random_faults_and_restarts_lose_and_double_nothing(tmp_path: Path
     assert len(shown) == len(texts), "one post a question"
     assert all("reference" in text for text in outcomes), outcomes
     assert len(set(shown)) == len(texts)
+
+
+def full(folder: Path, when: str) -> None:
+    """From now on there is no room for changes of questions `when`; "" for room again."""
+    with closing(sqlite3.connect(folder / "groundling.sqlite")) as disk:
+        disk.execute("DROP TRIGGER IF EXISTS full")
+        if when:
+            disk.execute(
+                f"CREATE TRIGGER full BEFORE UPDATE ON questions WHEN {when} "
+                "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+            )
+        disk.commit()
+
+
+STEPS = ("new.state = 'answering'", "new.handle IS NOT NULL", "new.reply IS NOT NULL", "new.state = 'done'")
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_question_that_the_disk_did_not_take_on_is_answered_once_when_it_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    async with bench(tmp_path) as b:
+        full(tmp_path, step)
+        id_ = await b.ask()
+        await until(lambda: "waits for the database: there is no room on the disk" in caplog.text)
+        full(tmp_path, "")
+        entry = await b.done(id_)
+        assert (entry.outcome, entry.tries) == ("answered", 1)
+        assert len(b.answers.asked) == 1
+        assert b.platform.post_of(id_).history == ["…", "On How long is leave? [1]"]
+        await until(lambda: not b.answering.busy_with)
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_full_disk_keeps_no_process_from_ending_and_the_next_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    platform = FakePlatform()
+    async with bench(tmp_path, platform=platform) as b:
+        full(tmp_path, step)
+        id_ = await b.ask()
+        await until(lambda: "waits for the database" in caplog.text)
+    full(tmp_path, "")
+    async with bench(tmp_path, platform=platform) as b:
+        assert (await b.done(id_)).outcome == "answered"
+        assert platform.post_of(id_).text == "On How long is leave? [1]"
+
+
+async def test_what_was_answered_privately_is_no_part_of_a_public_question(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await b.done(await b.ask("Is my boss fair?", key="1", thread="T", private=True))
+        await b.done(await b.ask("And how long does it take?", key="2", thread="T"))
+        assert b.answers.asked[-1].earlier == ()
+        await b.done(await b.ask("Alone again?", key="3", thread="T", private=True))
+        earlier = [turn.text for turn in b.answers.asked[-1].earlier if turn.role == "user"]
+        assert earlier == ["Is my boss fair?", "And how long does it take?"]
+
+
+async def test_alone_with_the_bot_nothing_of_the_conversation_is_left_out(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        b.platform.places["hall"] = Place(frozenset({"fake:channel:hall"}), direct=True, viewers=(ANNA,))
+        await b.done(await b.ask("First?", key="1", thread="T", private=True))
+        await b.done(await b.ask("Second?", key="2", thread="T"))
+        assert b.answers.asked[-1].earlier[0].text == "First?"
 
 
 __all__ = ["ANNA", "HALL", "Place"]

@@ -10,6 +10,7 @@ import pytest
 
 from bot.connections import Connections
 from bot.errors import ConfigError
+from knowledge.errors import Busy
 from tests.fakes.platform import FakePlatform
 
 
@@ -153,3 +154,26 @@ def test_close_waits_for_no_platform_for_ever() -> None:
         assert not platforms["slack"].closed
 
     asyncio.run(run())
+
+
+def test_first_that_fails_is_told_again_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        told: list[str] = []
+
+        async def first(name: str) -> None:
+            told.append(name)
+            if told.count("slack") < 3 and name == "slack":
+                raise Busy("the database is held by another process; try again")
+
+        platforms = {"slack": Moody(), "discord": Moody()}
+        connections = Connections(platforms, {}, first=first)
+        serving = asyncio.create_task(connections.serve())
+        await until(lambda: told.count("slack") == 3)
+        platforms["slack"].connected = False
+        await until(lambda: not connections.states["slack"].connected)
+        assert (told.count("slack"), told.count("discord")) == (3, 1)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(run())
+    assert caplog.text.count("slack is connected, but cannot go on yet") == 1

@@ -361,3 +361,28 @@ def test_tidying_is_done_at_the_first_start_and_then_once_a_day(database: Databa
         assert second.tidied == 0
 
     asyncio.run(run())
+
+
+def test_run_that_cannot_be_noted_is_no_end_of_the_syncs(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        with database.transaction() as connection:
+            connection.execute(
+                text(
+                    "CREATE TRIGGER full BEFORE INSERT ON due_times "
+                    "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+                )
+            )
+        syncs = Syncs()
+        async with scheduled(database, Plan("a", every_s=HOUR), syncs=syncs) as scheduler:
+            await syncs.until(lambda: syncs.ended == ["a"])
+            await scheduler.now("a")
+            await syncs.until(lambda: syncs.ended == ["a", "a"])
+            await scheduler.now(None)
+            await syncs.until(lambda: syncs.ended == ["a", "a", ALL])
+            assert scheduler.failing == {}
+            assert not [task for task in scheduler._tasks if task.get_name() == "syncs" and task.done()]
+
+    asyncio.run(run())
+    assert "that sync:a ran was not noted: there is no room on the disk" in caplog.text
