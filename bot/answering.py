@@ -22,7 +22,7 @@ from bot.answer import Answer
 from bot.asked import Asked, Person, Place
 from bot.assistant import Show, Wait
 from bot.channels import ChannelSettings
-from bot.inbox import Entry, Inbox, Outcome
+from bot.inbox import Entry, Inbox, Outcome, outcome_of
 from bot.notices import Notices
 from bot.platform import Delivery, DeliveryFailed, Handle, Platform, Reply, Undeliverable
 from bot.question import Question
@@ -160,11 +160,21 @@ class Answering:
     async def _in_turn(self, work: UnderWay, line: str) -> None:
         """Questions of one conversation are answered one after the other; those that wait show that they were heard."""
         turn = self._lines.setdefault(line, asyncio.Lock())
-        if turn.locked() and (entry := await self._retry(lambda: self._inbox.entry(work.id))) is not None:
+        # Beside waiting, which begins at once: whose sign is slow to be shown keeps its turn.
+        heard = asyncio.create_task(self._heard(work.id)) if turn.locked() else None
+        try:
+            async with turn:
+                if heard is not None:
+                    await heard
+                while await self._question(work):
+                    work.why = None
+        finally:
+            if heard is not None:
+                heard.cancel()
+
+    async def _heard(self, id: str) -> None:
+        if (entry := await self._retry(lambda: self._inbox.entry(id))) is not None:
             await _begin(self._delivery(entry))
-        async with turn:
-            while await self._question(work):
-                work.why = None
 
     def _done(self, work: UnderWay, line: str, task: asyncio.Task[None]) -> None:
         del self._work[work.id]
@@ -198,7 +208,9 @@ class Answering:
                 return False
             if reply is None:
                 reply = Reply(entry.id, "stopped", work.shown)
-            await self._retry(functools.partial(self._inbox.note_reply, entry.id, reply))
+            note = functools.partial(self._inbox.note_reply, entry.id, reply, to=entry.asked.text)
+            if not await self._retry(note):
+                return True
             await self._deliver(delivery, entry, reply, judged_at=time.monotonic())
         except asyncio.CancelledError:
             if work.making:  # once there is a reply, it may stand there already
@@ -364,23 +376,6 @@ class Answering:
         await self._retry(lambda: self._inbox.finish(id, outcome))
         self.counts[outcome] += 1
         log.info("question %s: %s", id, outcome)
-
-
-def outcome_of(reply: Reply) -> Outcome:
-    """What the inbox calls the outcome that `reply` is."""
-    match reply.kind:
-        case "answer" if reply.answer is not None and reply.answer.status == "refused":
-            return "refused"
-        case "answer" if reply.answer is not None and reply.answer.status == "failed":
-            return "notice"
-        case "answer":
-            return "answered"
-        case "failure":
-            return "failed"
-        case "notice":
-            return "notice"
-        case "stopped":
-            return "stopped"
 
 
 def _drawn(answer: Answer) -> frozenset[str]:

@@ -148,9 +148,10 @@ class Inbox:
         """Notes where the question's answer stands."""
         await self._set(id, handle=_json(_HANDLE, handle))
 
-    async def note_reply(self, id: str, reply: Reply) -> None:
-        """Notes what is to be delivered; from here on nothing is generated again."""
-        await self._set(id, state="delivering", reply=_json(_REPLY, reply))
+    async def note_reply(self, id: str, reply: Reply, *, to: str | None = None) -> bool:
+        """Notes what is to be delivered; from here on nothing is generated again. False, and nothing is noted, where the
+        question says something else by now than the text `to` that was answered."""
+        return await self._do(lambda: self._note_reply(id, reply, to))
 
     async def finish(self, id: str, outcome: Outcome) -> None:
         """Notes that the outcome is visible; the question is done."""
@@ -246,6 +247,18 @@ class Inbox:
                 connection.execute(select(_questions.c.tries).where(_questions.c.id == id)).scalar_one()
             )
 
+    def _note_reply(self, id: str, reply: Reply, to: str | None) -> bool:
+        with self._database.transaction() as connection:
+            asked = connection.execute(select(_questions.c.asked).where(_questions.c.id == id)).scalar()
+            if asked is not None and to is not None and _ASKED.validate_json(asked).text != to:
+                return False
+            connection.execute(
+                update(_questions)
+                .where(_questions.c.id == id)
+                .values(state="delivering", reply=_json(_REPLY, reply))
+            )
+            return True
+
     def _revise(self, id: str, text: str) -> bool:
         with self._database.transaction() as connection:
             row = connection.execute(select(_questions).where(_questions.c.id == id)).mappings().first()
@@ -255,9 +268,9 @@ class Inbox:
             if asked.text == text:
                 return False
             text_row = _json(_ASKED, replace(asked, text=text))
-            connection.execute(
-                update(_questions).where(_questions.c.id == id).values(asked=text_row, state="waiting")
-            )
+            # What was begun of the text before counts for nothing against this one.
+            changed = {"asked": text_row, "state": "waiting", "tries": 0}
+            connection.execute(update(_questions).where(_questions.c.id == id).values(changed))
             return True
 
     def _conversation(self, conversation: str, before: int, limit: int) -> list[Entry]:
@@ -318,6 +331,23 @@ class Inbox:
             connection.execute(
                 delete(_questions).where(_questions.c.finished_at < now - max(keep_s, KEYS_KEPT_S))
             )
+
+
+def outcome_of(reply: Reply) -> Outcome:
+    """What the inbox calls the outcome that `reply` is."""
+    match reply.kind:
+        case "answer" if reply.answer is not None and reply.answer.status == "refused":
+            return "refused"
+        case "answer" if reply.answer is not None and reply.answer.status == "failed":
+            return "notice"
+        case "answer":
+            return "answered"
+        case "failure":
+            return "failed"
+        case "notice":
+            return "notice"
+        case "stopped":
+            return "stopped"
 
 
 def _json(shape: TypeAdapter[T], value: T) -> str:

@@ -516,6 +516,53 @@ async def test_what_was_answered_privately_is_no_part_of_a_public_question(tmp_p
         assert earlier == ["Is my boss fair?", "And how long does it take?"]
 
 
+async def test_an_answer_to_what_a_question_said_before_its_edit_is_never_shown(tmp_path: Path) -> None:
+    for turn in range(12):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        async with bench(folder, opened=False) as b:
+            id_ = await b.ask("old text")
+            await until(lambda b=b: bool(b.answers.asked))  # type: ignore[misc]
+            edit = asyncio.create_task(b.inbox.revise(id_, "new text"))
+            for _ in range(turn):  # the answer is ready while the edit is being written
+                await asyncio.sleep(0.0003)
+            b.answers.gate.set()
+            if await edit:
+                b.answering.again(id_)
+            entry = await b.done(id_)
+            assert entry.asked.text in b.platform.post_of(id_).text
+
+
+async def test_edits_count_as_no_tries(tmp_path: Path) -> None:
+    async with bench(tmp_path, opened=False) as b:
+        id_ = await b.ask("version 0")
+        for number in range(1, FAST.most_tries + 2):
+            await until(lambda number=number: len(b.answers.asked) >= number)  # type: ignore[misc]
+            assert await b.inbox.revise(id_, f"version {number}")
+            b.answering.again(id_)
+        b.answers.gate.set()
+        assert (await b.done(id_)).outcome == "answered"
+        assert b.platform.post_of(id_).text == f"On version {FAST.most_tries + 1} [1]"
+
+
+async def test_a_sign_that_is_slow_to_be_shown_keeps_its_turn(tmp_path: Path) -> None:
+    platform = FakePlatform()
+    async with bench(tmp_path, platform=platform, opened=False) as b:
+        ids = [await b.ask("first", key="1", thread="T")]
+        await until(lambda: bool(b.answers.asked))
+        platform.slow_s["second"] = 0.1
+        ids += [await b.ask(text, key=text, thread="T") for text in ("second", "third")]
+        await until(lambda: any(post.id == ids[2] for post in platform.posts))
+        b.answers.gate.set()
+        for id_ in ids:
+            await b.done(id_)
+        assert [question.text for question in b.answers.asked] == ["first", "second", "third"]
+        assert [turn.text for turn in b.answers.asked[2].earlier if turn.role == "user"] == [
+            "first",
+            "second",
+        ]
+
+
 async def test_alone_with_the_bot_nothing_of_the_conversation_is_left_out(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         b.platform.places["hall"] = Place(frozenset({"fake:channel:hall"}), direct=True, viewers=(ANNA,))

@@ -34,7 +34,8 @@ class Post:
 
 class FakePlatform:
     """Keeps `posts` in the order in which they appeared. `faults` are raised by the next posts and edits,
-    None lets one pass; `after_fault` says that the platform had taken it all the same."""
+    None lets one pass; `after_fault` says that the platform had taken it all the same. The first sign of a question
+    whose text is in `slow_s` takes so many seconds."""
 
     name = "fake"
     connected = True
@@ -49,6 +50,7 @@ class FakePlatform:
         self.threads: dict[str, tuple[Turn, ...]] = {}
         self.phases: list[tuple[str, Phase]] = []
         self.places_told: list[int] = []
+        self.slow_s: dict[str, float] = {}
         self.changed = asyncio.Event()
 
     async def serve(self) -> None:
@@ -67,7 +69,7 @@ class FakePlatform:
         return self.threads.get(asked.thread, ())
 
     def delivery(self, id: str, asked: Asked, handle: Handle | None, note: NoteHandle) -> FakeDelivery:
-        return FakeDelivery(self, id, handle, note)
+        return FakeDelivery(self, id, handle, note, slow_s=self.slow_s.get(asked.text, 0.0))
 
     def post_of(self, id: str) -> Post:
         found = [post for post in self.posts if post.id == id]
@@ -92,17 +94,20 @@ class FakePlatform:
 class FakeDelivery:
     """One question's post on a `FakePlatform`."""
 
-    def __init__(self, platform: FakePlatform, id: str, handle: Handle | None, note: NoteHandle) -> None:
+    def __init__(
+        self, platform: FakePlatform, id: str, handle: Handle | None, note: NoteHandle, *, slow_s: float = 0.0
+    ) -> None:
         self.platform = platform
         self.id = id
         self.handle = handle
         self.note = note
+        self.slow_s = slow_s
 
     def _post(self) -> Post | None:
         return next((post for post in self.platform.posts if post.id == self.id), None)
 
     async def begin(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.slow_s)
         if self._post() is None:
             self.platform.do(lambda: self.platform.posts.append(Post(self.id, "…", history=["…"])))
         await self.note({"post": self.id})
