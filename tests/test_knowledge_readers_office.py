@@ -102,6 +102,29 @@ def test_word_document_keeps_headings_lists_tables_code_and_footnotes() -> None:
     assert reading.notes == ("hidden text removed: 1 invisible run",)
 
 
+def test_cells_of_a_word_document_keep_their_notes_and_say_a_box_once() -> None:
+    word = "<w:r><w:t>{}</w:t></w:r>"
+    noted = f'<w:p>{word.format(500)}<w:r><w:footnoteReference w:id="2"/></w:r></w:p>'
+    inner = f"<w:txbxContent><w:p>{word.format('boxed')}</w:p></w:txbxContent>"
+    mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    box = (
+        f"<w:p><w:r><mc:AlternateContent {mc}><mc:Choice>{inner}</mc:Choice>"
+        f"<mc:Fallback>{inner}</mc:Fallback></mc:AlternateContent></w:r></w:p>"
+    )
+    rows = ((paragraph("Fee"), paragraph("Amount")), (box, noted))
+    body = "".join(f"<w:tr>{''.join(f'<w:tc>{cell}</w:tc>' for cell in row)}</w:tr>" for row in rows)
+    reading = reader("docx")(docx(f"<w:tbl>{body}</w:tbl>"))
+    table = "| Fee | Amount |\n| --- | --- |\n| boxed | 500 (Not on Mondays.) |"
+    assert reading.sections == (Section((), (Block(table, "table"),)),)
+
+
+def test_a_raised_number_in_a_word_document_is_kept_apart() -> None:
+    raised = '<w:r><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>{}</w:t></w:r>'
+    word = "<w:r><w:t>{}</w:t></w:r>"
+    body = f"<w:p>{word.format(500)}{raised.format(1)}{raised.format(2)}{word.format(', the 1')}{raised.format('st')}</w:p>"
+    assert reader("docx")(docx(body)).sections == (Section((), (Block("500^12, the 1st"),)),)
+
+
 @pytest.mark.parametrize(
     "declared",
     ['<!ENTITY a SYSTEM "file:///etc/passwd">', '<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">'],

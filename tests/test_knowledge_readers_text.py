@@ -175,6 +175,37 @@ def test_html_tables_that_lay_out_a_page_are_walked_through() -> None:
     assert Section(("Leave",), (Block("ten days"), Block("x"))) in read("html", page).sections
 
 
+def test_html_keeps_a_raised_number_apart_from_what_it_follows() -> None:
+    page = "<p>Up to 500<sup>1</sup> or 10<sup>-6</sup>, the 1<sup>st</sup> <sup>2</sup> (<sup>3</sup>)</p>"
+    table = "<table><tr><td>a<td>b</tr><tr><td>50<sup><a>3</a></sup><td>x</tr></table>"
+    assert blocks(read("html", page + table)) == [
+        Block("Up to 500^1 or 10^-6, the 1st 2 (3)"),
+        Block("| a | b |\n| --- | --- |\n| 50^3 | x |", "table"),
+    ]
+    note = blocks(read("md", "At most 500[^1] days.\n\n[^1]: Except in May."))
+    assert note[0] == Block("At most 500^1 days.")
+
+
+def test_a_heading_keeps_its_own_sharp_and_loses_the_sign_that_links_to_it() -> None:
+    page = (
+        '<h2>In C#</h2>Text.<h2>Install<a href="#install">#</a></h2>More.<h2>Use<a href="#use">¶</a></h2>End.'
+    )
+    assert [section.headings for section in read("html", page).sections] == [
+        ("In C#",),
+        ("Install",),
+        ("Use",),
+    ]
+
+
+def test_html_keeps_paragraphs_of_a_cell_and_lines_of_code_apart() -> None:
+    table = "<table><tr><td>Day<td>Open</tr><tr><td><p>Monday</p>9-17<div>x</div>, y<td><h5>Desk</h5>all<dl><dt>a<dd>b</dl>c</tr></table>"
+    code = "<pre>one<br>two<div>three</div><div>four</div>five</pre>"
+    assert blocks(read("html", table + code)) == [
+        Block("| Day | Open |\n| --- | --- |\n| Monday 9-17 x, y | Desk all a b c |", "table"),
+        Block("one\ntwo\nthree\nfour\nfive", "code"),
+    ]
+
+
 def test_html_is_read_in_the_encoding_that_it_declares() -> None:
     body = '<meta charset="iso-8859-2"><p>łódź</p>'.encode("iso8859-2")
     assert blocks(reader("html")(body)) == [Block("łódź")]

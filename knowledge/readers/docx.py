@@ -23,13 +23,17 @@ from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
 
 _W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _STRICT: Final = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
 # Runs that are not part of the text as it stands, and the second copy of drawings for old readers.
 _LEFT_OUT: Final = frozenset({"del", "moveFrom", "instrText", "delText", "Fallback", "rPr", "pPr", "sectPr"})
 _WRAPPERS: Final = frozenset(
     {"sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag", "AlternateContent", "Choice"}
 )
+_SIGNS: Final = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 _SPACES: Final = re.compile(r"[ \t\xa0]+")
+# Runs set above the line, between marks that no XML holds; a number in them is kept apart from what it follows.
+_RAISED: Final = re.compile(r"(?<=[^\s\x01(\[{])\x01(?=[+\u2212-]?\d)")
 _CODE_STYLE: Final = re.compile(r"\b(code|source|preformatted|listing|verbatim)", re.I)
 
 
@@ -138,7 +142,8 @@ class _Walk:
                 self.outline.add(f"Note: {text}")
 
     def _text(self, paragraph: etree._Element) -> str:
-        text = "".join(self._pieces(paragraph))
+        text = "".join(self._pieces(paragraph)).replace("\x02\x01", "")
+        text = _RAISED.sub("^", text).replace("\x01", "").replace("\x02", "")
         lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
         return "\n".join(line for line in lines if line)
 
@@ -152,12 +157,12 @@ class _Walk:
             elif name == "r" and self._is_hidden(element):
                 if any((inner.text or "").strip() for inner in element.iter(f"{_W}t")):
                     self.hidden["invisible run"] += 1
-            elif name == "tab":
-                yield "\t"
-            elif name in ("br", "cr"):
-                yield "\n"
-            elif name == "noBreakHyphen":
-                yield "-"
+            elif name == "r" and _is_raised(element):
+                yield "\x01"
+                yield from self._pieces(element)
+                yield "\x02"
+            elif name in _SIGNS:
+                yield _SIGNS[name]
             elif len(element):
                 yield from self._pieces(element)
 
@@ -189,8 +194,20 @@ class _Walk:
         self.outline.add(pipe_table(written), "table")
 
     def _cell(self, cell: etree._Element) -> str:
-        texts = (self._text(paragraph) for paragraph in cell.iter(f"{_W}p"))
+        """The paragraphs of a cell, boxes and inner tables too, each with its notes in brackets behind it."""
+        texts: list[str] = []
+        for paragraph in cell.iter(f"{_W}p"):
+            if next(paragraph.iterancestors(_FALLBACK), None) is None:
+                texts.append(self._text(paragraph))
+                texts.extend(f"({text})" for text in self._noted(paragraph))
         return " ".join(text for text in texts if text)
+
+    def _noted(self, paragraph: etree._Element) -> Iterator[str]:
+        """The notes of a paragraph itself, without those in its boxes."""
+        for element in paragraph.iter(f"{_W}footnoteReference", f"{_W}endnoteReference"):
+            text = self._notes.get(f"{xml.local(element).removesuffix('Reference')} {element.get(_W + 'id')}")
+            if text and next(element.iterancestors(f"{_W}p"), None) is paragraph:
+                yield text
 
     def _read_notes(self, root: etree._Element | None, kind: str) -> dict[str, str]:
         notes = {}
@@ -200,6 +217,11 @@ class _Walk:
             text = " ".join(filter(None, (self._text(paragraph) for paragraph in note.iter(f"{_W}p"))))
             notes[f"{kind} {note.get(_W + 'id')}"] = text
         return notes
+
+
+def _is_raised(run: etree._Element) -> bool:
+    align = run.find(f"{_W}rPr/{_W}vertAlign")
+    return align is not None and align.get(f"{_W}val") == "superscript"
 
 
 def _children(parent: etree._Element, name: str) -> Iterator[etree._Element]:

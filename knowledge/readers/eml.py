@@ -1,6 +1,7 @@
 """Reads e-mail messages.
 
-Rule: the subject is the title, the sender's plain text is preferred to the HTML, attachments are named, not read.
+Rule: the subject is the title; every part that a mail program shows is read, of alternatives the plain text;
+attachments are named, not read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from knowledge.readers.txt import add_paragraph
 
 _SHOWN: Final = ("From", "To", "Cc", "Date")
 _MAX_PARTS: Final = 1000
+_FORWARDED: Final = "message/rfc822"
 
 
 def read(body: bytes) -> Reading:
@@ -29,7 +31,7 @@ def read(body: bytes) -> Reading:
         body = decode(body).encode("utf-8", "replace")  # a mail is bytes with ASCII fields
     message = email.message_from_bytes(body.lstrip(), policy=email.policy.default)
     outline = Outline()
-    outline.add("\n".join(f"{name}: {value}" for name in _SHOWN if (value := _field(message, name))))
+    outline.add(_header(message, _SHOWN))
     notes = _add_text(message, outline)
     names = _attachments(message)
     if names:
@@ -40,6 +42,10 @@ def read(body: bytes) -> Reading:
         updated_at=_date(message),
         notes=notes,
     )
+
+
+def _header(message: EmailMessage, names: tuple[str, ...]) -> str:
+    return "\n".join(f"{name}: {value}" for name in names if (value := _field(message, name)))
 
 
 def _field(message: EmailMessage, name: str) -> str:
@@ -57,29 +63,40 @@ def _date(message: EmailMessage) -> datetime | None:
 
 
 def _add_text(message: EmailMessage, outline: Outline) -> tuple[str, ...]:
-    part = _body(message)
-    if part is None:
-        return ()
-    text = _content(part)
-    if part.get_content_type() == "text/html":
-        return html.walk(html.parse(text), outline) if text.strip() else ()
-    for paragraph in text.split("\n\n"):
-        add_paragraph(paragraph, outline)
-    return ()
-
-
-def _body(message: EmailMessage) -> EmailMessage | None:
-    """The part that is the message's text: plain text with words in it, else HTML."""
-    found: dict[str, EmailMessage] = {}
-    for number, part in enumerate(message.walk()):
-        if number > _MAX_PARTS:
-            break
-        kind = part.get_content_type()
-        if kind not in ("text/plain", "text/html") or part.get_content_disposition() == "attachment":
+    notes: list[str] = []
+    for kind, part in _shown(message)[:_MAX_PARTS]:
+        if kind == _FORWARDED:
+            outline.add(_header(part, (*_SHOWN, "Subject")))
             continue
-        if kind not in found and _content(part).strip():
-            found[kind] = part
-    return found.get("text/plain") or found.get("text/html")
+        text = _content(part)
+        if kind == "text/html":
+            notes.extend(html.walk(html.parse(text), outline))
+            continue
+        for paragraph in text.split("\n\n"):
+            add_paragraph(paragraph, outline)
+    return tuple(notes)
+
+
+def _shown(part: EmailMessage) -> list[tuple[str, EmailMessage]]:
+    """The parts with words that a mail program shows, in their order, each with its kind.
+
+    A message inside the message comes as itself, for its header, and then with its own parts.
+    """
+    kind = part.get_content_type()
+    inside = [inner for inner in part.iter_parts() if isinstance(inner, EmailMessage)]
+    if kind == _FORWARDED:
+        return [found for inner in inside for found in ((_FORWARDED, inner), *_shown(inner))]
+    if part.get_content_disposition() == "attachment":
+        return []
+    if part.get_content_maintype() != "multipart":
+        return [(kind, part)] if kind in ("text/plain", "text/html") and _content(part).strip() else []
+    choices = [found for inner in inside if (found := _shown(inner))]
+    if kind == "multipart/alternative":
+        plain = (found for found in choices if all(kind == "text/plain" for kind, _ in found))
+        choices = [next(plain, choices[0])] if choices else []
+    elif kind == "multipart/related":
+        choices = choices[:1]  # the others are what it refers to
+    return [found for choice in choices for found in choice]
 
 
 def _content(part: EmailMessage) -> str:

@@ -18,6 +18,7 @@ from knowledge.errors import Unreadable
 from knowledge.hidden_text import removed
 from knowledge.readers.dates import from_words
 from knowledge.readers.encodings import decode
+from knowledge.readers.html_text import BLOCKS, HEADINGS, LISTS, lines_of, raised, text_of
 from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
 
@@ -47,45 +48,6 @@ _FURNITURE: Final = frozenset(
         "meta",
     ]
 )
-_BLOCKS: Final = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "form",
-        "hgroup",
-        "header",
-        "hr",
-        "html",
-        "legend",
-        "main",
-        "p",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-    ]
-)
-_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
-_LISTS: Final = frozenset({"ul", "ol", "menu", "dir"})
 _HIDING_STYLE: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:px|pt|em|rem|%)?\s*(?:;|$|!)",
     re.I,
@@ -203,6 +165,11 @@ def _is_hidden(element: etree._Element) -> bool:
     return style is not None and _HIDING_STYLE.search(style) is not None
 
 
+def _is_permalink(element: etree._Element) -> bool:
+    """Whether it is the sign beside a heading that links to it; "C#" is none."""
+    return element.tag == "a" and not len(element) and (element.text or "").strip() in ("#", "¶")
+
+
 class _Walk:
     """One pass over a cleaned tree, without recursion: pages may be nested as deep as they like."""
 
@@ -221,7 +188,7 @@ class _Walk:
             if not isinstance(tag, str):
                 continue
             if event == "start":
-                if self._start(tag, element):
+                if _is_permalink(element) or self._start(tag, element):
                     events.skip_subtree()
                 elif element.text:
                     self._inline.append(_SPACE.sub(" ", element.text))
@@ -236,9 +203,11 @@ class _Walk:
         """Opens an element; True when all of it has been dealt with."""
         if tag == "br":
             self._inline.append("\n")
+        elif tag == "sup":
+            self._inline.extend(raised(element, self._inline))
         elif tag == "input" and element.get("type") == "checkbox":
             self._inline.append("[x] " if "checked" in element.attrib else "[ ] ")
-        elif tag in _LISTS:
+        elif tag in LISTS:
             self._flush()
             if not self._lists:
                 self._close_list()
@@ -246,40 +215,40 @@ class _Walk:
         elif tag == "li":
             self._flush()
             self._open_item()
-        elif tag in _HEADINGS:
+        elif tag in HEADINGS:
             self._flush()
             self._close_list()
-            self._heading = _HEADINGS[tag]
+            self._heading = HEADINGS[tag]
         elif tag == "pre" or (tag == "table" and _holds_data(element)):
             self._flush()
             self._close_list()
             self._whole(element)
             return True
-        elif tag in _BLOCKS:
+        elif tag in BLOCKS:
             self._flush()
         return False
 
     def _whole(self, element: etree._Element) -> None:
         if element.tag == "pre":
-            self._outline.add("".join(map(str, element.itertext())), "code")
+            self._outline.add(lines_of(element), "code")
             return
         caption = element.find("caption")
         if caption is not None:
-            self._outline.add(_text(caption))
+            self._outline.add(text_of(caption))
         self._outline.add(pipe_table(_rows(element)), "table")
 
     def _end(self, tag: str) -> None:
-        if tag in _HEADINGS:
+        if tag in HEADINGS:
             text = self._take()
-            self._outline.heading(_HEADINGS[tag], text.rstrip("¶#").rstrip() or text)
+            self._outline.heading(HEADINGS[tag], text.rstrip("¶").rstrip() or text)
             self._heading = 0
-        elif tag in _LISTS:
+        elif tag in LISTS:
             self._flush()
             if self._lists:
                 self._lists.pop()
             if not self._lists:
                 self._close_list()
-        elif tag == "li" or tag in _BLOCKS:
+        elif tag == "li" or tag in BLOCKS:
             self._flush()
 
     def _open_item(self) -> None:
@@ -347,7 +316,7 @@ def _rows(table: etree._Element) -> list[list[str]]:
 
         for cell in row.iter("td", "th"):
             carry()
-            text = _text(cell)
+            text = text_of(cell)
             tall = _span(cell, "rowspan")
             for _ in range(_span(cell, "colspan")):
                 if tall > 1:
@@ -361,15 +330,3 @@ def _rows(table: etree._Element) -> list[list[str]]:
 def _span(cell: etree._Element, name: str) -> int:
     value = cell.get(name) or "1"
     return min(int(value), _MAX_SPAN) if value.isascii() and value.isdigit() and 0 < len(value) < 6 else 1
-
-
-def _text(element: etree._Element) -> str:
-    parts: list[str] = []
-    for event, inner in etree.iterwalk(element, events=("start", "end")):
-        if event == "start":
-            if inner is not element and inner.tag in ("li", "p", "div", "br") and parts:
-                parts.append(" ")
-            parts.append(inner.text or "")
-        elif inner is not element:
-            parts.append(inner.tail or "")
-    return " ".join("".join(parts).split())

@@ -1,33 +1,63 @@
 """Reads Excel workbooks.
 
-Rule: a section a sheet, the values that were last computed, written as a person would read them.
+Rule: a section a sheet, the values that were last computed, a merged cell in each column and row that it covers.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Final, cast
 
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
+from openpyxl.utils import column_index_from_string
 
 from knowledge.documents import Reading
 from knowledge.errors import Unreadable
-from knowledge.readers import office
+from knowledge.readers import office, xml
 from knowledge.readers.archive import Archive
 from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
+from knowledge.readers.xlsx_values import written
 
 _MAX_COLUMNS: Final = 1000
-_CURRENCY: Final = re.compile(r"\[\$([^\]-]*)(?:-[^\]]*)?\]")  # "[$CHF-807]"; without a sign only a locale
-_BRACKETS: Final = re.compile(r"\[[^\]]*\]")
-_DIGITS: Final = re.compile("[0#?]")
-_BARE_SIGNS: Final = ("€", "£", "¥", "$")
+_MERGED: Final = re.compile(
+    rb"""<(?:\w+:)?mergeCell\s(?:[^<>]*?\s)??ref\s*=\s*["']\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})["']"""
+)
 _Row = tuple[ReadOnlyCell | EmptyCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A merged cell: its first and last column, from 0, and its last row, from 1."""
+
+    column: int
+    last_column: int
+    last_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """The text of a merged cell and the last row that it covers."""
+
+    text: str
+    last_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The cells of a row as text, and the merged cells over them by column."""
+
+    cells: list[str]
+    covering: dict[int, _Cover]
+
+
+_EMPTY: Final = _Line([], {})
 
 
 def read(body: bytes) -> Reading:
@@ -43,6 +73,7 @@ def read(body: bytes) -> Reading:
     except Exception as error:  # openpyxl raises what its parsing stumbles over
         raise Unreadable(f"a damaged workbook ({type(error).__name__})") from error
     outline = Outline()
+    parts = _parts(archive)
     notes = []
     for sheet in book.worksheets:
         if sheet.sheet_state != "visible":
@@ -50,30 +81,51 @@ def read(body: bytes) -> Reading:
             continue
         outline.page(f"sheet {sheet.title}")
         sheet.reset_dimensions()
-        for region in _regions(_rows(cast("Iterator[_Row]", sheet.rows))):
+        merged = _merged(archive.read(parts.get(sheet.title, "")))
+        for region in _regions(_rows(cast("Iterator[_Row]", sheet.rows), merged)):
             _add(region, outline)
     return Reading(title=title, sections=outline.sections(), updated_at=updated_at, notes=tuple(notes))
 
 
-def _add(region: list[list[str]], outline: Outline) -> None:
+def _add(region: list[_Line], outline: Outline) -> None:
     """A table, with the lines above it that fill one cell only as text: they are its caption."""
     start = 0
-    while start < len(region) and sum(map(bool, region[start])) == 1:
+    while start < len(region) and sum(map(bool, region[start].cells)) == 1:
         start += 1
     if start == len(region):
         # A list of single cells; in one column it reads better without bars.
-        outline.add("\n".join(next(filter(None, row)) for row in region))
+        outline.add("\n".join(next(filter(None, line.cells)) for line in region))
         return
-    outline.add("\n".join(next(filter(None, row)) for row in region[:start]))
-    outline.add(pipe_table(region[start:]), "table")
+    outline.add("\n".join(next(filter(None, line.cells)) for line in region[:start]))
+    outline.add(pipe_table(_filled(region[start:])), "table")
 
 
-def _regions(rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
+def _filled(lines: list[_Line]) -> list[list[str]]:
+    """The cells with a merged one in each column that it covers, where that column has cells of its own."""
+    used = {column for line in lines for column, cell in enumerate(line.cells) if cell}
+    return [
+        [cell or _covered(line, column, used) for column, cell in enumerate(_widened(line))] for line in lines
+    ]
+
+
+def _widened(line: _Line) -> list[str]:
+    return line.cells + [""] * (max(line.covering, default=-1) + 1 - len(line.cells))
+
+
+def _covered(line: _Line, column: int, used: set[int]) -> str:
+    cover = line.covering.get(column)
+    if cover is None or column not in used:
+        return ""
+    own = [cell for cell in line.cells if cell]
+    return "" if own == [cover.text] else cover.text  # a line over the whole width stands once
+
+
+def _regions(rows: Iterator[_Line]) -> Iterator[list[_Line]]:
     """Runs of rows that are one table each: an empty row ends one when what follows looks like a header."""
-    region: list[list[str]] = []
+    region: list[_Line] = []
     gap = False
     for row in rows:
-        filled = [cell for cell in row if cell]
+        filled = [cell for cell in row.cells if cell]
         if not filled:
             gap = True
             continue
@@ -91,49 +143,53 @@ def _is_header(filled: list[str]) -> bool:
     return not any(cell[0].isdigit() or cell[-1].isdigit() for cell in filled)
 
 
-def _rows(rows: Iterator[_Row]) -> Iterator[list[str]]:
-    for row in rows:
-        yield [_written(cell).strip() for cell in row[:_MAX_COLUMNS]]
+def _rows(rows: Iterator[_Row], merged: dict[int, list[_Span]]) -> Iterator[_Line]:
+    """The rows with what reaches into them: the text of merged cells, by the columns that it covers."""
+    covering: dict[int, _Cover] = {}
+    for number, cells in enumerate(rows, 1):
+        row = [_written(cell).strip() for cell in cells[:_MAX_COLUMNS]]
+        if not any(row):
+            yield _EMPTY  # sheets may have a million of them
+            continue
+        if covering:
+            covering = {column: cover for column, cover in covering.items() if cover.last_row >= number}
+        for span in merged.get(number, ()):
+            text = row[span.column] if span.column < len(row) else ""
+            if text:
+                cover = _Cover(text, span.last_row)
+                covering = covering | dict.fromkeys(range(span.column, span.last_column + 1), cover)
+        yield _Line(row, covering)
 
 
 def _written(cell: ReadOnlyCell | EmptyCell) -> str:
     value = cell.value
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, datetime):
-        if value.time() == time():
-            return value.date().isoformat()
-        return value.isoformat(sep=" ", timespec="minutes")
-    if isinstance(value, int | float):
-        return _number(value, cell.number_format or "")
-    if isinstance(value, date | time | timedelta):
-        return str(value)
-    return str(value)
+    return value if isinstance(value, str) else written(value, cell.number_format or "")
 
 
-def _number(value: float, form: str) -> str:
-    """A number with the percent or currency sign of its format, without its rounding."""
-    if "%" in form:
-        return f"{round(value * 100, 6):.10g}%"
-    text = str(value) if isinstance(value, int) else f"{value:.12g}"
-    sign, behind = _currency(form)
-    if not sign or behind:
-        return f"{text} {sign}".rstrip()
-    return f"{sign} {text}" if sign[-1].isalpha() or sign[-1] == "." else f"{sign}{text}"
+def _parts(archive: Archive) -> dict[str, str]:
+    """The paths of the sheets by their names, as far as they are found."""
+    try:
+        part = office.main_part(archive, default="xl/workbook.xml", endings=(".xml",))
+        root, related = xml.parse(archive.read(part)), office.relations(archive, part)
+    except Unreadable:
+        return {}
+    found = {}
+    for element in root.iter() if root is not None else ():
+        if xml.local(element) == "sheet":
+            for key, value in element.attrib.items():
+                if str(key).startswith("{") and str(key).endswith("}id") and str(value) in related:
+                    found[element.get("name", "")] = related[str(value)][1]
+    return found
 
 
-def _currency(form: str) -> tuple[str, bool]:
-    """The currency sign of a format, empty where it has none, and whether it is written behind the number."""
-    named = next((found for found in _CURRENCY.finditer(form) if found[1].strip()), None)
-    if named is None:
-        rest = _CURRENCY.sub("", form)
-        sign = next((bare for bare in _BARE_SIGNS if bare in rest), "")
-        return sign, sign == "€"
-    sign = named[1].strip()
-    if sign in _BARE_SIGNS:
-        return sign, sign == "€"
-    return sign, _DIGITS.search(_BRACKETS.sub("", form[: named.start()])) is not None
+def _merged(sheet: bytes) -> dict[int, list[_Span]]:
+    """The merged cells of a sheet by the number of their first row; they stand behind its rows."""
+    spans: dict[int, list[_Span]] = defaultdict(list)
+    for match in _MERGED.finditer(sheet, max(0, sheet.rfind(b"sheetData"))):
+        left, top, right, bottom = (part.decode("ascii") for part in match.groups())
+        first, last = column_index_from_string(left) - 1, column_index_from_string(right) - 1
+        if first < _MAX_COLUMNS:
+            spans[int(top)].append(_Span(first, min(last, _MAX_COLUMNS - 1), int(bottom)))
+    return spans
