@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -50,6 +51,7 @@ def main() -> None:
 
 
 def _prepare() -> None:
+    _open_streams()
     # Set before any library can look: nothing asks a model hub for anything, tokenizers do not fork.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -63,6 +65,18 @@ def _prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def _open_streams() -> None:
+    """Opens the standard streams that the caller closed, to nowhere.
+
+    Else the files of the data folder took their places, and were written what is meant for people.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 (for as long as the program)
+            os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 (has no name)
+            setattr(sys, name, stream)
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bot.config_values import cron, duration, reader
+from bot.config_values import cron, duration, place, reader
 from models.engine.address import server_address
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -67,6 +67,11 @@ class SourceSection(Section):
         default=None, description="As in [schedule], for this source.", examples=[True]
     )
 
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        return place(value)
+
     @field_validator("every")
     @classmethod
     def _is_a_duration(cls, value: str | None) -> str | None:
@@ -109,6 +114,11 @@ class LoraSection(Section):
     path: str = Field(min_length=1, description="The GGUF file of the LoRA, made for the model in use.")
     scale: float = Field(default=1.0, gt=0, le=4, description="How strongly it works; 1 as it was trained.")
 
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        return place(value)
+
     @field_validator("name")
     @classmethod
     def _means_nothing_else(cls, value: str) -> str:
@@ -139,6 +149,11 @@ class RetrievalSection(Section):
         description="How sure the search must be of an answer; higher refuses more. Without it a calibrated value.",
         examples=[0.5],
     )
+
+    @field_validator("reranker", "judge")
+    @classmethod
+    def _are_paths(cls, value: bool | str | None) -> bool | str | None:
+        return place(value) if isinstance(value, str) else value
 
 
 class ModelSection(Section):
@@ -218,6 +233,11 @@ class ModelSection(Section):
         description="Whether the documents' own words follow the model's; \"auto\" for models under a billion parameters.",
     )
 
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, value: str | None) -> str | None:
+        return value if value is None else place(value)
+
     @model_validator(mode="after")
     def _server_has_an_address(self) -> ModelSection:
         if self.url is not None:
@@ -249,3 +269,8 @@ class EmbeddingSection(Section):
     threads: int | None = Field(
         default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
     )
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_path(cls, value: str | None) -> str | None:
+        return value if value is None else place(value)

@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from bot.config_sections import Section
-from bot.config_values import duration
+from bot.config_values import duration, place
 
 
 class ScheduleSection(Section):
@@ -46,6 +46,11 @@ class ScheduleSection(Section):
     def _is_a_duration(cls, value: str) -> str:
         return duration(value)
 
+    @field_validator("golden")
+    @classmethod
+    def _is_a_path(cls, value: str | None) -> str | None:
+        return value if value is None else place(value)
+
 
 class WebSection(Section):
     """Where `serve` tells how it is."""
@@ -63,10 +68,10 @@ class LimitsSection(Section):
 
     file_mb: int = Field(default=64, ge=1, description="The largest file that is read, in MB.")
     file_seconds: float = Field(
-        default=30.0, gt=0, description="Processor seconds that reading a file may take."
+        default=30.0, gt=0, le=86400, description="Processor seconds that reading a file may take."
     )
     file_memory_mb: int = Field(
-        default=1024, ge=128, description="Memory that reading a file may take, in MB."
+        default=1024, ge=128, le=2**20, description="Memory that reading a file may take, in MB."
     )
     question_characters: int = Field(default=4000, ge=100, description="The longest question, in characters.")
     questions_waiting: int = Field(

@@ -6,6 +6,7 @@ Rule: each check gives the value back as it is written, or says in one clause wh
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.access import READER
@@ -73,6 +74,18 @@ def guild(text: str) -> str:
     """The id of a Discord server."""
     if not _GUILD.fullmatch(text):
         raise ValueError('it should be the id of a Discord server in quotes, such as "123456789012345678"')
+    return text
+
+
+def place(text: str) -> str:
+    """The path of a file or folder, which need not be there."""
+    if "\0" in text:
+        raise ValueError("no path may hold the sign NUL; take it out")
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        home = text.partition("/")[0]
+        raise ValueError(f"nobody's home folder is known here as {home!r}; write the whole path") from None
     return text
 
 

@@ -52,7 +52,12 @@ def examine(config: Path, data: Path | None, *, deep: bool) -> Iterator[Finding]
 
 def _of_project(project: Project, *, deep: bool) -> Iterator[Finding]:
     yield from check_sources(project)
+    yield from check_schedule(project)
     yield check_data_folder(project.data)
+    try:
+        project.data.exists()
+    except OSError:
+        return  # nothing in a folder that cannot be reached can be looked at
     database = check_database(project)
     yield database
     yield check_embedder(project, deep=deep)
@@ -108,10 +113,26 @@ def check_sources(project: Project) -> Iterator[Finding]:
             yield Finding(name, "ok", section.path)
 
 
+def check_schedule(project: Project) -> Iterator[Finding]:
+    """Times that cannot be, for which `serve` would not start; nothing when there are none."""
+    from bot.chat_rules import plans
+    from bot.scheduler import trigger_of
+
+    for plan in plans(project.config, project.root):
+        try:
+            trigger_of(plan)
+        except ConfigError as error:
+            yield Finding(f"source {plan.name}", "broken", str(error))
+
+
 def check_data_folder(folder: Path) -> Finding:
     """The data folder must be writable, private and have room."""
     name = "data folder"
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+    except OSError as error:
+        mend = "give this user the right, or use another --data"
+        return Finding(name, "broken", f"{folder} cannot be reached: {error.strerror}; {mend}")
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding(name, "broken", f"{there} cannot be written; give this user the right, or use --data")
     free = shutil.disk_usage(there).free
@@ -129,9 +150,9 @@ def check_data_folder(folder: Path) -> Finding:
 
 def check_database(project: Project) -> Finding:
     """The database must pass its own check of its pages."""
-    if not project.has_catalogue:
-        return Finding("database", "ok", "not there yet; the first sync makes it")
     try:
+        if not project.has_catalogue:
+            return Finding("database", "ok", "not there yet; the first sync makes it")
         problems = project.database.check()
     except (KnowledgeError, OSError) as error:
         return Finding("database", "broken", str(error))
@@ -273,13 +294,13 @@ def _loras(project: Project) -> Iterator[Finding]:
     """Every LoRA that may answer, and which one does where nothing else is named, and why."""
     if not project.config.lora and not project.data.is_dir():
         return  # to look for one would make the data folder
-    loras = project.lora_choices
     try:
+        loras = project.lora_choices
         base = project.weights()
         choice = loras.choice(base)
         compared, problems = loras.compared(base)
         every = (*loras.configured(base), *compared)
-    except (KnowledgeError, ModelError) as error:
+    except (KnowledgeError, ModelError, OSError) as error:
         yield Finding("LoRA", "broken", str(error))
         return
     for lora in every:

@@ -31,7 +31,7 @@ def golden_findings(file: Path, registry: Callable[[], Registry | None], *, hold
         runs = golden_runs(known, golden) if known is not None else []
         passed = accepted(known) if known is not None else frozenset()
         back = held(known) if known is not None and hold else None
-    except (BotError, KnowledgeError, ModelError) as error:
+    except (BotError, KnowledgeError, ModelError, OSError) as error:
         yield Finding(_NAME, "broken", f"{error}; mend [schedule] golden")
         return
     if not runs:

@@ -74,7 +74,7 @@ class Scheduler:
     ) -> None:
         self._database = database
         self._plans = {plan.name: plan for plan in plans}
-        self._triggers = {plan.name: _trigger(plan) for plan in plans}
+        self._triggers = {plan.name: trigger_of(plan) for plan in plans}
         self._run = run
         self._tidy = tidy
         self._ignore = ignore
@@ -271,7 +271,8 @@ class Scheduler:
             connection.execute(insert(_due).values(job=job, due_at=due_at, ran_at=self._clock()))
 
 
-def _trigger(plan: Plan) -> IntervalTrigger | CronTrigger | None:
+def trigger_of(plan: Plan) -> IntervalTrigger | CronTrigger | None:
+    """When the plan is due by the clock, None for never; raises `ConfigError` for a crontab that cannot be."""
     if plan.cron is not None:
         *rest, weekday = plan.cron.split()
         try:

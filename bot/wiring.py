@@ -126,11 +126,12 @@ class Project:
     def open(cls, file: Path, data: Path | None, *, optional: bool = False) -> Project:
         """The project of the configuration `file`; its data folder is `data`, or "data" beside the file.
 
-        `optional` takes the defaults where there is no file.
+        `optional` takes the defaults where there is no file. A link stays one, so that it is seen when it leads
+        elsewhere; paths begin where it leads now.
         """
         config = Config() if optional and not file.exists() else load(file)
         root = file.resolve().parent
-        return cls(config, root=root, data=(data or root / "data").resolve(), file=file.resolve())
+        return cls(config, root=root, data=(data or root / "data").resolve(), file=file.absolute())
 
     def __enter__(self) -> Self:
         return self

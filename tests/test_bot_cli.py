@@ -123,6 +123,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["search", "x", "--data", "groundling.toml/data"], 1, "Not a directory"),
     (["sync", "--config", "none.toml"], 2, "none.toml does not exist; make one with: groundling init"),
     (["sync", "--config", "."], 2, "is a directory"),
+    (["init", "--force", "--source", "~nosuchuser/x"], 2, "nobody's home folder is known here"),
 ]
 WITH_JSON = {"search", "ask", "sources", "documents"}
 
@@ -341,6 +342,26 @@ def test_reader_that_goes_away_is_no_error(synced: Path) -> None:
     )
     assert done.stderr == ""
     assert done.stdout.split()[1] in {"0", "1"}
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["documents --json", "init --force", "--version"])
+def test_stream_that_the_caller_closed_is_none_that_is_read_or_written(
+    synced: Path, tmp_path: Path, closed: str, command: str
+) -> None:
+    for name in ("groundling.toml", "data"):
+        tmp_path.joinpath(name).symlink_to(synced / name)
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -m bot {command} {closed}', sys.executable],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_at_the_question_of_init_stops_quietly(tmp_path: Path) -> None:

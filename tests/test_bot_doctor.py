@@ -20,6 +20,7 @@ from bot.doctor import (
     check_model,
     check_network,
     check_packages,
+    check_schedule,
     check_sources,
     examine,
 )
@@ -187,6 +188,36 @@ def test_database_that_is_no_database_is_broken(damaged: Path) -> None:
         finding = check_database(project)
     assert finding.state == "broken"
     assert "restore a backup" in finding.line
+
+
+def test_whole_examination_is_told_where_the_database_cannot_be_opened(damaged: Path) -> None:
+    (damaged / "data" / "groundling.sqlite").write_bytes(b"something else altogether" * 1000)
+    (damaged / "golden.toml").write_text('[[question]]\nask = "Who?"\nanswerable = false\n')
+    file = damaged / "groundling.toml"
+    file.write_text(file.read_text() + '\n[schedule]\ngolden = "golden.toml"\n')
+    findings = list(examine(file, None, deep=False))
+    assert [finding.name for finding in findings if finding.state == "broken"] == [
+        "database",
+        "LoRA",
+        "golden run",
+    ]
+    assert findings[-1].name == "network"
+
+
+def test_data_folder_that_cannot_be_reached_is_broken(damaged: Path) -> None:
+    # A name that is too long is refused by whatever asks about it, as below a folder without rights.
+    *_, told, last = examine(damaged / "groundling.toml", damaged / ("d" * 300), deep=False)
+    assert (told.name, told.state, last.name) == ("data folder", "broken", "network")
+    assert "cannot be reached: File name too long; give this user the right" in told.line
+
+
+def test_crontab_that_cannot_be_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "groundling.toml").write_text(SOURCE + 'cron = "99 6 * * *"\n')
+    found = examine(tmp_path / "groundling.toml", None, deep=False)
+    (finding,) = (finding for finding in found if "cron = " in finding.line)
+    assert (finding.name, finding.state) == ("source handbook", "broken")
+    assert "cron = '99 6 * * *' cannot be" in finding.line
+    assert list(check_schedule(opened(tmp_path, SOURCE + 'cron = "30 6 * * mon-fri"\n'))) == []
 
 
 def test_missing_index_file_is_named_with_its_mend(damaged: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from bot.config import Config
 from bot.config_sections import ModelSection, SourceSection
 from bot.errors import ConfigError
+from bot.reload import Reload
 from bot.wiring import MODELS, SOURCES, Project
 from knowledge.errors import IndexMismatch, IndexMissing
 from models.errors import BrokenWeights
@@ -46,6 +49,25 @@ def test_data_folder_lies_beside_the_configuration(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert Project.open(Path("inner/groundling.toml"), None).data == inner / "data"
     assert Project.open(Path("inner/groundling.toml"), Path("other")).data == tmp_path / "other"
+
+
+async def test_link_that_leads_to_another_configuration_is_a_changed_one(tmp_path: Path) -> None:
+    for name, text in (("first", SOURCE), ("second", SOURCE + "[access]\nguests = true\n")):
+        tmp_path.joinpath(name).mkdir()
+        tmp_path.joinpath(name, "groundling.toml").write_text(text)
+    link = tmp_path / "groundling.toml"
+    link.symlink_to("first/groundling.toml")
+    opened = Project.open(link, None)
+    assert opened.data == tmp_path / "first" / "data"
+    assert opened.file is not None
+    taken: asyncio.Future[Config] = asyncio.get_running_loop().create_future()
+    watching = asyncio.create_task(Reload(opened.file, opened.config, taken.set_result).watch())
+    link.unlink()
+    link.symlink_to("second/groundling.toml")
+    try:
+        assert (await asyncio.wait_for(taken, 30)).access.guests
+    finally:
+        watching.cancel()
 
 
 def test_source_is_read_from_a_path_relative_to_the_configuration(

@@ -54,14 +54,18 @@ def _found(beside: Path) -> Path:
 
 def _as_written(source: Path, beside: Path) -> str:
     """`source`, which is relative to here, as the configuration in `beside` names it."""
+    from bot.config_values import place
     from bot.errors import WrongUse
 
     try:
+        place(str(source))
         str(source).encode("utf-8")
     except UnicodeEncodeError:
         raise WrongUse(
             "the folder's name is not UTF-8, which a configuration must be; rename the folder"
         ) from None
+    except ValueError as error:
+        raise WrongUse(f"--source: {error}") from None
     if source.is_absolute() or str(source).startswith("~"):
         return str(source)
     try:
