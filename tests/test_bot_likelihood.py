@@ -176,6 +176,20 @@ def test_calibrating_finds_how_much_the_judge_has_to_say_in_the_order() -> None:
     assert calibrated([misled, unknown]).order == 0
 
 
+def test_a_question_whose_answer_would_not_be_quoted_does_not_lower_the_bound() -> None:
+    told = [
+        Weighed(answerable=True, evidence=((0.5 + number / 1000, 2.0),), holding=(True,))
+        for number in range(90)
+    ]
+    lost = [Weighed(answerable=True, evidence=((0.3, -2.0),), holding=(False,))] * 10
+    unknown = [Weighed(answerable=False, evidence=((0.35, -1.0),), holding=(False,))] * 100
+    found = calibrated([*told, *lost, *unknown])
+    assert found.likelihood(unknown[0].evidence) < found.refuse_below
+    assert sum(found.likelihood(row.evidence) < found.refuse_below for row in told) <= 0.05 * len(told)
+    blind = [replace(row, holding=()) for row in (*told, *lost, *unknown)]
+    assert calibrated(blind).refuse_below < found.refuse_below
+
+
 def test_evidence_far_below_all_others_does_not_say_what_counts() -> None:
     """One question of two hundred, answered by evidence that scores next to nothing."""
     known = [Weighed(answerable=True, evidence=((0.5 + number / 1000, 4.0),)) for number in range(199)]

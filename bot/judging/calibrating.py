@@ -15,12 +15,17 @@ from bot.evidence import Evidence, find_evidence
 from bot.judging.report import auc
 from bot.languages import language_of
 from bot.likelihood import Judge, judged
+from bot.quoting import MOST_UNITS
 from knowledge.documents import Passage
 from knowledge.retrieval import EVERYTHING
 from models.embedding.embedder import Embedder
 from models.judge.calibration import Calibration
 
-MOST_REFUSED = 0.05
+MOST_REFUSED = 0.1
+MOST_LOST = 0.05
+"""Of the questions with an answer so many may be refused, and of those that would be told it so many. Where what would be
+quoted does not hold the answer, a refusal loses nothing."""
+
 MOST_BELOW = 0.01
 """Of the questions with an answer so many may have their best evidence below what counts: the very lowest would lie the
 lower, the more questions there are."""
@@ -94,9 +99,10 @@ def _holds(question: GoldenQuestion, found: Sequence[Passage], row: Evidence) ->
 
 def calibrated(rows: Sequence[Weighed]) -> Calibration:
     """The smallest weight that tells the two kinds of `rows` apart about as well as the best, the curve that fits
-    them with it, the largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered, the
-    smallest weight that puts the evidence that holds the answer about as high as the best, and the score below
-    which the evidence of at most `MOST_BELOW` of the questions with an answer lies."""
+    them with it, the largest bound of `BOUNDS` that refuses at most `MOST_REFUSED` of what can be answered, and
+    `MOST_LOST` of what would be told, the smallest weight that puts the evidence that holds the answer about as
+    high as the best, and the score below which the evidence of at most `MOST_BELOW` of the questions with an
+    answer lies."""
     known = [row for row in rows if row.answerable]
     unknown = [row for row in rows if not row.answerable]
 
@@ -111,9 +117,15 @@ def calibrated(rows: Sequence[Weighed]) -> Calibration:
     scores = sorted(row.best(weight)[1] for row in known)
     least = scores[int(MOST_BELOW * len(scores))] if scores else -1.0
     found = Calibration(weight, slope, offset, REFUSE_BELOW, _smallest(ranks, ALIKE_RANKS), least)
-    likely = [found.likelihood(row.evidence) for row in known]
+    told = [row for row in known if row.rank(found.order) >= 1 / MOST_UNITS] or known
+
+    def refused(rows: Sequence[Weighed], bound: float) -> float:
+        return sum(found.likelihood(row.evidence) < bound for row in rows) / max(1, len(rows))
+
     bearable = [
-        bound for bound in BOUNDS if known and sum(one < bound for one in likely) <= MOST_REFUSED * len(known)
+        bound
+        for bound in BOUNDS
+        if known and refused(known, bound) <= MOST_REFUSED and refused(told, bound) <= MOST_LOST
     ]
     return replace(found, refuse_below=max(bearable, default=REFUSE_BELOW))
 
