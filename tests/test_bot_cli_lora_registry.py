@@ -148,8 +148,11 @@ def test_lora_goes_from_its_evaluation_to_answering_and_back(run: Run, project: 
 def test_what_was_won_on_documents_that_have_changed_since_does_not_count(run: Run, project: Path) -> None:
     write_lora(project / "better.gguf", rank=1)
     (project / "golden.toml").write_text(GOLDEN)
-    leave = project / "documents" / "leave.md"
-    before = leave.read_text()
+    leaves = [project / "documents" / f"leave{number}.md" for number in range(6)]
+    before = "# Leave\n\nFull-time employees have 25 days of leave a year.\n"
+    for leave in leaves:
+        leave.write_text(before)
+    assert run("sync")[0] == 0
     with Project.open(project / "groundling.toml", None) as opened:
         base = opened.weights()
         sha256, header = opened.lora_choices.folder.take_in(project / "better.gguf", base)
@@ -157,23 +160,28 @@ def test_what_was_won_on_documents_that_have_changed_since_does_not_count(run: R
         persona = opened.config.bot.persona
         file = project / "golden.toml"
         setting = setting_of(opened.registry, opened.catalogue, base.identity, file, persona=persona)
-        about = text_sha256("handbook:leave.md")[:12]
+        about = [text_sha256(f"handbook:{leave.name}")[:12] for leave in leaves]
         ways = [
             Way(
-                lora, tuple(Item(f"q{n}", about, must=False, values={"right": right}, ms=1) for n in range(9))
+                lora,
+                tuple(
+                    Item(f"q{n}", about[n % 6], must=False, values={"right": right}, ms=1) for n in range(9)
+                ),
             )
             for lora, right in ((sha256, 1.0), (sha256_of(shipped_lora()), 0.0))
         ]
         keep(opened.registry, evaluation(setting, ways[0], ways[1], contents_of(opened.catalogue)))
 
-    leave.write_text(before.replace("25 days", "31 days"))
+    for leave in leaves:
+        leave.write_text(before.replace("25 days", "31 days"))
     assert run("sync")[0] == 0
     code, _, error = run("finetune", "activate", "better.gguf", "--golden", "golden.toml")
     assert (code, len(error.splitlines())) == (1, 1)
     assert "9 questions are left out whose documents have changed" in error
     assert error.rstrip().endswith("run: groundling finetune evaluate again")
 
-    leave.write_text(before)
+    for leave in leaves:
+        leave.write_text(before)
     assert run("sync")[0] == 0
     code, out, _ = run("finetune", "activate", "better.gguf", "--golden", "golden.toml")
     assert (code, "Test LoRA" in out) == (0, True)
