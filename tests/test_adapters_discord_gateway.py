@@ -378,12 +378,17 @@ async def test_a_message_that_could_not_be_kept_is_read_again(tmp_path: Path) ->
             assert "On Kept?" in made.answers_to(message)[-1].text
 
 
+async def heard_before(folder: Path, discord: FakeDiscord) -> None:
+    """A process that has heard everything up to here, and is gone."""
+    async with bench(folder, discord) as made:
+        await the_answer_to(made, "Hello?")
+        await made.until(lambda: made.platform._hearing.marking)
+
+
 async def test_what_could_not_be_read_back_is_read_at_the_next_try(tmp_path: Path) -> None:
     """D04: a channel that Discord does not give now is none without questions."""
     async with FakeDiscord() as discord:
-        async with bench(tmp_path, discord) as made:
-            await the_answer_to(made, "Hello?")
-            await made.until(lambda: made.platform._hearing.marking)
+        await heard_before(tmp_path, discord)
         message = discord.mention(discord.ada, discord.general, "Mention?")
         discord.fail("GET /channels/{}/messages", [503, 503])
         async with bench(tmp_path, discord, chosen=settings(discord, mark_every_s=0.2)) as made:
@@ -394,9 +399,7 @@ async def test_what_could_not_be_read_back_is_read_at_the_next_try(tmp_path: Pat
 
 async def test_a_channel_that_may_not_be_read_keeps_no_other_from_being_read_back(tmp_path: Path) -> None:
     async with FakeDiscord() as discord:
-        async with bench(tmp_path, discord) as made:
-            await the_answer_to(made, "Hello?")
-            await made.until(lambda: made.platform._hearing.marking)
+        await heard_before(tmp_path, discord)
         discord.mention(discord.ada, discord.general, "Mention?")
         direct = discord.direct(discord.bob, "Direct?")
         discord.fail("GET /channels/{}/messages", [50001])
@@ -409,9 +412,7 @@ async def test_a_channel_that_may_not_be_read_keeps_no_other_from_being_read_bac
 
 async def test_all_that_was_written_meanwhile_is_read_back(tmp_path: Path) -> None:
     async with FakeDiscord() as discord:
-        async with bench(tmp_path, discord) as made:
-            await the_answer_to(made, "Hello?")
-            await made.until(lambda: made.platform._hearing.marking)
+        await heard_before(tmp_path, discord)
         for number in range(510):
             discord.post(discord.bob, discord.general, f"Talk {number}")
         message = discord.mention(discord.ada, discord.general, "Mention?")
@@ -437,3 +438,4 @@ async def test_a_mark_that_cannot_be_written_is_written_later(
             async with asyncio.timeout(10):
                 while (await made.inbox.seen(LIVE))[LIVE] == before:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+            assert int((await made.inbox.seen(LIVE))[LIVE]) > int(before)

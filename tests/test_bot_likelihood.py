@@ -188,6 +188,8 @@ def test_a_question_whose_answer_would_not_be_quoted_does_not_lower_the_bound() 
     assert sum(found.likelihood(row.evidence) < found.refuse_below for row in told) <= 0.05 * len(told)
     blind = [replace(row, holding=()) for row in (*told, *lost, *unknown)]
     assert calibrated(blind).refuse_below < found.refuse_below
+    many = calibrated([*told, *lost, *lost, *unknown])  # more than a tenth of what can be answered
+    assert many.likelihood(lost[0].evidence) >= many.refuse_below
 
 
 def test_evidence_far_below_all_others_does_not_say_what_counts() -> None:

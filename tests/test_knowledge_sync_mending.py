@@ -64,11 +64,17 @@ def test_rebuild_carries_documents_over_that_are_held_back(bench: Bench) -> None
     assert level(bench)
 
 
-def test_documents_that_a_damaged_index_lost_are_read_when_they_can_be_listed(bench: Bench) -> None:
+def damaged(bench: Bench) -> MemorySource:
+    """A source of which a folder cannot be listed any more, and whose index is damaged."""
     source = with_a_folder()
     bench.sync(source)
     (bench.data / INDEX / "current.json").write_text("{")
     source.hidden = {"sub": "permission denied"}
+    return source
+
+
+def test_documents_that_a_damaged_index_lost_are_read_when_they_can_be_listed(bench: Bench) -> None:
+    source = damaged(bench)
     for _ in range(2):
         report = bench.sync(source)
         assert (report.documents, report.chunks, bench.found("zebra")) == (3, 2, [])
@@ -79,10 +85,7 @@ def test_documents_that_a_damaged_index_lost_are_read_when_they_can_be_listed(be
 
 
 def test_embedder_may_change_while_a_damaged_index_is_not_whole_yet(bench: Bench) -> None:
-    source = with_a_folder()
-    bench.sync(source)
-    (bench.data / INDEX / "current.json").write_text("{")
-    source.hidden = {"sub": "permission denied"}
+    source = damaged(bench)
     bench.embedder = CountingEmbedder(dimensions=24)
     bench.sync(source)
     source.hidden = {}
