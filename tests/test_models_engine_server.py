@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import pytest
@@ -20,6 +21,7 @@ from models.engine.server import ServerModel
 from models.errors import ModelUnavailable, PromptTooLong
 from models.weights import bundled_path
 from tests.openai_server import (
+    CHAT,
     OpenAiServer,
     Trick,
     ends,
@@ -33,7 +35,7 @@ from tests.test_models_engine_contract import TURNS, GeneratorContract, deltas_o
 
 T = TypeVar("T")
 ANSWER = "The office opens at nine and it closes at six. [1]"
-HASTY = Patience(connect_s=2.0, reply_s=0.3, first_s=0.5, silence_s=0.5, attempts=3, pause_s=0.01)
+BRISK = Patience(attempts=3, pause_s=0.01)
 PAGE = "<!doctype html><html><body>502 Bad Gateway <b>nginx</b></body></html>"
 
 
@@ -99,7 +101,7 @@ def with_model(
     name: str | None = None,
     key: ApiKey | None = None,
     context_tokens: int = 4096,
-    patience: Patience = HASTY,
+    patience: Patience = BRISK,
 ) -> T:
     async def run() -> T:
         url = server if isinstance(server, str) else server.url
@@ -153,8 +155,6 @@ def failure(server: OpenAiServer | str, *, key: ApiKey | None = None) -> str:
         (refuses(404, {"message": "The model `x` does not exist."}), "knows no /v1/chat/completions"),
         (refuses(301, "", location="http://elsewhere.example/"), "redirects to another address"),
         (refuses(307, "", location="//[broken"), "redirects to another address"),
-        (hangs, "said nothing for 0.5 s"),
-        (says(piece("The "), hangs=True), "said nothing for 0.5 s"),
         (says(piece("The "), "{broken"), "sent an event that is no JSON object"),
         (says("[" * 100_000), "sent an event that is no JSON object"),
         (says("[1, 2]"), "sent an event that is no JSON object"),
@@ -188,13 +188,28 @@ def test_nobody_listening_is_told_with_the_address() -> None:
         (refuses(200, {"data": []}), "offers no model"),
         (refuses(200, {"data": "x" * 100}), "offers no model"),
         (refuses(200, [{"id": 3}]), "offers no model"),
-        (hangs, "said nothing for 0.3 s"),
     ],
     ids=words,
 )
 def test_server_that_is_no_model_server_is_told(server: OpenAiServer, trick: Trick, told: str) -> None:
     server.play(trick, path="/v1/models")
     assert told in failure(server)
+
+
+@pytest.mark.parametrize(
+    ("path", "trick", "patience"),
+    [
+        ("/v1/models", hangs, replace(BRISK, reply_s=0.5)),
+        (CHAT, hangs, replace(BRISK, first_s=0.5)),
+        (CHAT, says(piece("The "), hangs=True), replace(BRISK, silence_s=0.5)),
+    ],
+    ids=["reply", "first piece", "between pieces"],
+)
+def test_silence_is_told(server: OpenAiServer, path: str, trick: Trick, patience: Patience) -> None:
+    server.play(trick, path=path)
+    with pytest.raises(ModelUnavailable, match=r"said nothing for 0\.5 s"):
+        with_model(server, answer, patience=patience)
+    assert text_of(with_model(server, answer)) == ANSWER
 
 
 def test_endless_reply_is_not_read_to_its_end(server: OpenAiServer) -> None:
