@@ -151,7 +151,6 @@ def failure(server: OpenAiServer | str, *, key: ApiKey | None = None) -> str:
         (refuses(400, {"error": "unknown role"}), "refused with 400: unknown role"),
         (refuses(500, PAGE), "refused with 500"),
         (refuses(500, {"error": {"message": "x" * 5000}}), "refused with 500: xxx"),
-        (refuses(500, b"".decode(), content_length="100000"), "refused with 500"),
         (refuses(404, {"message": "The model `x` does not exist."}), "knows no /v1/chat/completions"),
         (refuses(301, "", location="http://elsewhere.example/"), "redirects to another address"),
         (refuses(307, "", location="//[broken"), "redirects to another address"),
@@ -210,6 +209,12 @@ def test_silence_is_told(server: OpenAiServer, path: str, trick: Trick, patience
     with pytest.raises(ModelUnavailable, match=r"said nothing for 0\.5 s"):
         with_model(server, answer, patience=patience)
     assert text_of(with_model(server, answer)) == ANSWER
+
+
+def test_refusal_whose_words_never_come_is_told_without_them(server: OpenAiServer) -> None:
+    server.play(refuses(500, "", content_length="100000"))
+    with pytest.raises(ModelUnavailable, match="refused with 500"):
+        with_model(server, answer, patience=replace(BRISK, reply_s=2.0))
 
 
 def test_endless_reply_is_not_read_to_its_end(server: OpenAiServer) -> None:
@@ -316,7 +321,7 @@ def test_whole_answer_is_not_lost_to_a_server_that_hangs_after_it(server: OpenAi
     async def use(model: ServerModel) -> list[list[Delta]]:
         return [await answer(model) for _ in range(2)]
 
-    first, second = with_model(server, use)
+    first, second = with_model(server, use, patience=replace(BRISK, silence_s=1.0))
     assert (text_of(first), first[-1].finished) == ("Nine.", "stop")
     assert (text_of(second), second[-1].finished) == ("Nine.", "length")
     assert first[-1].completion_tokens == 1
