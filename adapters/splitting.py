@@ -56,7 +56,7 @@ def parts(text: str, limit: int, *, size: Size = len) -> list[str]:
 
     The parts, one after the other, are the text but for white space where one ends, for what is said
     again (the lines that open and close code, a table's head, the marks of a style) and for joiners. A link
-    longer than a whole part becomes its label. Raises ValueError for a limit below `LEAST`.
+    that leaves no room for a joiner in a part of its own becomes its label. Raises ValueError for a limit below `LEAST`.
     """
     if limit < LEAST:
         raise ValueError(f"a part needs room for {LEAST} characters, not {limit}")

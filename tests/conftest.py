@@ -64,7 +64,7 @@ def groundling() -> Groundling:
     """Runs the real program: `groundling("ask", "-", cwd=folder, stdin=b"...")`."""
 
     def run(
-        *arguments: str | bytes | Path, cwd: Path, stdin: bytes = b"", seconds: float = 240
+        *arguments: str | bytes | Path, cwd: Path, stdin: bytes = b"", seconds: float = 480
     ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [sys.executable, "-m", "bot", *arguments],

@@ -118,10 +118,10 @@ class Bench:
     killed: bool = False
     """Set it to end as a killed process does: nothing more is said in Discord."""
 
-    async def until(self, predicate: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, predicate: Callable[[], object], seconds: float = 60.0) -> None:
         await self.discord.until(predicate, seconds)
 
-    async def done(self, count: int = 1, seconds: float = 20.0) -> None:
+    async def done(self, count: int = 1, seconds: float = 60.0) -> None:
         """Waits until `count` questions were heard, and all have their outcome."""
         counts = self.answering.counts
         await self.discord.until(
@@ -145,7 +145,7 @@ class Bench:
         place = self.discord.world.channels.get(message.id, message.channel)
         return [one for one in self.discord.visible(place) if one.author is self.discord.bot]
 
-    async def shown(self, interaction: Interaction, part: str = "", seconds: float = 10.0) -> Message:
+    async def shown(self, interaction: Interaction, part: str = "", seconds: float = 60.0) -> Message:
         """The first response to an interaction, once it has `part` in its text."""
         await self.discord.until(
             lambda: (

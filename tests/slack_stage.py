@@ -145,7 +145,7 @@ class Stage:
     curated: CuratedAnswers
     serving: asyncio.Task[None]
 
-    async def outcome(self, channel: str, ts: str, seconds: float = 20.0) -> Entry:
+    async def outcome(self, channel: str, ts: str, seconds: float = 60.0) -> Entry:
         """The question of that message, when it is done."""
         end = time.monotonic() + seconds
         while True:
@@ -158,7 +158,7 @@ class Stage:
 
     async def voted(self, id: str, wanted: Callable[[Vote], bool] = lambda vote: True) -> Vote:
         """The vote about that answer, when there is one as wanted."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for vote in await self.journal.votes(id):
                     if wanted(vote):
@@ -220,7 +220,7 @@ async def stage(
     serving = asyncio.create_task(slack.serve())
     try:
         if connects:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not slack.connected:
                     await asyncio.sleep(0.01)
                     if serving.done():

@@ -41,7 +41,7 @@ async def heard(
     platform = make(desk)
     serving = asyncio.create_task(platform.serve())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not platform.connected:  # noqa: ASYNC110 (nothing signals it)
                 await asyncio.sleep(0.01)
             ask()

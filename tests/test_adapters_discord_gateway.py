@@ -367,6 +367,9 @@ async def test_a_message_that_could_not_be_kept_is_read_again(tmp_path: Path) ->
         async with bench(tmp_path, discord, chosen=chosen) as made:
             await the_answer_to(made, "Before?")
             await made.until(lambda: made.platform._hearing.marking)
+            async with asyncio.timeout(60):
+                while LIVE not in await made.inbox.seen(LIVE):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             with closing(sqlite3.connect(tmp_path / "groundling.sqlite")) as disk:
                 disk.execute(
                     "CREATE TRIGGER full BEFORE INSERT ON questions BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -428,6 +431,9 @@ async def test_a_mark_that_cannot_be_written_is_written_later(
         chosen = settings(discord, mark_every_s=0.1)
         async with bench(tmp_path, discord, chosen=chosen) as made:
             await made.until(lambda: made.platform._hearing.marking)
+            async with asyncio.timeout(60):
+                while LIVE not in await made.inbox.seen(LIVE):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
             with closing(sqlite3.connect(tmp_path / "groundling.sqlite")) as disk:
                 disk.execute(
                     "CREATE TRIGGER full BEFORE INSERT ON seen BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -435,7 +441,7 @@ async def test_a_mark_that_cannot_be_written_is_written_later(
                 await made.until(lambda: "cannot be noted yet" in caplog.text)
                 disk.execute("DROP TRIGGER full")
             before = (await made.inbox.seen(LIVE))[LIVE]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (await made.inbox.seen(LIVE))[LIVE] == before:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             assert int((await made.inbox.seen(LIVE))[LIVE]) > int(before)

@@ -84,7 +84,7 @@ class Bench:
         return id_
 
     async def done(self, id: str) -> Entry:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (entry := await self.inbox.entry(id)) is None or entry.outcome is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         return entry
@@ -127,7 +127,7 @@ async def bench(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 (nothing signals it)
             await asyncio.sleep(0.005)
 

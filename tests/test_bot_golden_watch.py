@@ -67,7 +67,7 @@ class Stage:
         self.setting, self.bot.status = replace(self.setting, index=index), status
         count = len(self.runs)
         self.watch.look()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.runs) == count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
@@ -132,7 +132,7 @@ async def test_questions_that_cannot_be_read_are_logged_and_asked_when_they_can(
     stage.file.write_text("no [[questions")
     running = asyncio.create_task(stage.watch.run())
     stage.watch.look()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "the golden questions were not asked" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     stage.file.write_text(GOLDEN)

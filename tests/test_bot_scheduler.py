@@ -56,7 +56,7 @@ class Syncs:
         self.changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -114,7 +114,7 @@ def due_times(database: Database) -> dict[str, float]:
 
 async def recorded(database: Database, job: str, after: float) -> float:
     """The due time of `job` as soon as it is later than `after`."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (at := (await asyncio.to_thread(due_times, database)).get(job, 0.0)) <= after:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return at

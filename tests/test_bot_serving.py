@@ -62,7 +62,7 @@ async def running(
             await asyncio.wait_for(task, 60)
 
 
-async def until(condition: Callable[[], object], *, seconds: float = 60) -> None:
+async def until(condition: Callable[[], object], *, seconds: float = 180) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -113,7 +113,7 @@ def test_golden_questions_are_asked_after_a_sync_and_a_drop_is_in_the_state(home
                 await until(lambda: serving.health().unready is None)
                 await serving.scheduler.now(None)
                 await until(lambda: len(golden_runs(beside.registry)) == 2, seconds=240)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while "golden questions dropped" not in (status := await serving.desk.status(boss) or ""):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             assert "The golden questions dropped: right answers: 0.0% against 100.0% of 3" in status
@@ -259,7 +259,7 @@ def test_worse_index_is_held_back_until_somebody_lets_it_pass(holding: Path, gro
     leave = "How many days of annual leave does an employee have?"
 
     async def told(serving: Serving) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while "A newer index is held back since" not in (await serving.desk.status(boss) or ""):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
@@ -267,7 +267,7 @@ def test_worse_index_is_held_back_until_somebody_lets_it_pass(holding: Path, gro
         platform = FakePlatform()
         async with running(holding, platform) as serving:
             with Project.open(holding / "groundling.toml", None) as beside:
-                await until(lambda: len(golden_runs(beside.registry)) == 1, seconds=120)
+                await until(lambda: len(golden_runs(beside.registry)) == 1)
                 rewritten(holding, "leave.md", "25 days", "31 days")
                 await serving.scheduler.now(None)
                 await told(serving)
