@@ -14,6 +14,7 @@ from adapters.slack_hearing import SlackHearing
 from adapters.slack_settings import SlackSettings
 from bot.desk import Desk
 from bot.platform import DeliveryFailed
+from bot.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ OVERLAP_S = 120.0
 REDELIVERY_S = 600.0
 """Slack sends an event that was not accepted again for some minutes."""
 
-_TRIES = 5
+_LONGEST_PAUSE_S = 60.0
 
 
 class SlackMissed:
@@ -37,36 +38,48 @@ class SlackMissed:
         self._hearing = hearing
         self._settings = settings
         self._team = team
+        self._reading = 0
 
     async def marks(self) -> dict[str, str]:
         """What was heard last, by channel and thread, and when the bot last listened."""
         return await self._desk.seen(f"slack:{self._team}")
 
     async def listen(self) -> None:
-        """Notes that the bot listens now."""
-        await self._desk.mark_seen(f"slack:{self._team}", f"{self._calls.clock.now():.6f}")
+        """Notes that the bot listens now; not while something is still read back: whoever starts after a crash
+        has to read it too."""
+        if not self._reading:
+            await self._desk.mark_seen(f"slack:{self._team}", f"{self._calls.clock.now():.6f}")
 
     async def read(self, marks: Mapping[str, str]) -> None:
-        """Asks what was asked since `marks`. Raises what `Desk.ask` raises."""
-        earliest = self._calls.clock.now() - self._settings.backfill_s
-        listened = marks.get(f"slack:{self._team}")
+        """Asks what was asked since `marks`, however long Slack is busy or the database full."""
         if self._settings.backfill_s <= 0 or not marks:
             return
-        alive = float(listened) - REDELIVERY_S if listened else earliest
-        threads = {name: mark for name, mark in marks.items() if name.count(":") == 3}
+        self._reading += 1
+        try:
+            await Retry(_LONGEST_PAUSE_S)(lambda: self._read(marks))
+        finally:
+            self._reading -= 1
+
+    async def _read(self, marks: Mapping[str, str]) -> None:
+        earliest = self._calls.clock.now() - self._settings.backfill_s
+        listened = float(marks.get(f"slack:{self._team}", 0.0))
+        alive = max(earliest, listened - REDELIVERY_S)
+        # What was heard after that may have come before something that is still to be read back.
+        sure = {name: float(mark) for name, mark in marks.items() if float(mark) <= listened}
+        old = {name for name, mark in marks.items() if float(mark) <= earliest}
+        threads = {name: sure.get(name, alive) for name in marks if name.count(":") == 3}
         read: set[str] = set()
         for channel in await self._channels():
-            mark = marks.get(f"slack:{self._team}:{channel}")
-            since = max(earliest, alive, float(mark) - OVERLAP_S if mark else 0.0)
+            since = max(alive, sure.get(f"slack:{self._team}:{channel}", 0.0) - OVERLAP_S)
             async for row in self._rows("conversations.history", channel, since):
                 await self._hearing.message(row, channel=channel)
                 if float(row.get("latest_reply") or 0.0) > since:
                     thread = f"slack:{self._team}:{channel}:{row['ts']}"
                     read.add(thread)
-                    await self._thread(thread, max(since, float(threads.get(thread, 0.0))))
+                    await self._thread(thread, max(since, threads.get(thread, 0.0)))
         for name, mark in threads.items():
-            if name not in read and float(mark) > earliest:
-                await self._thread(name, float(mark))
+            if name not in read | old:
+                await self._thread(name, mark)
 
     async def _thread(self, name: str, since: float) -> None:
         _, _, channel, root = name.split(":")
@@ -92,17 +105,18 @@ class SlackMissed:
             yield row
 
     async def _patiently(self, method: str, rows: str, **arguments: object) -> AsyncIterator[Json]:
-        """The rows; none where the bot may not read them or Slack stays busy."""
-        for attempt in range(_TRIES):
+        """The rows; none where the bot may not read them."""
+        pause = 1.0
+        while True:
             try:
                 found = [row async for row in self._calls.pages(method, rows, **arguments)]
+                break
             except SlackRefused as error:
                 log.info("missed questions cannot be read: %s", error)
                 return
             except DeliveryFailed as error:
-                await asyncio.sleep(max(error.after_s, 2.0**attempt))
-                continue
-            for row in found:
-                yield row
-            return
-        log.warning("missed questions were not read: Slack did not answer %s", method)
+                log.warning("missed questions wait for Slack: %s", error)
+                await asyncio.sleep(max(error.after_s, pause))
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+        for row in found:
+            yield row

@@ -83,6 +83,26 @@ async def test_reading_back_goes_on_through_faults_and_without_scopes(tmp_path: 
             assert (await bot.outcome(GENERAL, missed)).outcome == "answered"
 
 
+async def test_what_could_not_be_read_back_is_read_after_the_next_start(tmp_path: Path) -> None:
+    """A question that is heard meanwhile says nothing about those before it."""
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        async with stage(tmp_path, fake) as bot:
+            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
+        missed = fake.mention(ADA, GENERAL, "Meanwhile?")
+        fake.advance(3_600.0)
+        fake.fail("conversations.history", [500] * 100)
+        async with stage(tmp_path, fake) as bot:
+            sockets = bot.slack._sockets
+            assert sockets is not None
+            await fake.until(lambda: fake.called("conversations.history") and sockets.listening)
+            assert (await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Now?"))).outcome == "answered"
+        fake.advance(3_600.0)
+        fake.api.faults.planned.clear()
+        async with stage(tmp_path, fake) as bot:
+            assert (await bot.outcome(GENERAL, missed)).outcome == "answered"
+
+
 async def test_questions_of_a_long_gap_are_answered_though_the_process_lived(tmp_path: Path) -> None:
     """What is heard again must not count as heard before it was read back."""
     settings: SlackSettings = replace(QUICK, ping_s=0.2, ticket_s=0.3, gap_s=0.1)
