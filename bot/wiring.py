@@ -108,7 +108,7 @@ MODELS: dict[str, Callable[[Project, int], Model | None]] = {
 """How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
 
 
-JUDGE_SHARE = 0.5
+JUDGE_SHARE = 0.6
 """What the judge has to say about the order of passages, against the search; docs/decisions/013 has the data."""
 
 

@@ -15,7 +15,7 @@ from models.engine.prompts import Part, Prompt, shared
 from models.engine.wire import Finish, Generate, Piece, Prepare
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Prefix:
     """The tokens of a system message. `state` is what was read of them, once `reader` has done so."""
 

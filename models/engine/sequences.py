@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from models.engine.context import Context
 from models.engine.ended import Ended, EndedPrompts
@@ -33,7 +34,10 @@ class Sequences:
         self._most_idle = most_idle
         self._free = deque(range(count))
         self._idle: list[Held] = []  # the longest unused first
-        self._prefixes: dict[tuple[int, ...], Prefix] = {}  # the longest unused first
+        self._prefixes: WeakValueDictionary[tuple[int, ...], Prefix] = (
+            WeakValueDictionary()
+        )  # those in use too
+        self._kept: dict[tuple[int, ...], Prefix] = {}  # the longest unused first
 
     def take(self) -> int:
         """A sequence that holds nothing."""
@@ -75,14 +79,16 @@ class Sequences:
         return best
 
     def prefix(self, prompt: Prompt) -> Prefix | None:
-        """What is known of the system message of `prompt`; None where it has none."""
+        """What is known of the system message of `prompt`; None where it has none. As long as somebody uses it, all
+        use the same."""
         if prompt.head == 0:
             return None
         tokens = _head(prompt)
-        prefix = self._prefixes.pop(tokens, None) or Prefix(tokens)
-        self._prefixes[tokens] = prefix
-        if len(self._prefixes) > MOST_PREFIXES:
-            del self._prefixes[next(iter(self._prefixes))]
+        prefix = self._prefixes.get(tokens) or Prefix(tokens)
+        self._kept.pop(tokens, None)
+        self._prefixes[tokens] = self._kept[tokens] = prefix
+        if len(self._kept) > MOST_PREFIXES:
+            del self._kept[next(iter(self._kept))]
         return prefix
 
     def _knows_head(self, prompt: Prompt) -> bool:
