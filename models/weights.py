@@ -133,7 +133,13 @@ class ModelFolder:
         """
         header = read_header(file)
         name = name or file.stem
-        if not name or name != Path(name).name or name.startswith(".") or name == BUNDLED:
+        if (
+            not name
+            or not name.isprintable()
+            or name != Path(name).name
+            or name.startswith(".")
+            or name == BUNDLED
+        ):
             raise ModelUnavailable(
                 f"{name!r} cannot be the name of an imported model; choose another with --name"
             )

@@ -86,8 +86,8 @@ def test_name_of_another_file_is_not_taken_over(folder: Path, other: Path) -> No
     assert models.find("mine").sha256 != BUNDLED_SHA256
 
 
-@pytest.mark.parametrize("name", ["../out", "a/b", ".hidden", BUNDLED])
-def test_name_that_leads_elsewhere_is_refused(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["../out", "a/b", ".hidden", BUNDLED, "two\nlines"])
+def test_name_that_cannot_be_a_file_of_ours_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(ModelUnavailable, match="cannot be the name"):
         ModelFolder(folder).take_in(bundled(), name=name)
 
