@@ -108,8 +108,8 @@ MODELS: dict[str, Callable[[Project, int], Model | None]] = {
 """How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
 
 
-JUDGE_SHARE = 0.6
-"""What the judge has to say about the order of passages, against the search; docs/decisions/013 has the data."""
+JUDGE_READS, JUDGE_SHARE = 50, 0.6
+"""Of how many passages the judge has a say in the order, and how much against the search; docs/decisions/029 has the data."""
 
 
 class Project:
@@ -232,12 +232,13 @@ class Project:
 
         section = self.config.retrieval
         reranker: Reranker | None = None if self.judge is None else ReadingReranker(self.judge)
-        settings = RetrievalSettings(per_document=section.per_document, reranker_share=JUDGE_SHARE)
+        settings = RetrievalSettings(per_document=section.per_document)
         if section.reranker is not None:
             from models.embedding.cross_encoder import LocalCrossEncoder
 
             reranker = LocalCrossEncoder(self.path(section.reranker))
-            settings = replace(settings, reranker_share=1.0)
+        elif reranker is not None:
+            settings = replace(settings, reranked=JUDGE_READS, reranker_share=JUDGE_SHARE)
         return Retriever(store, self.embedder, settings=settings, reranker=reranker)
 
     @functools.cached_property

@@ -50,7 +50,7 @@ class RetrievalSettings:
     neighbour_share: float = 0.15
     per_document: int = 5
     joining: Joining | None = NEIGHBOURS
-    reranked: int = 50
+    reranked: int = 20
     reranker_share: float = 1.0
 
 

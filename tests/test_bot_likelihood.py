@@ -22,6 +22,7 @@ from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import RetrievalSettings, Retriever
 from knowledge.store import IndexedChunk
+from models.embedding.embedder import Embedder
 from models.embedding.word_vectors import WordVectors
 from models.judge.calibration import Calibration, read_calibration
 from models.judge.judge import Span
@@ -51,8 +52,7 @@ class Reading:
         return [float(one > 0) for one in self.answers([query] * len(texts), texts)]
 
 
-def _retriever(texts: Sequence[str], judge: Reading | None = None, *, share: float = 1.0) -> Retriever:
-    embedder = WordVectors()
+def _store(texts: Sequence[str], embedder: Embedder) -> MemoryStore:
     store = MemoryStore(embedder.dimensions)
     items = [
         IndexedChunk(
@@ -68,6 +68,12 @@ def _retriever(texts: Sequence[str], judge: Reading | None = None, *, share: flo
     ]
     ids = [item.chunk.document_id for item in items]
     store.replace("h", ids, [(items, embedder.embed_documents(list(texts)))])
+    return store
+
+
+def _retriever(texts: Sequence[str], judge: Reading | None = None, *, share: float = 1.0) -> Retriever:
+    embedder = WordVectors()
+    store = _store(texts, embedder)
     return Retriever(store, embedder, settings=RetrievalSettings(reranker_share=share), reranker=judge)
 
 
@@ -122,6 +128,21 @@ def test_the_judge_puts_the_passage_that_answers_before_the_likely_one() -> None
     texts = ["Annual leave is asked for. Annual leave is granted.", LEAVE]
     assert "asked for" in _retriever(texts).search("annual leave")[0].chunk.text
     assert "26" in _retriever(texts, Reading("26")).search("annual leave")[0].chunk.text
+
+
+def test_the_judge_finds_an_answer_that_the_search_puts_far_down(tmp_path: Path) -> None:
+    places = [f"{size} {kind}" for size in ("old", "new", "big", "red", "tall") for kind in "abcdefgh"]
+    texts = [f"Annual leave, leave of the year: the {place} hall." for place in places]
+    (tmp_path / "groundling.toml").write_text("")
+    with Project(load(tmp_path / "groundling.toml"), root=tmp_path, data=tmp_path / "data") as project:
+        asked = "Where is the annual leave of the year asked for?"
+        store = _store([*texts, LEAVE], project.embedder)
+        project.judge = None
+        search = project.retriever_over(store)
+        assert LEAVE not in [one.chunk.text for one in search.search(asked, limit=20)]
+        project.judge = Reading("26 days")  # type: ignore[assignment]
+        search = project.retriever_over(store)
+        assert search.search(asked, limit=20)[0].chunk.text == LEAVE
 
 
 @pytest.mark.parametrize(("written", "there"), [("false", False), ('"my.safetensors"', True)])
