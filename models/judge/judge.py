@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 2048
 SMALLEST_BATCH = 256
 MOST_WORKERS = 2
-REMEMBERED = 256
+REMEMBERED = 1024
 """So many of the latest pairs keep their log-odds."""
 
 LONGEST = 24
