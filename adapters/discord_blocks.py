@@ -185,3 +185,9 @@ def button(label: str, custom_id: str) -> Component:
 def row(buttons: Sequence[Component]) -> Component:
     """Buttons side by side, five at most."""
     return {"type": 1, "components": list(buttons)}
+
+
+def headed(head: str, text: str) -> str:
+    """`text` below `head`, where it does not begin with it and both fit into one message."""
+    whole = f"{head}\n\n{text}"
+    return whole if head and not text.startswith(head) and utf16(whole) <= MOST else text

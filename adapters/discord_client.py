@@ -184,10 +184,10 @@ class Ears:
             count = 0
             async for message in missed(self.client, self._settings.guilds, since, direct):
                 found = heard(message, self.bot)
-                if found is not None and (found.direct or found.mentioned):
+                if found is not None:
                     count += 1
                     await self._read_back(found)
-            log.info("read %d questions back", count)
+            log.info("read %d messages back", count)
         self._caught_up = True
         self._hearing.marking = not self._down
         await self._desk.mark_seen(LIVE, snowflake(now - SURE_S))

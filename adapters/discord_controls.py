@@ -110,13 +110,14 @@ class Controls:
             await self._say(used, words.say("not_there"))
 
     async def _more(self, used: Used, found: Pressed, words: Words) -> None:
-        entry = await self._desk.entry(found.id)
-        theirs = entry is not None and (entry.asked.user == used.user or not entry.asked.private)
-        if entry is None or entry.reply is None or not theirs:
-            await self._say(used, words.say("not_there"))
-            return
-        post = blocks.page(entry.reply, found.number, Words(entry.asked.text))
-        await self._rest.respond(used.id, used.token, "message", post=post, ephemeral=True)
+        await self._rest.respond(used.id, used.token, "wait", ephemeral=True)
+        person = await self._people.person(used.where.guild, used.user, since=time.monotonic())
+        entry = await self._desk.readable(found.id, person, place_of(used))
+        if entry is None or entry.reply is None:
+            post = Post(words.say("not_there"))
+        else:
+            post = blocks.page(entry.reply, found.number, Words(entry.asked.text))
+        await self._rest.edit_original(used.token, post)
 
     async def _say(self, used: Used, text: str) -> None:
         await self._rest.respond(used.id, used.token, "message", post=Post(text), ephemeral=True)

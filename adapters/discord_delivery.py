@@ -28,7 +28,6 @@ from adapters.discord_rest import (
 from adapters.discord_settings import DiscordSettings
 from adapters.discord_stand import Stand, answer_in, part_after
 from adapters.discord_words import Words
-from adapters.splitting import utf16
 from bot.asked import Asked
 from bot.platform import DeliveryFailed, Handle, NoteHandle, Phase, Reply, Undeliverable, Waiting
 
@@ -138,15 +137,23 @@ class DiscordDelivery:
     async def withdraw(self) -> None:
         """Takes away what stands there; see `Delivery`."""
         self.stop()
-        with contextlib.suppress(Refused, DeliveryFailed, Undeliverable):
-            async with self._line:
-                if self._stand is None:
+        with contextlib.suppress(Refused, Undeliverable):
+            for pause in (0.5, 1.0, 2.0, 4.0):
+                try:
+                    async with self._line:
+                        await self._take_away()
+                except DeliveryFailed as error:
+                    await asyncio.sleep(max(pause, error.after_s))
+                else:
                     return
-                if self._stand.kind == "original":
-                    await self._rest.delete_original(self._asked.reply["token"])
-                    return
-                for message in (self._stand.message, *self._parts):
-                    await self._rest.delete(self._stand.channel, message)
+            log.warning("question %s: it was deleted, but its answer could not be", self._id)
+
+    async def _take_away(self) -> None:
+        if self._stand is not None and self._stand.kind == "original":
+            await self._rest.delete_original(self._asked.reply["token"])
+        elif self._stand is not None:
+            for message in (self._stand.message, *self._parts):
+                await self._unless_gone(self._rest.delete(self._stand.channel, message))
 
     async def interrupt(self) -> None:
         """Says that the answer comes after a restart; see `Delivery`."""
@@ -236,7 +243,7 @@ class DiscordDelivery:
     async def _post(self, post: Post, *, suffix: str = "") -> bool:
         """Posts a message of the bot's own, if none stands there yet."""
         channel, reply_to = await self._place()
-        post = Post(_headed(self._head(), post.content), post.components)
+        post = Post(blocks.headed(self._head(), post.content), post.components)
         found = await answer_in(channel, self._id, self._asked.at, self._rest) if self._looking else None
         if found is None:
             self._looking = True  # from here on it may stand there, whatever this process hears of it
@@ -296,7 +303,7 @@ class DiscordDelivery:
         try:
             if stand.kind == "original":
                 return await self._rest.edit_original(self._asked.reply["token"], post)
-            post = Post(_headed(self._head(), post.content), post.components)
+            post = Post(blocks.headed(self._head(), post.content), post.components)
             return await self._rest.edit(stand.channel, stand.message, post)
         except Refused as error:
             if stand.kind == "original" and (error.code in _TOKEN_GONE or error.status == 401):
@@ -389,8 +396,3 @@ class DiscordDelivery:
         """The question, for a place where it does not stand."""
         elsewhere = self._private or "token" in self._asked.reply
         return blocks.quoted(self._asked.text) if elsewhere and self._asked.way != "direct" else ""
-
-
-def _headed(head: str, text: str) -> str:
-    whole = f"{head}\n\n{text}"
-    return whole if head and not text.startswith(head) and utf16(whole) <= blocks.MOST else text

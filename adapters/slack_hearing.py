@@ -136,15 +136,17 @@ class SlackHearing:
         self._speakers[conversation] = user
 
     def _too_many(self, said: Heard) -> bool:
-        """Whether the conversation has had its questions of this minute; else counts this message, once."""
-        now = self._clock()
+        """Whether the conversation has had its questions of the minute that the message was written in; else counts
+        it, once. What is read back in a moment was not written in one."""
+        now = float(said.ts)
         if len(self._asked) > _MOST_CONVERSATIONS:
             self._asked = {
                 name: times for name, times in self._asked.items() if max(times.values()) > now - 60
             }
         times = self._asked.get(said.conversation, {})
         times = {key: at for key, at in times.items() if at > now - 60.0}
-        if said.key not in times and len(times) >= self._settings.questions_a_minute:
+        near = sum(at < now + 60.0 for at in times.values())
+        if said.key not in times and near >= self._settings.questions_a_minute:
             return True
         times.setdefault(said.key, now)
         self._asked[said.conversation] = times

@@ -104,8 +104,6 @@ class SlackPeople:
 
     async def present(self, channel: str) -> bool:
         """Whether the bot is in that channel now."""
-        if channel.startswith("D"):
-            return True
         try:
             return (await self._channels.get(channel, self._clock())).here
         except SlackRefused:

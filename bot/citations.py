@@ -33,7 +33,7 @@ def without_markers(text: str, passages: Sequence[Passage] = ()) -> str:
     """`text` with the citations of `passages` taken out; the program sets its own. A mere number in round
     brackets is one only where there is such a passage and none says the same in its own words."""
     plain = MARKERS.sub(lambda mark: "" if _cites(mark, passages) else mark[0], text)
-    return re.sub(r"\s+([.,;:!?])", r"\1", plain).strip()
+    return re.sub(r"\s+([.,;:!?])(?!\w)", r"\1", plain).strip()
 
 
 def numbers(text: str, passages: Sequence[Passage] = ()) -> list[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.access import Access
+from bot.answer import Answer
 from bot.answering import Answering
 from bot.asked import Asked, Person, Place
 from bot.channel_store import ChannelStore
@@ -163,15 +164,21 @@ class Desk:
         readable = self._access.readable(person, place, private=True)
         return passage if passage is not None and passage.collection in readable else None
 
+    async def readable(self, id: str, person: Person, place: Place) -> Entry | None:
+        """The question with its reply, for somebody who may read now all that the answer was made from."""
+        entry = await self._visible(id, person, place)
+        if entry is None or entry.reply is None:
+            return None
+        readable = self._access.readable(person, place, private=True)
+        return entry if _drawn(entry.reply.answer) <= readable else None
+
     async def may_share(self, id: str, person: Person, place: Place) -> bool:
         """Whether the asker may now show this private answer to everyone in `place`."""
         entry = await self._inbox.entry(id)
         answer = entry.reply.answer if entry and entry.reply else None
         if entry is None or answer is None or not self._is_asker(entry, person):
             return False
-        drawn = {passage.collection for passage in answer.passages}
-        drawn |= {citation.collection for citation in answer.citations}
-        return drawn <= self._access.readable(person, place)
+        return _drawn(answer) <= self._access.readable(person, place)
 
     async def propose(
         self, question: str, answer: str, person: Person, place: Place, *, collection: str
@@ -289,3 +296,10 @@ class Desk:
     @staticmethod
     def _is_asker(entry: Entry, person: Person) -> bool:
         return person.id == f"{entry.asked.platform}:user:{entry.asked.user}"
+
+
+def _drawn(answer: Answer | None) -> set[str]:
+    """The collections that an answer was made from."""
+    if answer is None:
+        return set()
+    return {one.collection for one in answer.passages} | {one.collection for one in answer.citations}

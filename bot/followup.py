@@ -19,12 +19,18 @@ _OPENERS = (
 _SHORT_OPENERS = {"en": "or", "fr": "et|ou", "es": "y|o", "it": "e|o|ma", "nl": "en", "pt": "e|ou"}
 """Those that are something else in other languages ("e-mail", "O ring")."""
 
-_POINTERS = frozenset(
-    """it its they them their theirs this that these those he she him her his hers there then same one ones such
-    es sie ihn ihm deren dessen dies dieser diese dieses dort davon dafür damit
-    il elle ils elles cela ça celui celle ceux y en lui leur
-    eso esto ese esa ello ellos ellas quello questo ciò dat deze die daar isso isto ele ela""".split()
-)
+_POINTERS = {
+    "en": frozenset(
+        """it its they them their theirs this that these those he she him her his hers then same one ones
+        such""".split()
+    ),
+    "de": frozenset("sie ihn ihm deren dessen dies dieser diese dieses dort davon dafür damit".split()),
+    "fr": frozenset("il elle ils elles cela ça celui celle ceux lui leur".split()),
+    "es": frozenset("eso esto ese esa ello ellos ellas".split()),
+    "it": frozenset("quello questo ciò".split()),
+    "nl": frozenset("dat deze die daar".split()),
+    "pt": frozenset("isso isto ele ela".split()),
+}
 _ENOUGH_WORDS = 3
 _MOST_CHARACTERS = 600
 
@@ -45,7 +51,7 @@ def leans(question: str, language: str) -> bool:
     content = content_words(question, language)
     if len(content) <= 1 or (_opener(language).match(question) and len(content) <= _ENOUGH_WORDS * 2):
         return True
-    return len(content) <= _ENOUGH_WORDS and bool(_POINTERS & set(words(question)))
+    return len(content) <= _ENOUGH_WORDS and bool(_POINTERS.get(language, frozenset()) & set(words(question)))
 
 
 @functools.cache

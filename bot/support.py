@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.evidence import Unit
+from bot.table_rows import is_row
 from bot.words import content_words, plain_number, stem, words
 from knowledge.documents import Passage
 
@@ -24,13 +25,14 @@ _NUMBER = re.compile(r"(?<!\w)\d{1,3}(?:['’\u2009\u00a0\u202f ]\d{3})+(?!\d)(?
 """Three figures behind a space belong to the number before them: "500" is not what "1 500" says. A list
 ("rooms 101 102 103") is one number too, which says less than it might."""
 
+_MINUS = re.compile(r"(?:(?<![\w.,:/)%°])[-−–]|\bminus\s)$", re.IGNORECASE)
 _CURRENCY_BEFORE = re.compile(r"(?:[€$£¥]|\b(?:eur|usd|gbp|chf))\s?$", re.IGNORECASE)
 _UNIT_BEHIND = re.compile(
     r"\s?(?:[%‰€$£¥]|(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?|franken|percent|per cent|prozent|kg|km|cm"
     r"|mm)\b)",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-ÖØ-Þ][\w’'-]+")
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-ÖØ-ÞĀ-ɏ][\w’'-]+")
 _NEGATIONS = {
     "en": frozenset("not no never none neither nor cannot n't nothing nobody nowhere".split()),
     "de": frozenset(
@@ -48,6 +50,20 @@ _NEGATIONS = {
     ),
 }
 """French "personne" is a person too; where it is nobody, "ne" stands beside it."""
+
+_WRITTEN = {
+    language: {word: str(number) for number, word in enumerate(row.split(), 2)}
+    for language, row in {
+        "en": "two three four five six seven eight nine ten eleven twelve",
+        "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+        "fr": "deux trois quatre cinq six sept huit neuf dix onze douze",
+        "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce",
+        "it": "due tre quattro cinque - sette otto nove dieci undici dodici",
+        "nl": "twee drie vier vijf zes zeven acht negen tien elf twaalf",
+        "pt": "dois três quatro cinco seis sete oito nove dez onze doze",
+    }.items()
+}
+"""Numbers as they are written in words, and in figures. "One" is left out: it is an article, or anybody, too; Italian "sei" is "you are"."""
 
 _WITHOUT = frozenset("without ohne sans sin senza zonder sem без".split())
 """One of these is no "not" of the sentence: nobody may enter without a key, and that is not whoever has none."""
@@ -88,7 +104,7 @@ def check(
             if best.unit is None and reason and share >= SHARE:
                 best = Support(None, reason)
             continue
-        if _turned(sentence, unit.text, language):
+        if _turned(sentence, unit.text if is_row(unit.text) else unit.reading, language):
             best = best if best.unit else Support(None, "turns the passage round")
             continue
         if share > best_share:
@@ -101,17 +117,21 @@ def foreign_facts(sentence: str, text: str) -> list[str]:
     numbers = {form for found in _NUMBER.finditer(text) for form in _forms(found)}
     there = set(words(text))
     missing = [found[0] for found in _NUMBER.finditer(sentence) if not _forms(found) & numbers]
-    missing += [name for name in _NAME.findall(sentence) if not set(words(name)) <= there]
+    missing += [
+        name for name in _NAME.findall(sentence) if name[0].isupper() and not set(words(name)) <= there
+    ]
     return missing
 
 
 def _forms(found: re.Match[str]) -> set[str]:
     """What a number may be called; one with a unit beside it is an amount, and 2.50 of it are 2.5."""
     plain = plain_number(found[0])
+    if _MINUS.search(found.string[max(0, found.start() - 7) : found.start()]):
+        plain = f"-{plain}"
     unit = _UNIT_BEHIND.match(found.string, found.end()) or _CURRENCY_BEFORE.search(
         found.string[max(0, found.start() - 5) : found.start()]
     )
-    if unit is None or not re.fullmatch(r"\d+(?:\.\d+)?", plain):
+    if unit is None or not re.fullmatch(r"-?\d+(?:\.\d+)?", plain):
         return {plain}
     return {plain, f"{plain.rstrip('0').rstrip('.') if '.' in plain else plain} of a unit"}
 
@@ -123,6 +143,12 @@ def _foreign(sentence: str, passage: Passage, language: str) -> str:
         fact
         for fact in foreign_facts(sentence, text)
         if not {stem(word, language) for word in words(fact)} <= there or any(c.isdigit() for c in fact)
+    ]
+    written = _WRITTEN.get(language, {})
+    said = set(words(text))
+    missing = [fact for fact in missing if fact not in {written[word] for word in said & written.keys()}]
+    missing += [
+        word for word in words(sentence) if word in written and said.isdisjoint({word, written[word]})
     ]
     return f"{missing[0]} does not stand in the passage" if missing else ""
 

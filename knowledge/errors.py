@@ -3,6 +3,7 @@
     KnowledgeError
     ├── SourceUnavailable    a source cannot be listed now: its documents stay as they are
     ├── Unreadable           one file cannot be read; `reason` is one line
+    │   └── ReaderDown       nothing can be read now; the files are not at fault
     ├── IndexMismatch        the index was made by another embedder
     ├── IndexDamaged         the index on disk fails its health check
     ├── IndexMissing         nothing has been synced yet
@@ -30,6 +31,10 @@ class Unreadable(KnowledgeError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class ReaderDown(Unreadable):
+    """The process that reads documents does not start: it is not the file's fault, and the next sync tries again."""
 
 
 class IndexMismatch(KnowledgeError):

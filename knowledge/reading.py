@@ -21,7 +21,7 @@ from typing import Final, Self, cast
 
 import knowledge
 from knowledge.documents import Block, BlockKind, Reading, Section
-from knowledge.errors import Unreadable
+from knowledge.errors import ReaderDown, Unreadable
 
 _START_S: Final = 60.0
 _LENGTH: Final = struct.Struct("!Q")
@@ -156,7 +156,7 @@ class ReaderProcess:
             _receive(ours, deadline=time.monotonic() + _START_S)
         except (OSError, EOFError):
             self.close()
-            raise Unreadable("the reading process does not start") from None
+            raise ReaderDown("the reading process does not start") from None
         return ours
 
     def _death(self) -> str:

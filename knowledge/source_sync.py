@@ -18,7 +18,7 @@ import numpy as np
 
 from knowledge.catalogue import Catalogue, Changes, Failure, KnownDocument
 from knowledge.documents import Chunk, Document, Reading
-from knowledge.errors import SourceUnavailable, Unreadable
+from knowledge.errors import ReaderDown, SourceUnavailable, Unreadable
 from knowledge.read_ahead import read_ahead
 from knowledge.sources.source import Entry, Source
 from knowledge.store import Batch, IndexedChunk, Store, row_digest, valid_text
@@ -235,7 +235,7 @@ class SourceSync:
         try:
             return self._new(entry, self._reader.read(body, suffix=entry.suffix), content_hash)
         except Unreadable as error:
-            return _Failed(entry, error.reason, lasting=True)
+            return _Failed(entry, error.reason, lasting=not isinstance(error, ReaderDown))
 
     def _new(self, entry: Entry, reading: Reading, content_hash: str) -> _New:
         source = self._source

@@ -12,7 +12,7 @@ from pathlib import Path
 from knowledge.catalogue import Catalogue
 from knowledge.database import Database
 from knowledge.documents import Block, Chunk, Document, Reading, Section
-from knowledge.errors import Unreadable
+from knowledge.errors import ReaderDown, Unreadable
 from knowledge.lancedb import LanceStore
 from knowledge.sources.memory import MemorySource
 from knowledge.store import Readable
@@ -25,13 +25,16 @@ ALL = Readable()
 
 
 class LineReader:
-    """Each line of a body is a paragraph; a body that starts with "broken" cannot be read."""
+    """Each line of a body is a paragraph; a body that starts with "broken" cannot be read, and while it is `down` none."""
 
     def __init__(self) -> None:
         self.reads = 0
+        self.down = False
 
     def read(self, body: bytes, *, suffix: str) -> Reading:
         self.reads += 1
+        if self.down:
+            raise ReaderDown("does not start")
         text = body.decode("utf-8")
         if text.startswith("broken"):
             raise Unreadable("is broken")

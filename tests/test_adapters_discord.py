@@ -329,3 +329,17 @@ async def test_a_question_that_cannot_be_kept_is_not_said_to_be(tmp_path: Path) 
         used = discord.slash(discord.bob, discord.general, "ask", {"question": "Days?"})
         await made.shown(used, "cannot take this now")
         assert made.answers.asked == []
+
+
+async def test_the_rest_of_an_answer_is_for_those_who_may_still_read_it(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord:
+        team = discord.add_role(discord.guild, "hr", discord.bob)
+        async with bench(tmp_path, discord, readers={"main": {f"discord:role:{team.id}"}}) as made:
+            made.answers.text = lambda _: " ".join(f"word{n}" for n in range(900)) + " [1]"
+            used = discord.slash(discord.bob, discord.general, "ask", {"question": "Long?"})
+            shown = await made.shown(used, "word0")
+            await made.done()
+            page = await made.shown(discord.click(discord.bob, shown.id, button(shown, "more")), "word")
+            assert "word5 " not in page.text
+            discord.withdraw(discord.guild, discord.bob, team)
+            await made.shown(discord.click(discord.bob, shown.id, button(shown, "more")), "no longer")

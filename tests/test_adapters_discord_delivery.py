@@ -576,3 +576,16 @@ async def test_a_part_that_a_moderator_deleted_stays_away(tmp_path: Path) -> Non
         delivery = made.platform.delivery(entry.id, entry.asked, entry.handle, note)
         await delivery.finish(Reply(entry.id, "notice", "Ask again."))
         assert [one.text for one in made.answers_to(message)] == ["Ask again."]
+
+
+@pytest.mark.parametrize("fault", [503, ("429", 40.0), "drop_before"])
+async def test_an_answer_is_taken_away_though_discord_fails_once(
+    tmp_path: Path, fault: int | str | tuple[str, float]
+) -> None:
+    async with FakeDiscord() as discord, bench(tmp_path, discord) as made:
+        made.answers.gate.clear()
+        message = discord.mention(discord.bob, discord.general, "Days?")
+        await made.until(lambda: made.answers_to(message))
+        discord.fail("DELETE /channels/{}/messages/{}", [fault])
+        discord.delete(message.id)
+        await made.until(lambda: not made.answers_to(message))

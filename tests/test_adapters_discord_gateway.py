@@ -13,6 +13,7 @@ import pytest
 
 from adapters.discord_hearing import LIVE
 from adapters.discord_state import EVERY_S, FREE, State
+from bot.channels import ChannelSettings
 from bot.errors import ConfigError
 from tests.discord_bench import Bench, bench, settings
 from tests.fakes.discord import FakeDiscord
@@ -445,3 +446,18 @@ async def test_a_mark_that_cannot_be_written_is_written_later(
                 while (await made.inbox.seen(LIVE))[LIVE] == before:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             assert int((await made.inbox.seen(LIVE))[LIVE]) > int(before)
+
+
+async def test_questions_without_a_mention_are_read_back(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord:
+        discord.allow_intents(MESSAGE_CONTENT)
+        channels = {f"discord:channel:{discord.general.id}": ChannelSettings(mention=False)}
+        chosen = settings(discord, message_content=True, mark_every_s=0.1)
+        async with bench(tmp_path, discord, chosen=chosen, configured=channels) as made:
+            await made.until(lambda: made.platform._hearing.marking)
+            discord.post(discord.bob, discord.general, "Before?")
+            await made.done(1)
+            discord.invalidate(resumable=False)
+            discord.post(discord.bob, discord.general, "While away?")
+            await made.done(2)
+            assert [one.asked.text for one in await made.entries()] == ["Before?", "While away?"]

@@ -12,7 +12,7 @@ from adapters.slack_settings import SlackSettings
 from bot.access import AccessRules
 from bot.channels import ChannelSettings
 from tests.fakes.slack import ADA, BEN, BOT_USER, GENERAL, TEAM, FakeSlack
-from tests.fakes.slack_world import Message
+from tests.fakes.slack_world import Channel, Message
 from tests.slack_stage import QUICK, RULES, Answers, passage, stage
 
 
@@ -286,6 +286,18 @@ async def test_shortcut_where_the_bot_is_not_answers_its_asker_alone(tmp_path: P
         fake.submit_view(ADA, view.id, {"question": "Is that so?"})
         await fake.until(lambda: "one week. [1]" in str([one.shown for one in fake.ephemerals(away, ADA)]))
         assert fake.answers(away) == []
+
+
+async def test_shortcut_between_two_people_answers_its_asker_alone(tmp_path: Path) -> None:
+    async with FakeSlack() as fake, stage(tmp_path, fake):
+        with fake.world.lock:
+            theirs = fake.world.add_channel(Channel(fake.world.new_id("D"), "", "im", [ADA, BEN])).id
+        ts = fake.post(BEN, theirs, "Is the notice period one week?")
+        fake.shortcut(ADA, theirs, ts, "ask_about_this")
+        (view,) = await fake.until(lambda: fake.open_views(ADA))
+        fake.submit_view(ADA, view.id, {"question": "Is that so?"})
+        await fake.until(lambda: "one week. [1]" in str([one.shown for one in fake.ephemerals(theirs, ADA)]))
+        assert fake.answers(theirs) == []
 
 
 async def test_home_shows_what_is_known_and_the_status_to_administrators_alone(tmp_path: Path) -> None:

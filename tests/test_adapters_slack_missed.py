@@ -144,3 +144,19 @@ async def test_nothing_counts_as_heard_until_the_gap_is_taken_up() -> None:
             await asyncio.gather(watching, return_exceptions=True)
             await calls.close()
         assert asked == [(True, False), (True, False)]
+
+
+async def test_all_of_a_long_thread_is_read_back(tmp_path: Path) -> None:
+    """So many questions a minute are answered, by when they were written."""
+    async with FakeSlack() as fake:
+        fake.sockets.when_closed = "lost"
+        async with stage(tmp_path, fake, settings=replace(QUICK, questions_a_minute=2)) as bot:
+            before = fake.mention(ADA, GENERAL, "Before?")
+            await bot.outcome(GENERAL, before)
+        missed = []
+        for number in range(5):
+            fake.advance(120.0)
+            missed.append(fake.mention(BEN, GENERAL, f"Question {number}?", before))
+        async with stage(tmp_path, fake, settings=replace(QUICK, questions_a_minute=2)) as bot:
+            for ts in missed:
+                assert (await bot.outcome(GENERAL, ts)).outcome == "answered"

@@ -24,6 +24,21 @@ def test_a_question_that_stands_on_its_own_changes_the_topic() -> None:
 @pytest.mark.parametrize(
     ("question", "language"),
     [
+        ("Wie hoch ist die Reisekostenpauschale?", "de"),
+        ("Welche Farbe hat die Dienstkleidung?", "de"),
+        ("¿Qué es la VPN corporativa?", "es"),
+        ("Qual è il prezzo del parcheggio?", "it"),
+        ("Quelle est la durée du congé en été ?", "fr"),
+        ("Is there a canteen for visitors?", "en"),
+    ],
+)
+def test_a_word_that_points_back_in_another_language_begins_a_topic(question: str, language: str) -> None:
+    assert standalone(question, EARLIER, language) == question
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
         ("E-mail retention period for contractors?", "en"),
         ("O-ring replacement interval?", "en"),
         ("Y-axis calibration procedure", "en"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.citations import without_markers
 from bot.drafting import Draft, Drafting, tells
 from bot.evidence import units
 from bot.support import check
@@ -54,6 +55,38 @@ def test_a_changed_number_name_or_sense_is_not_supported(sentence: str) -> None:
 
     assert carried.unit is None
     assert carried.reason
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "language", "holds"),
+    [
+        ("The notice period is three months.", "The notice period is two months.", "en", False),
+        ("The notice period is 2 months.", "The notice period is two months.", "en", True),
+        ("Die Frist beträgt drei Monate.", "Die Frist beträgt zwei Monate.", "de", False),
+        ("O prazo é de três meses.", "O prazo é de dois meses.", "pt", False),
+        ("The freezer is kept at 18 °C.", "The freezer is kept at -18 °C.", "en", False),
+        ("The freezer is kept at -18 °C.", "The freezer is kept at 18 °C.", "en", False),
+        ("The freezer is kept at minus 18 °C.", "The freezer is kept at −18 °C.", "en", True),
+        ("The fridge is kept at 2-8 °C.", "The fridge is kept between 2 and 8 °C.", "en", True),
+        ("Kontakt für Reisen ist Frau Şahin.", "Kontakt für Reisen ist Frau Yıldız.", "de", False),
+        ("Kontakt für Reisen ist Frau Şahin.", "Kontakt für Reisen ist Frau Şahin.", "de", True),
+    ],
+)
+def test_a_number_in_words_below_zero_or_a_name_of_any_letters_is_compared(
+    sentence: str, text: str, language: str, holds: bool
+) -> None:
+    found = passages(text)
+    assert (check(sentence, found, units(found), language).unit is not None) == holds
+
+
+def test_a_not_above_a_list_belongs_to_its_items() -> None:
+    found = passages("In the office you may not:\n\n- bring pets\n- smoke at the desk")
+    assert check("You may bring pets.", found, units(found), "en").unit is None
+    assert check("You may not bring pets.", found, units(found), "en").unit is not None
+
+
+def test_a_word_that_begins_with_a_dot_keeps_its_blank() -> None:
+    assert without_markers("Upload a .csv file [1] .", passages()) == "Upload a .csv file."
 
 
 def test_thousands_are_one_number_however_they_are_written() -> None:

@@ -397,6 +397,47 @@ def test_pdf_has_sections_by_page_and_headings_by_size_and_weight() -> None:
     )
 
 
+def test_only_what_counts_the_pages_is_taken_for_their_number() -> None:
+    names = ("Ada", "Bob", "Cy", "Dee", "Eve")
+    reading = reader("pdf")(
+        pdf(
+            *(
+                line(820, f"Acme rules - page {number} of 5")
+                + line(780, f"Week {number}", "/F2 24")
+                + line(740, f"Staff number: {4100 + 37 * number}")
+                + line(700, f"Name: {name}")
+                + line(60, f"Net pay: {2000 + 311 * number}.00 EUR")
+                + line(30, f"{number}")
+                for number, name in enumerate(names, 1)
+            )
+        )
+    )
+    text = "\n".join(block.text for section in reading.sections for block in section.blocks)
+    for number, name in enumerate(names, 1):
+        assert f"Staff number: {4100 + 37 * number}" in text
+        assert f"Net pay: {2000 + 311 * number}.00 EUR" in text
+        assert [one.page for one in reading.sections if one.headings[-1:] == (f"Week {number}",)] == [
+            f"page {number}"
+        ]
+        assert name in text
+    assert text.count("Acme rules") == 1
+
+
+def test_a_chapter_on_a_new_page_is_no_text_of_its_own_there() -> None:
+    reading = reader("pdf")(
+        pdf(
+            *(
+                line(780, f"{name} leave", "/F2 20") + line(740, f"About {name}.")
+                for name in ("Annual", "Sick")
+            )
+        )
+    )
+    assert reading.sections == (
+        Section(("Annual leave",), (Block("About Annual."),), "page 1"),
+        Section(("Sick leave",), (Block("About Sick."),), "page 2"),
+    )
+
+
 def test_rows_of_a_pdf_whose_parts_stand_in_columns_are_a_table() -> None:
     def row(y: int, *cells: str) -> str:
         return "".join(

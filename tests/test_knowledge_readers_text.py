@@ -216,6 +216,23 @@ def test_html_nested_beyond_reason_is_refused() -> None:
         read("html", "<div>" * 5000 + "text")
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("Menge;Preis\n0,5;20,00\n1,5;30,00\n", "| 0,5 | 20,00 |"),
+        (
+            "Office;Address\nYork;12 High Street, York, YO1 7HH\nLeeds;1 Park Row, Leeds, LS1 5AB\n",
+            "| York |",
+        ),
+        ("Office\tAddress\nYork\t12 High Street, York, YO1 7HH\nLeeds\t1 Park Row, Leeds, LS1\n", "| York |"),
+    ],
+)
+def test_commas_in_the_cells_of_a_csv_do_not_cut_them(text: str, first: str) -> None:
+    rows = read("csv", text).sections[0].blocks[0].text.split("\n")
+    assert rows[2].startswith(first)
+    assert rows[2].count(" | ") == 1
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_csv_becomes_one_table(separator: str) -> None:
     text = f'Grade{separator}Days\nA{separator}"1{separator}0"\n{separator}\nB{separator}20\n'

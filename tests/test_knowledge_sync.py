@@ -145,6 +145,18 @@ def test_file_that_failed_twice_is_left_until_it_changes(bench: Bench) -> None:
     assert counts(bench.sync(source).sources[0]) == (1, 0, 0, 1)
 
 
+def test_file_is_not_given_up_while_nothing_can_be_read(bench: Bench) -> None:
+    """Not the file is at fault, but the process that reads it."""
+    source = MemorySource("wiki", {"page.md": b"old words"})
+    bench.sync(source)
+    source.bodies["page.md"] = b"new words"
+    bench.reader.down = True
+    for _ in range(3):
+        assert dict(bench.sync(source).sources[0].failed) == {"wiki:page.md": "does not start"}
+    bench.reader.down = False
+    assert counts(bench.sync(source).sources[0]) == (0, 1, 0, 0)
+
+
 def test_source_that_cannot_be_listed_keeps_everything(bench: Bench) -> None:
     source = MemorySource("wiki", pages())
     bench.sync(source)

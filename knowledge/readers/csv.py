@@ -47,6 +47,8 @@ def _separator(text: str) -> str:
             continue
         usual = max(set(counts), key=counts.count)
         score = (counts.count(usual) / len(counts)) * min(usual, 20) if usual > 1 else 0.1
+        if counts[0] < 2:
+            score /= 4  # it does not cut the header: "Price;Weight" above "1,5;2,5"
         if score > most:
             best, most = separator, score
     return best

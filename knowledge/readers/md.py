@@ -48,7 +48,7 @@ def add(text: str, outline: Outline) -> tuple[str, ...]:
     html = markdown_to_html_with_extensions(
         text.replace("\0", ""),
         options=Options.CMARK_OPT_UNSAFE | Options.CMARK_OPT_FOOTNOTES,
-        extensions=["table", "strikethrough", "autolink", "tasklist"],
+        extensions=["table", "strikethrough", "autolink", "tasklist", "tagfilter"],
     )
     return walk(parse(f"<html><body>{html}</body></html>"), outline)
 

@@ -39,7 +39,7 @@ class Outline:
 
     def page(self, name: str, *, keep_headings: bool = False) -> None:
         """Starts a page, a slide or a sheet; headings go on over it only when told so."""
-        bare = self._bare_heading
+        bare = self._bare_heading and not self._blocks
         self._close(next_level=99 if keep_headings else 0)
         if not keep_headings:
             self._path.clear()

@@ -30,6 +30,7 @@ _FILE_NAME: Final = re.compile(
 _DIGITS: Final = re.compile(r"\d+")
 _HEADING_CHARACTERS: Final = 120
 _FURNITURE_PAGES: Final = 4
+_PAGE_DIGITS = 3
 _MAX_HEADINGS: Final = 2000
 _WORD: Final = re.compile(r"\w+(?:-\w+)*")
 _BROKEN_WORD: Final = re.compile(r"(\w+)[\x02\ufffe\xad]\s*(\w+)")
@@ -110,14 +111,12 @@ def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[Line]]) -> 
 
 def _set_off(pages: Sequence[Sequence[Line]]) -> dict[int, dict[str, int]]:
     """Lines set larger than the body, the three most used sizes being levels 1 to 3, then bold lines of their own."""
-    sizes: Counter[int] = Counter()
     bold = plain = 0
     for page in pages:
         for line in page:
-            sizes[round(line.size)] += len(line.text)
             bold += len(line.text) if line.bold else 0
             plain += 0 if line.bold else len(line.text)
-    usual = sizes.most_common(1)[0][0]
+    usual = _usual_size(pages)
     large: Counter[int] = Counter()
     for page in pages:
         large.update(
@@ -155,7 +154,8 @@ def _may_be_heading(text: str) -> bool:
 
 
 def _add(pages: Sequence[Sequence[Line]], headings: dict[int, dict[str, int]], outline: Outline) -> None:
-    furniture = _furniture(pages)
+    usual = _usual_size(pages)
+    furniture = _furniture(pages, usual)
     words = _words(pages)
     seen: set[str] = set()
     for index, page in enumerate(pages):
@@ -163,11 +163,10 @@ def _add(pages: Sequence[Sequence[Line]], headings: dict[int, dict[str, int]], o
         known = headings.get(index, {})
         kept = []
         for line in page:
-            key = _DIGITS.sub("#", line.text)
-            if key not in furniture or key not in seen:
+            keys = furniture & _running(line, index, usual)
+            if not keys & seen:
                 kept.append(line)
-            if key in furniture:
-                seen.add(key)
+            seen |= keys
         for part in tables_in(kept):
             if isinstance(part, Table):
                 outline.add(pipe_table(part.rows), "table")
@@ -200,13 +199,33 @@ def _words(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
     return frozenset(word for page in pages for line in page for word in _WORD.findall(line.text.lower()))
 
 
-def _furniture(pages: Sequence[Sequence[Line]]) -> set[str]:
-    """What stands at the top or bottom of more than half of the pages, numbers apart."""
+def _usual_size(pages: Sequence[Sequence[Line]]) -> int:
+    """The size that most of the text is set in; there is some."""
+    sizes: Counter[int] = Counter()
+    for page in pages:
+        for line in page:
+            sizes[round(line.size)] += len(line.text)
+    return sizes.most_common(1)[0][0]
+
+
+def _running(line: Line, index: int, usual: int) -> set[str]:
+    """What a line is called on every page where it stands at the top or bottom: its words, and, unless it is large, these
+    with the first or last number as one that goes up with the pages."""
+    keys = {line.text}
+    numbers = [] if _is_large(line, usual) else list(_DIGITS.finditer(line.text))
+    for number in (*numbers[:1], *numbers[-1:]):
+        if len(number[0]) <= _PAGE_DIGITS:
+            keys.add(f"{line.text[: number.start()]}#{int(number[0]) - index}{line.text[number.end() :]}")
+    return keys
+
+
+def _furniture(pages: Sequence[Sequence[Line]], usual: int) -> set[str]:
+    """What stands at the top or bottom of more than half of the pages, the page's number apart."""
     if len(pages) < _FURNITURE_PAGES:
         return set()
     counts: Counter[str] = Counter()
-    for page in pages:
-        counts.update({_DIGITS.sub("#", line.text) for line in (*page[:2], *page[-2:])})
+    for index, page in enumerate(pages):
+        counts.update({key for line in (*page[:2], *page[-2:]) for key in _running(line, index, usual)})
     return {text for text, count in counts.items() if count > len(pages) / 2}
 
 
