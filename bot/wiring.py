@@ -108,8 +108,8 @@ MODELS: dict[str, Callable[[Project, int], Model | None]] = {
 """How each `kind` of [model] is made; a new one is a file in models/engine/ and a line here."""
 
 
-JUDGE_READS, JUDGE_SHARE = 50, 0.6
-"""Of how many passages the judge has a say in the order, and how much against the search; docs/decisions/029 has the data."""
+JUDGE_READS, JUDGE_SHARE = 20, 0.5
+"""Of how many passages the judge has a say in the order, and how much against the search: docs/decisions/013, 029."""
 
 
 class Project:

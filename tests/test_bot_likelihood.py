@@ -131,7 +131,7 @@ def test_the_judge_puts_the_passage_that_answers_before_the_likely_one() -> None
 
 
 def test_the_judge_finds_an_answer_that_the_search_puts_far_down(tmp_path: Path) -> None:
-    places = [f"{size} {kind}" for size in ("old", "new", "big", "red", "tall") for kind in "abcdefgh"]
+    places = [f"{size} {kind}" for size in ("old", "new") for kind in "abcdefgh"]
     texts = [f"Annual leave, leave of the year: the {place} hall." for place in places]
     (tmp_path / "groundling.toml").write_text("")
     with Project(load(tmp_path / "groundling.toml"), root=tmp_path, data=tmp_path / "data") as project:
@@ -139,7 +139,7 @@ def test_the_judge_finds_an_answer_that_the_search_puts_far_down(tmp_path: Path)
         store = _store([*texts, LEAVE], project.embedder)
         project.judge = None
         search = project.retriever_over(store)
-        assert LEAVE not in [one.chunk.text for one in search.search(asked, limit=20)]
+        assert LEAVE not in [one.chunk.text for one in search.search(asked, limit=16)]
         project.judge = Reading("26 days")  # type: ignore[assignment]
         search = project.retriever_over(store)
         assert search.search(asked, limit=20)[0].chunk.text == LEAVE
