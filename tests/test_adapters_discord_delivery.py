@@ -589,3 +589,6 @@ async def test_an_answer_is_taken_away_though_discord_fails_once(
         discord.fail("DELETE /channels/{}/messages/{}", [fault])
         discord.delete(message.id)
         await made.until(lambda: not made.answers_to(message))
+        await made.done()
+        assert [one.outcome for one in await made.entries()] == ["withdrawn"]
+        assert made.answers_to(message) == []

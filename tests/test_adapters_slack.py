@@ -277,27 +277,20 @@ async def test_shortcut_asks_about_a_message_in_its_thread(tmp_path: Path) -> No
         assert "ben: Is the notice period one week?" in bot.answers.asked[0].earlier[0].text
 
 
-async def test_shortcut_where_the_bot_is_not_answers_its_asker_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["channel", "im"])
+async def test_shortcut_where_the_bot_is_not_answers_its_asker_alone(tmp_path: Path, kind: str) -> None:
     async with FakeSlack() as fake, stage(tmp_path, fake):
-        away = fake.add_channel("away", [ADA, BEN], with_bot=False)
+        if kind == "im":
+            with fake.world.lock:
+                away = fake.world.add_channel(Channel(fake.world.new_id("D"), "", "im", [ADA, BEN])).id
+        else:
+            away = fake.add_channel("away", [ADA, BEN], with_bot=False)
         ts = fake.post(BEN, away, "Is the notice period one week?")
         fake.shortcut(ADA, away, ts, "ask_about_this")
         (view,) = await fake.until(lambda: fake.open_views(ADA))
         fake.submit_view(ADA, view.id, {"question": "Is that so?"})
         await fake.until(lambda: "one week. [1]" in str([one.shown for one in fake.ephemerals(away, ADA)]))
         assert fake.answers(away) == []
-
-
-async def test_shortcut_between_two_people_answers_its_asker_alone(tmp_path: Path) -> None:
-    async with FakeSlack() as fake, stage(tmp_path, fake):
-        with fake.world.lock:
-            theirs = fake.world.add_channel(Channel(fake.world.new_id("D"), "", "im", [ADA, BEN])).id
-        ts = fake.post(BEN, theirs, "Is the notice period one week?")
-        fake.shortcut(ADA, theirs, ts, "ask_about_this")
-        (view,) = await fake.until(lambda: fake.open_views(ADA))
-        fake.submit_view(ADA, view.id, {"question": "Is that so?"})
-        await fake.until(lambda: "one week. [1]" in str([one.shown for one in fake.ephemerals(theirs, ADA)]))
-        assert fake.answers(theirs) == []
 
 
 async def test_home_shows_what_is_known_and_the_status_to_administrators_alone(tmp_path: Path) -> None:

@@ -15,6 +15,14 @@ from tests.fakes.slack import ADA, BEN, GENERAL, FakeSlack
 from tests.slack_stage import QUICK, stage
 
 
+async def asked_while_away(folder: Path, fake: FakeSlack) -> str:
+    """A question that came after the bot had listened once."""
+    fake.sockets.when_closed = "lost"
+    async with stage(folder, fake) as bot:
+        await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
+    return fake.mention(ADA, GENERAL, "Meanwhile?")
+
+
 async def test_questions_that_came_meanwhile_are_answered_once(tmp_path: Path) -> None:
     async with FakeSlack() as fake:
         fake.sockets.when_closed = "lost"
@@ -71,10 +79,7 @@ async def test_reading_back_can_be_switched_off(tmp_path: Path) -> None:
 
 async def test_reading_back_goes_on_through_faults_and_without_scopes(tmp_path: Path) -> None:
     async with FakeSlack() as fake:
-        fake.sockets.when_closed = "lost"
-        async with stage(tmp_path, fake) as bot:
-            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
-        missed = fake.mention(ADA, GENERAL, "Meanwhile?")
+        missed = await asked_while_away(tmp_path, fake)
         fake.add_channel("secret", [ADA, BEN], kind="private")
         fake.world.scopes -= {"groups:history"}
         fake.fail("conversations.list", [(429, "0.1"), 500])
@@ -86,10 +91,7 @@ async def test_reading_back_goes_on_through_faults_and_without_scopes(tmp_path: 
 async def test_what_could_not_be_read_back_is_read_after_the_next_start(tmp_path: Path) -> None:
     """A question that is heard meanwhile says nothing about those before it."""
     async with FakeSlack() as fake:
-        fake.sockets.when_closed = "lost"
-        async with stage(tmp_path, fake) as bot:
-            await bot.outcome(GENERAL, fake.mention(ADA, GENERAL, "Before?"))
-        missed = fake.mention(ADA, GENERAL, "Meanwhile?")
+        missed = await asked_while_away(tmp_path, fake)
         fake.advance(3_600.0)
         fake.fail("conversations.history", [500] * 100)
         async with stage(tmp_path, fake) as bot:
