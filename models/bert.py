@@ -31,15 +31,20 @@ def hidden_states(
     there: Tensor,
     *,
     dropout: float = 0.0,
+    first_alone: bool = False,
 ) -> Tensor:
-    """What the last layer says of each token (rows x tokens x width). `kinds` is 1 in a second text, `there`
-    is 0 where a row has ended; a share `dropout` of what the layers say is left out, which is for learning."""
+    """What the last layer says of each token (rows x tokens x width), or of each row's first token alone (rows x 1 x
+    width), for which it then computes nothing else. `kinds` is 1 in a second text, `there` is 0 where a row has
+    ended; a share `dropout` of what the layers say is left out, which is for learning."""
     hidden = functional.dropout(_embedded(weights, ids, kinds), dropout)
     mask = None
     if not bool(there.all()):
         mask = hidden.new_zeros(there.shape).masked_fill(there == 0, -1e4)[:, None, None, :]
     for layer in range(shape.layers):
-        hidden = _layer(weights, f"encoder.layer.{layer}.", hidden, mask, shape.attention_heads, dropout)
+        asking = hidden[:, :1] if first_alone and layer == shape.layers - 1 else hidden
+        name = f"encoder.layer.{layer}."
+        hidden = _attending(weights, name, asking, hidden, mask, shape.attention_heads, dropout)
+        hidden = _fed_forward(weights, name, hidden, dropout)
     return hidden
 
 
@@ -50,20 +55,29 @@ def _embedded(weights: Mapping[str, Tensor], ids: Tensor, kinds: Tensor) -> Tens
     return _normed(weights, "embeddings.LayerNorm", tokens + places + types)
 
 
-def _layer(
-    weights: Mapping[str, Tensor], name: str, hidden: Tensor, mask: Tensor | None, heads: int, dropout: float
+def _attending(
+    weights: Mapping[str, Tensor],
+    name: str,
+    asking: Tensor,
+    hidden: Tensor,
+    mask: Tensor | None,
+    heads: int,
+    dropout: float,
 ) -> Tensor:
-    rows, tokens, width = hidden.shape
+    """What the tokens `asking` are after they have seen all that is `hidden` in their row."""
+    rows, _, width = hidden.shape
     query, key, value = (
-        _linear(weights, f"{name}attention.self.{part}", hidden)
-        .view(rows, tokens, heads, width // heads)
+        _linear(weights, f"{name}attention.self.{part}", source)
+        .view(rows, -1, heads, width // heads)
         .transpose(1, 2)
-        for part in ("query", "key", "value")
+        for part, source in (("query", asking), ("key", hidden), ("value", hidden))
     )
-    seen = _attended(query, key, value, mask)
-    seen = seen.transpose(1, 2).reshape(rows, tokens, width)
+    seen = _attended(query, key, value, mask).transpose(1, 2).reshape(asking.shape)
     seen = functional.dropout(_linear(weights, f"{name}attention.output.dense", seen), dropout)
-    hidden = _normed(weights, f"{name}attention.output.LayerNorm", hidden + seen)
+    return _normed(weights, f"{name}attention.output.LayerNorm", asking + seen)
+
+
+def _fed_forward(weights: Mapping[str, Tensor], name: str, hidden: Tensor, dropout: float) -> Tensor:
     wide = functional.gelu(_linear(weights, f"{name}intermediate.dense", hidden))
     wide = functional.dropout(_linear(weights, f"{name}output.dense", wide), dropout)
     return _normed(weights, f"{name}output.LayerNorm", hidden + wide)

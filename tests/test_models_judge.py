@@ -22,9 +22,9 @@ from models.judge.file import (
     save_weights,
     weights_sha256,
 )
-from models.judge.judge import Judge
+from models.judge.judge import Judge, shipped
 from models.judge.merging import merge
-from models.judge.network import read, tensors
+from models.judge.network import read, read_rows, tensors
 from models.judge.pairs import MAX_TOKENS, QUESTION_TOKENS, PairTokens, shown
 from models.judge.training import IGNORED, Recipe, load_examples, main, train
 
@@ -87,6 +87,14 @@ def test_a_passage_is_judged_the_same_alone_and_among_others(base: Path, file: P
     together = judge.answers([ROWS[0][0]] * len(texts), texts)
     alone = [judge.answers([ROWS[0][0]], [text])[0] for text in texts]
     assert together == pytest.approx(alone, abs=0.02)
+
+
+def test_rows_read_alone_are_those_of_the_whole_reading(base: Path) -> None:
+    weights = load_weights(shipped(), base, torch.float32)
+    asked = tensors(PairTokens(base).pairs([ROWS[0][0], "Why?"], [ROWS[0][1], ROWS[2][1] * 3]))
+    rows = read_rows(weights, *asked)
+    assert rows[0, 0] > rows[1, 0] + 1
+    assert torch.allclose(rows, read(weights, *asked).rows, atol=1e-4)
 
 
 def test_attention_spelled_out_for_learning_is_the_one_that_judges(base: Path) -> None:

@@ -158,15 +158,14 @@ def _read(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[
 def _logits(weights: dict[str, Tensor], pairs: Sequence[Pair], head: int) -> list[float]:
     import torch
 
-    from models.judge.network import read, tensors
+    from models.judge.network import read_rows, tensors
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             ids, kinds, there = tensors(pairs)
-            rows = read(weights, ids, kinds, there).rows[:, head]
-            return [float(logit) for logit in rows.tolist()]
+            return [float(logit) for logit in read_rows(weights, ids, kinds, there)[:, head].tolist()]
     finally:
         torch.set_num_threads(before)
 

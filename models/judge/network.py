@@ -47,9 +47,17 @@ def read(
     """Reads `ids` (rows x tokens); `kinds` is 1 in the passage, `there` is 0 where a row has ended. While
     learning, a share `dropout` of what the layers say is left out."""
     hidden = hidden_states(weights, SHAPE, ids, kinds, there, dropout=dropout)
+    span = functional.linear(hidden, weights["head.span.weight"], weights["head.span.bias"])
+    return Reading(_asked(weights, hidden), span.float().masked_fill(there[:, :, None] == 0, -1e4))
+
+
+def read_rows(weights: Mapping[str, Tensor], ids: Tensor, kinds: Tensor, there: Tensor) -> Tensor:
+    """`Reading.rows` alone: a fifth less to compute."""
+    return _asked(weights, hidden_states(weights, SHAPE, ids, kinds, there, first_alone=True))
+
+
+def _asked(weights: Mapping[str, Tensor], hidden: Tensor) -> Tensor:
     first = torch.tanh(
         functional.linear(hidden[:, 0], weights["head.dense.weight"], weights["head.dense.bias"])
     )
-    rows = functional.linear(first, weights["head.rows.weight"], weights["head.rows.bias"])
-    span = functional.linear(hidden, weights["head.span.weight"], weights["head.span.bias"])
-    return Reading(rows.float(), span.float().masked_fill(there[:, :, None] == 0, -1e4))
+    return functional.linear(first, weights["head.rows.weight"], weights["head.rows.bias"]).float()
