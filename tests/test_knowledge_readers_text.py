@@ -55,6 +55,15 @@ def test_markdown_front_matter_gives_title_and_date_and_is_not_text() -> None:
     assert reading.sections == (Section(("Heading",), (Block("Text"),)),)
 
 
+def test_front_matter_may_be_toml_and_what_is_none_stays_text() -> None:
+    reading = read(
+        "md", '+++\ntitle = "Travel"\ndate = 2024-05-01\n[menu]\nweight = 3\n+++\n# Heading\n\nText\n'
+    )
+    assert (reading.title, reading.updated_at) == ("Travel", datetime(2024, 5, 1, tzinfo=UTC))
+    assert reading.sections == (Section(("Heading",), (Block("Text"),)),)
+    assert "no toml" in blocks(read("md", "+++\nno toml\n+++\nText\n"))[0].text
+
+
 def test_a_rule_at_the_start_of_markdown_is_no_front_matter() -> None:
     assert blocks(read("md", "---\n\nJust text here\n\n---\n\nmore\n")) == [
         Block("Just text here"),
@@ -116,6 +125,11 @@ def test_rst_keeps_headings_lists_tables_and_code() -> None:
         ),
     )
     assert reading.notes == ("hidden text removed: 1 comment",)
+
+
+def test_an_unknown_directive_in_a_list_leaves_its_text_and_no_complaint() -> None:
+    text = "* one\n\n  .. tab-set::\n\n     .. tab-item:: Whales\n        :sync: w\n\n        They sing.\n\n* two\n"
+    assert blocks(read("rst", text)) == [Block("- one\n  Whales\n  They sing.\n- two")]
 
 
 def test_rst_header_fields_give_title_and_date() -> None:
@@ -241,6 +255,12 @@ def test_csv_becomes_one_table(separator: str) -> None:
     assert read("csv", text).sections == (Section((), (Block(table, "table"),)),)
 
 
+def test_lines_above_the_header_of_a_csv_are_its_caption() -> None:
+    reading = read("csv", "Price list 2026,,\n,,\nvalid from May,,\nItem,Price,Unit\nApple,3,kg\nTotal,,\n")
+    table = "| Item | Price | Unit |\n| --- | --- | --- |\n| Apple | 3 | kg |\n| Total |  |  |"
+    assert blocks(reading) == [Block("Price list 2026\nvalid from May"), Block(table, "table")]
+
+
 def test_json_records_become_a_table_and_the_rest_lines() -> None:
     value = {
         "title": "Rates",
@@ -323,3 +343,12 @@ def test_rtf_keeps_paragraphs_and_tables() -> None:
         "| A | B |\n| --- | --- |\n| 1 | 2 |",
         "Last",
     ]
+
+
+@pytest.mark.parametrize("run", [r"{\f0\v secret}", r"\v secret\v0 ", r"{\xe{\v secret}}"])
+def test_what_rtf_hides_is_left_out_and_noted(run: str) -> None:
+    reading = read("rtf", rf"{{\rtf1\ansi\viewkind4 Shown {run}and\vertalt  seen.\par}}")
+    assert "secret" not in str(reading.sections)
+    assert "Shown and" in blocks(reading)[0].text
+    assert "seen." in blocks(reading)[0].text
+    assert reading.notes == ("hidden text removed: 1 invisible run",)

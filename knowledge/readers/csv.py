@@ -1,6 +1,6 @@
 """Reads tables in text: comma, semicolon, tab or bar between the cells.
 
-Rule: one table, the first row is its header; a file with nothing between cells is a list.
+Rule: one table, its header the first row of more than one cell; a file with nothing between cells is a list.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAMPLE_LINES: Final = 50
 
 
 def read(body: bytes) -> Reading:
-    """A CSV or TSV file as one section with one table."""
+    """A CSV or TSV file as one section with one table, lines of one cell above it as text: they are its caption."""
     text = decode(body).replace("\0", "").lstrip("\n")
     csv.field_size_limit(max(131_072, len(text)))
     try:
@@ -28,10 +28,9 @@ def read(body: bytes) -> Reading:
     except csv.Error as error:
         raise Unreadable(f"a damaged table ({error})") from error
     outline = Outline()
-    if max((len(row) for row in rows), default=0) < 2:
-        outline.add("\n".join(row[0] for row in rows if row))
-    else:
-        outline.add(pipe_table(rows), "table")
+    header = next((place for place, row in enumerate(rows) if sum(map(bool, row)) > 1), len(rows))
+    outline.add("\n".join("".join(row) for row in rows[:header] if any(row)))
+    outline.add(pipe_table(rows[header:]), "table")
     return Reading(title=None, sections=outline.sections())
 
 

@@ -6,6 +6,7 @@ Rule: front matter gives title and date and is not text; cmark-gfm parses, the H
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import date, datetime
 from typing import Final
 
@@ -20,6 +21,7 @@ from knowledge.readers.html import parse, walk
 from knowledge.readers.outline import Outline
 
 _FRONT_MATTER: Final = re.compile(r"\A\s*---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+_TOML: Final = re.compile(r"\A\s*\+\+\+[ \t]*\n(.*?\n)?\+\+\+[ \t]*(?:\n|\Z)", re.S)
 _DATE_KEYS: Final = ("updated", "last_updated", "lastUpdated", "last_modified", "lastmod", "modified", "date")
 _MAX_FRONT_MATTER: Final = 20_000
 _FIELD: Final = re.compile(r"([A-Za-z_][\w-]{0,40})[ \t]*:(?:[ \t]+(.*)|()$)")
@@ -56,18 +58,17 @@ def add(text: str, outline: Outline) -> tuple[str, ...]:
 def front_matter(text: str) -> tuple[str | None, datetime | None, str]:
     """Title, date and the text after the front matter.
 
-    People write front matter that is nearly YAML; a block of lines "name: value" is read as such.
-    Anything else between two rules stays text.
+    It is YAML between rules of hyphens, or TOML between rules of plus signs. People write front matter that is
+    nearly YAML; a block of lines "name: value" is read as such. Anything else between two rules stays text.
     """
-    match = _FRONT_MATTER.match(text)
+    yaml_block, toml_block = _FRONT_MATTER.match(text), _TOML.match(text)
+    match = yaml_block or toml_block
     if match is None or match.end() > _MAX_FRONT_MATTER:
         return None, None, text
-    try:
-        fields = yaml.load(match[1] or "", Loader=_NoAliases)  # noqa: S506 - it is a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError):
-        fields = _plain_fields(match[1] or "")
-    if fields is None and not (match[1] or "").strip():
+    block = match[1] or ""
+    if not block.strip():
         return None, None, text[match.end() :]
+    fields = _yaml_fields(block) if yaml_block else _toml_fields(block)
     if not isinstance(fields, dict):
         return None, None, text
     title = fields.get("title")
@@ -76,6 +77,20 @@ def front_matter(text: str) -> tuple[str | None, datetime | None, str]:
         next((moment for key in _DATE_KEYS if (moment := _moment(fields.get(key)))), None),
         text[match.end() :],
     )
+
+
+def _yaml_fields(block: str) -> object:
+    try:
+        return yaml.load(block, Loader=_NoAliases)  # noqa: S506 - it is a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return _plain_fields(block)
+
+
+def _toml_fields(block: str) -> object:
+    try:
+        return tomllib.loads(block)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _plain_fields(block: str) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ Rule: docutils parses with includes and raw HTML switched off; Sphinx's roles an
 from __future__ import annotations
 
 import re
+import textwrap
 from datetime import datetime
 from typing import Final
 
@@ -48,6 +49,9 @@ _LISTS: Final = (
     nodes.field_list,
     nodes.option_list,
 )
+_DEEPEST: Final = 10
+"""So many directives that docutils does not know are read inside each other."""
+
 _DATES: Final = ("last-modified", "updated", "date", "created")
 
 
@@ -61,7 +65,7 @@ def read(body: bytes) -> Reading:
     outline = Outline()
     outline.add(header)
     walk = _Walk(outline)
-    walk.blocks(publish_doctree(text, settings_overrides=_SETTINGS), 0)
+    walk.blocks(_parsed(text), 0)
     sections = outline.sections()
     return Reading(
         title=title or outline.first_heading,
@@ -69,6 +73,29 @@ def read(body: bytes) -> Reading:
         updated_at=updated_at,
         notes=removed({"comment": walk.comments}),
     )
+
+
+def _parsed(text: str, depth: int = 0) -> nodes.document:
+    """The document's tree, with what directives say that docutils does not know in the place of its complaints."""
+    document = publish_doctree(text, settings_overrides=_SETTINGS)
+    for message in list(document.findall(nodes.system_message)):
+        said = [node for literal in message.findall(nodes.literal_block) for node in _said(literal, depth)]
+        if message.parent is not None:
+            message.parent.replace(message, said)
+    return document
+
+
+def _said(literal: nodes.literal_block, depth: int) -> list[nodes.Node]:
+    """Argument and content of a directive that docutils does not know; Sphinx has hundreds of them."""
+    source = literal.astext()
+    if not source.lstrip().startswith(".."):
+        return []
+    first, _, rest = source.partition("\n")
+    argument = first.partition("::")[2].strip()
+    said: list[nodes.Node] = [nodes.paragraph("", argument)] if argument else []
+    lines = [line for line in rest.split("\n") if not re.match(r"\s+:[\w-]+:", line)]
+    content = textwrap.dedent("\n".join(lines)).strip("\n")
+    return [*said, *_parsed(content, depth + 1).children] if content and depth < _DEEPEST else said
 
 
 def _header(text: str) -> tuple[str | None, datetime | None, str, str]:
@@ -104,8 +131,6 @@ class _Walk:
                 self._outline.heading(max(level, 1), node.astext())
             elif isinstance(node, nodes.comment):
                 self.comments += bool(node.astext().strip())
-            elif isinstance(node, nodes.system_message):
-                self._unknown_directive(node, level)
             elif not self._leaf(node) and isinstance(node, nodes.Element):
                 self.blocks(node, level)
 
@@ -122,21 +147,6 @@ class _Walk:
         else:
             return isinstance(node, nodes.Invisible | nodes.image)
         return True
-
-    def _unknown_directive(self, message: nodes.system_message, level: int) -> None:
-        """A directive that docutils does not know (Sphinx has hundreds): its argument and content as text."""
-        for literal in message.findall(nodes.literal_block):
-            source = literal.astext()
-            if not source.lstrip().startswith(".."):
-                continue
-            first, _, rest = source.partition("\n")
-            argument = first.partition("::")[2].strip()
-            lines = [line for line in rest.split("\n") if not re.match(r"\s+:[\w-]+:", line)]
-            indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-            content = "\n".join(line[indent:] for line in lines).strip("\n")
-            self._outline.add(argument)
-            if content and level < 20:
-                self.blocks(publish_doctree(content, settings_overrides=_SETTINGS), level + 10)
 
     def _items(self, listing: nodes.Element, depth: int) -> list[str]:
         lines: list[str] = []
