@@ -52,7 +52,9 @@ def docx(body: str, **parts: str) -> bytes:
             + level.format(1, "lowerLetter", "%1.%2)")
             + f'</w:abstractNum><w:abstractNum w:abstractNumId="1">{level.format(0, "bullet", "•")}</w:abstractNum>'
             '<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>'
-            '<w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num></w:numbering>',
+            '<w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num>'
+            '<w:num w:numId="3"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/>'
+            "</w:lvlOverride></w:num></w:numbering>",
             "word/footnotes.xml": f'<w:footnotes {w}><w:footnote w:id="2"><w:p><w:r><w:t>Not on Mondays.</w:t>'
             "</w:r></w:p></w:footnote></w:footnotes>",
             **parts,
@@ -123,6 +125,15 @@ def test_a_raised_number_in_a_word_document_is_kept_apart() -> None:
     word = "<w:r><w:t>{}</w:t></w:r>"
     body = f"<w:p>{word.format(500)}{raised.format(1)}{raised.format(2)}{word.format(', the 1')}{raised.format('st')}</w:p>"
     assert reader("docx")(docx(body)).sections == (Section((), (Block("500^12, the 1st"),)),)
+
+
+def test_a_numbered_list_that_begins_anew_is_numbered_so() -> None:
+    body = numbered("a", 1) + numbered("b", 1) + paragraph("Then:") + numbered("c", 3) + numbered("d", 3)
+    assert [block.text for section in reader("docx")(docx(body)).sections for block in section.blocks] == [
+        "1. a\n2. b",
+        "Then:",
+        "1. c\n2. d",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,21 @@ def test_an_unknown_directive_in_a_list_leaves_its_text_and_no_complaint() -> No
     assert blocks(read("rst", text)) == [Block("- one\n  Whales\n  They sing.\n- two")]
 
 
+def test_a_cell_over_two_rows_of_an_rst_table_stands_in_both_also_in_the_last_column() -> None:
+    rule, inner = "+---+---+------+", "+---+---+      +"
+    lines = [
+        rule,
+        "| a | b | c    |",
+        "+===+===+======+",
+        "| 1 | 2 | both |",
+        inner,
+        "| 3 | 4 |      |",
+        rule,
+    ]
+    table = "| a | b | c |\n| --- | --- | --- |\n| 1 | 2 | both |\n| 3 | 4 | both |"
+    assert blocks(read("rst", "\n".join(lines))) == [Block(table, "table")]
+
+
 def test_rst_header_fields_give_title_and_date() -> None:
     reading = read("rst", "PEP: 8\nTitle: Style\nPost-History:\nCreated: 05-Jul-2001\n\nIntro\n=====\n\nx\n")
     assert (reading.title, reading.updated_at) == ("Style", datetime(2001, 7, 5, tzinfo=UTC))

@@ -81,9 +81,14 @@ class Numbering:
         self._lists: dict[str, str] = {}
         self._levels: dict[tuple[str, int], tuple[str, str, int]] = {}
         self._counts: dict[str, list[int]] = {}
+        self._restarts: dict[tuple[str, int], int] = {}
         for element in root if root is not None else ():
             if element.tag == f"{_W}num":
-                self._lists[element.get(f"{_W}numId", "")] = _value(element, "abstractNumId") or ""
+                number = element.get(f"{_W}numId", "")
+                self._lists[number] = _value(element, "abstractNumId") or ""
+                for override in element.iter(f"{_W}lvlOverride"):
+                    if (start := _value(override, "startOverride")) is not None:
+                        self._restarts[number, _digit(override.get(f"{_W}ilvl"))] = _digit(start, 1)
             elif element.tag == f"{_W}abstractNum":
                 for level in element.iter(f"{_W}lvl"):
                     self._levels[element.get(f"{_W}abstractNumId", ""), _digit(level.get(f"{_W}ilvl"))] = (
@@ -111,7 +116,8 @@ class Numbering:
         counts = self._counts.setdefault(abstract, [])
         while len(counts) <= level:
             counts.append(self._levels.get((abstract, len(counts)), ("", "", 1))[2] - 1)
-        counts[level] = max(counts[level], start - 1) + 1
+        again = self._restarts.pop((number, level), None)  # with the first paragraph of the list that says so
+        counts[level] = (max(counts[level], start - 1) if again is None else again - 1) + 1
         for below in range(level + 1, len(counts)):
             counts[below] = self._levels.get((abstract, below), ("", "", 1))[2] - 1
         label = pattern

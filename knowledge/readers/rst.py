@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -182,15 +183,22 @@ class _Walk:
         below: dict[int, int] = {}
         for row in table.findall(nodes.row):
             cells: list[str] = []
+            above = rows[-1] if rows else []
             for entry in row.findall(nodes.entry):
-                while below.get(len(cells), 0):
-                    below[len(cells)] -= 1
-                    cells.append(rows[-1][len(cells)] if rows and len(cells) < len(rows[-1]) else "")
+                _reached(cells, above, below)
                 for _ in range(min(int(entry.get("morecols", 0)), 50) + 1):
                     below[len(cells)] = int(entry.get("morerows", 0))
                     cells.append(_text(entry))
+            _reached(cells, above, below)
             rows.append(cells)
         self._outline.add(pipe_table(rows), "table")
+
+
+def _reached(cells: list[str], above: Sequence[str], below: dict[int, int]) -> None:
+    """Adds the cells of the row `above` that reach into this one at its present end; `below` says how far each does."""
+    while below.get(len(cells), 0):
+        below[len(cells)] -= 1
+        cells.append(above[len(cells)] if len(cells) < len(above) else "")
 
 
 def _as_item(part: nodes.Element) -> nodes.Element:
