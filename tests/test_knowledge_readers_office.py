@@ -327,6 +327,37 @@ def test_open_document_keeps_headings_lists_and_spanning_cells() -> None:
     )
 
 
+def test_a_spreadsheets_title_is_its_caption_and_its_comments_stay_out() -> None:
+    cell = "<table:table-cell{}>{}<text:p>{}</text:p></table:table-cell>"
+    row = "<table:table-row>{}</table:table-row>"
+    title = (
+        cell.format(' table:number-columns-spanned="2"', "", "Prices 2026") + "<table:covered-table-cell/>"
+    )
+    note = "<office:annotation><text:p>why so dear?</text:p></office:annotation>"
+    content = (
+        '<office:document-content xmlns:office="o" xmlns:text="t" xmlns:table="tb"><office:body><office:spreadsheet>'
+        '<table:table table:name="P">'
+        + row.format(title)
+        + row.format(cell.format("", "", "Item") + cell.format("", "", "Price"))
+        + row.format(cell.format("", "", "Apple") + cell.format("", note, "3"))
+        + "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    (section,) = reader("odt")(archive({"content.xml": content})).sections
+    table = "| Item | Price |\n| --- | --- |\n| Apple | 3 |"
+    assert section.blocks == (Block("Prices 2026"), Block(table, "table"))
+
+
+def test_a_box_in_a_list_of_an_open_document_is_read_behind_the_list() -> None:
+    box = "<draw:frame><draw:text-box><text:p>in the box</text:p></draw:text-box></draw:frame>"
+    content = (
+        '<office:document-content xmlns:office="o" xmlns:text="t" xmlns:draw="d"><office:body><office:text>'
+        f"<text:list><text:list-item><text:p>one{box}</text:p></text:list-item></text:list>"
+        "</office:text></office:body></office:document-content>"
+    )
+    (section,) = reader("odt")(archive({"content.xml": content})).sections
+    assert section.blocks == (Block("- one"), Block("in the box"))
+
+
 def test_book_is_read_in_the_order_of_its_spine() -> None:
     package = (
         '<package><metadata xmlns:dc="d"><dc:title>The book</dc:title><dc:date>2024-03-01</dc:date></metadata>'

@@ -13,7 +13,7 @@ from knowledge.documents import Reading
 from knowledge.errors import Unreadable
 from knowledge.readers.encodings import decode
 from knowledge.readers.outline import Outline
-from knowledge.readers.tables import pipe_table
+from knowledge.readers.tables import above_header, lines_of, pipe_table
 
 _SEPARATORS: Final = ",;\t|"
 _SAMPLE_LINES: Final = 50
@@ -28,8 +28,8 @@ def read(body: bytes) -> Reading:
     except csv.Error as error:
         raise Unreadable(f"a damaged table ({error})") from error
     outline = Outline()
-    header = next((place for place, row in enumerate(rows) if sum(map(bool, row)) > 1), len(rows))
-    outline.add("\n".join("".join(row) for row in rows[:header] if any(row)))
+    header = above_header(rows)
+    outline.add(lines_of(rows[:header]))
     outline.add(pipe_table(rows[header:]), "table")
     return Reading(title=None, sections=outline.sections())
 

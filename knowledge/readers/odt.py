@@ -17,7 +17,7 @@ from knowledge.readers import xml
 from knowledge.readers.archive import Archive
 from knowledge.readers.dates import from_words
 from knowledge.readers.outline import Outline
-from knowledge.readers.tables import pipe_table
+from knowledge.readers.tables import above_header, lines_of, pipe_table
 
 _LEFT_OUT: Final = frozenset(
     {
@@ -102,6 +102,7 @@ class _Walk:
                 self._paragraph(element)
             elif name == "list":
                 self.outline.add("\n".join(self._items(element, 0)))
+                self._boxes(element)
             elif name == "table":
                 self._table(element)
             elif name == "page":
@@ -114,6 +115,10 @@ class _Walk:
         if xml.attribute(element, "style-name") in self._title_styles:
             self.title = self.title or text
         self.outline.add(text)
+        self._boxes(element)
+
+    def _boxes(self, element: etree._Element) -> None:
+        """Text boxes, behind the paragraph or the list that they hang on."""
         for inner in element.iter():
             if xml.local(inner) == "text-box":
                 self.blocks(inner)
@@ -159,7 +164,8 @@ class _Walk:
 
     def _table(self, table: etree._Element) -> None:
         parent = table.getparent()
-        if parent is not None and xml.local(parent) == "spreadsheet":
+        sheet = parent is not None and xml.local(parent) == "spreadsheet"
+        if sheet:
             self.outline.page(f"sheet {xml.attribute(table, 'name') or ''}".strip())
         rows: list[list[str]] = []
         below: dict[int, tuple[int, str]] = {}  # column: (rows that a cell still covers, its text)
@@ -177,8 +183,11 @@ class _Walk:
                     left, covering = below.get(len(cells), (0, ""))
                     cells.append(covering if name != "table-cell" and left > 0 else text)
             below = {column: (left - 1, text) for column, (left, text) in below.items()}
-            rows.append(cells)
-        self.outline.add(pipe_table(rows), "table")
+            once = sheet and len(set(filter(None, cells))) == 1  # a cell over the whole width stands once
+            rows.append([next(filter(None, cells))] if once else cells)
+        header = above_header(rows) if sheet else 0
+        self.outline.add(lines_of(rows[:header]))
+        self.outline.add(pipe_table(rows[header:]), "table")
 
     def _text(self, element: etree._Element) -> str:
         text = "".join(self._pieces(element))
@@ -213,7 +222,12 @@ def _rows(table: etree._Element) -> Iterator[etree._Element]:
 
 
 def _paragraphs(cell: etree._Element) -> Iterator[etree._Element]:
-    return (inner for inner in cell.iter() if xml.local(inner) in ("p", "h"))
+    for element in cell:
+        name = xml.local(element)
+        if name in ("p", "h"):
+            yield element
+        if name not in _LEFT_OUT:
+            yield from _paragraphs(element)
 
 
 def _count(cell: etree._Element, name: str) -> int:

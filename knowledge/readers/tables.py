@@ -27,6 +27,17 @@ def pipe_table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def above_header(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows stand above the first one with more than one cell: they are the table's caption, or a list."""
+    places = (place for place, row in enumerate(rows) if sum(map(bool, row)) > 1)
+    return next(places, len(rows))
+
+
+def lines_of(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of one cell each as lines of text."""
+    return "\n".join("".join(row) for row in rows if any(row))
+
+
 def _cell(text: str) -> str:
     if text.isalnum():
         return text

@@ -22,7 +22,7 @@ from knowledge.errors import Unreadable
 from knowledge.readers import office, xml
 from knowledge.readers.archive import Archive
 from knowledge.readers.outline import Outline
-from knowledge.readers.tables import pipe_table
+from knowledge.readers.tables import above_header, lines_of, pipe_table
 from knowledge.readers.xlsx_values import written
 
 _MAX_COLUMNS: Final = 1000
@@ -89,15 +89,10 @@ def read(body: bytes) -> Reading:
 
 def _add(region: list[_Line], outline: Outline) -> None:
     """A table, with the lines above it that fill one cell only as text: they are its caption."""
-    start = 0
-    while start < len(region) and sum(map(bool, region[start].cells)) == 1:
-        start += 1
-    if start == len(region):
-        # A list of single cells; in one column it reads better without bars.
-        outline.add("\n".join(next(filter(None, line.cells)) for line in region))
-        return
-    outline.add("\n".join(next(filter(None, line.cells)) for line in region[:start]))
-    outline.add(pipe_table(_filled(region[start:])), "table")
+    cells = [line.cells for line in region]
+    header = above_header(cells)
+    outline.add(lines_of(cells[:header]))
+    outline.add(pipe_table(_filled(region[header:])), "table")
 
 
 def _filled(lines: list[_Line]) -> list[list[str]]:
