@@ -76,8 +76,10 @@ class Drafting:
     def add(self, text: str) -> list[Sentence]:
         """Takes the next piece of the model's text; gives the sentences that are now complete and hold."""
         self._pending += text
-        spans = list(sentence_spans(self._pending))[:-1]
-        return self._taken(spans)
+        spans = list(sentence_spans(self._pending))
+        begun = self._pending[spans[-1][0] :] if spans else ""
+        # Where a sentence ends can depend on the whole word behind it: "31. Dezember".
+        return self._taken(spans[:-1] if any(map(str.isspace, begun.strip())) else spans[:-2])
 
     def finish(self, *, whole: bool) -> list[Sentence]:
         """The rest counts as a sentence only when the model came to an end (`whole`)."""

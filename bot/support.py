@@ -10,9 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot import opposites
 from bot.evidence import Unit
+from bot.measures import changed_measure
 from bot.table_rows import is_row
 from bot.words import content_words, plain_number, stem, words
+from bot.written_numbers import plain_figures, written_numbers
 from knowledge.documents import Passage
 
 SHARE = 0.75
@@ -32,7 +35,8 @@ _UNIT_BEHIND = re.compile(
     r"|mm)\b)",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-ÖØ-ÞĀ-ɏ][\w’'-]+")
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[^\W\d_a-zß-öø-ÿ][\w’'-]+")
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+|www\.[^\s<>\"']+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _NEGATIONS = {
     "en": frozenset("not no never none neither nor cannot n't nothing nobody nowhere".split()),
     "de": frozenset(
@@ -51,19 +55,23 @@ _NEGATIONS = {
 }
 """French "personne" is a person too; where it is nobody, "ne" stands beside it."""
 
-_WRITTEN = {
-    language: {word: str(number) for number, word in enumerate(row.split(), 2)}
+_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
+_CALENDAR = {
+    language: frozenset(row.split())
     for language, row in {
-        "en": "two three four five six seven eight nine ten eleven twelve",
-        "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
-        "fr": "deux trois quatre cinq six sept huit neuf dix onze douze",
-        "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce",
-        "it": "due tre quattro cinque - sette otto nove dieci undici dodici",
-        "nl": "twee drie vier vijf zes zeven acht negen tien elf twaalf",
-        "pt": "dois três quatro cinco seis sete oito nove dez onze doze",
+        "fr": """janvier février mars avril mai juin juillet août septembre octobre novembre décembre lundi mardi
+            mercredi jeudi vendredi samedi dimanche""",
+        "es": """enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre lunes martes
+            miércoles jueves viernes sábado domingo""",
+        "it": """gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre lunedì
+            martedì mercoledì giovedì venerdì sabato domenica""",
+        "nl": """januari februari maart april mei juni juli augustus september oktober november december maandag
+            dinsdag woensdag donderdag vrijdag zaterdag zondag""",
+        "pt": """janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro segunda-feira
+            terça-feira quarta-feira quinta-feira sexta-feira sábado domingo""",
     }.items()
 }
-"""Numbers as they are written in words, and in figures. "One" is left out: it is an article, or anybody, too; Italian "sei" is "you are"."""
+"""Months and days where they are written small; elsewhere they are names."""
 
 _WITHOUT = frozenset("without ohne sans sin senza zonder sem без".split())
 """One of these is no "not" of the sentence: nobody may enter without a key, and that is not whoever has none."""
@@ -113,10 +121,13 @@ def check(
 
 
 def foreign_facts(sentence: str, text: str) -> list[str]:
-    """The numbers and names of `sentence` that do not stand in `text`."""
+    """The numbers, addresses and names of `sentence` that do not stand in `text`."""
+    sentence, text = plain_figures(sentence), plain_figures(text)
     numbers = {form for found in _NUMBER.finditer(text) for form in _forms(found)}
     there = set(words(text))
     missing = [found[0] for found in _NUMBER.finditer(sentence) if not _forms(found) & numbers]
+    addresses = (found[0].rstrip(".,;:!?)]") for found in _ADDRESS.finditer(sentence))
+    missing += [address for address in addresses if address.casefold() not in text.casefold()]
     missing += [
         name for name in _NAME.findall(sentence) if name[0].isupper() and not set(words(name)) <= there
     ]
@@ -144,12 +155,14 @@ def _foreign(sentence: str, passage: Passage, language: str) -> str:
         for fact in foreign_facts(sentence, text)
         if not {stem(word, language) for word in words(fact)} <= there or any(c.isdigit() for c in fact)
     ]
-    written = _WRITTEN.get(language, {})
-    said = set(words(text))
-    missing = [fact for fact in missing if fact not in {written[word] for word in said & written.keys()}]
+    asked, said = words(sentence), words(text)
+    written = {figures for _, figures in written_numbers(said, language)}
+    missing = [fact for fact in missing if fact not in written and _SIGNS.get(fact, "\0") not in text]
     missing += [
-        word for word in words(sentence) if word in written and said.isdisjoint({word, written[word]})
+        form for form, figures in written_numbers(asked, language) if figures not in {*written, *said}
     ]
+    missing += [measure] if (measure := changed_measure(sentence, text)) else []
+    missing += [word for word in asked if word in _CALENDAR.get(language, ()) and word not in said]
     return f"{missing[0]} does not stand in the passage" if missing else ""
 
 
@@ -173,6 +186,8 @@ def _turned(sentence: str, text: str, language: str) -> bool:
     """Whether one of the two says "not" and the other does not. Some words out of `text`, as they stand there,
     are not turned by a "not" that is further off. Where no "not" of `language` is known, only the same words are
     no other way round."""
+    if opposites.turned(sentence, text, language):
+        return True
     said, there = words(sentence), words(text)
     if language not in _NEGATIONS:
         return said != there

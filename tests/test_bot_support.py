@@ -70,6 +70,34 @@ def test_a_changed_number_name_or_sense_is_not_supported(sentence: str) -> None:
         ("The fridge is kept at 2-8 °C.", "The fridge is kept between 2 and 8 °C.", "en", True),
         ("Kontakt für Reisen ist Frau Şahin.", "Kontakt für Reisen ist Frau Yıldız.", "de", False),
         ("Kontakt für Reisen ist Frau Şahin.", "Kontakt für Reisen ist Frau Şahin.", "de", True),
+        (
+            "Отпуск всех сотрудников утверждает Петрова.",
+            "Отпуск всех сотрудников утверждает Иванова.",
+            "ru",
+            False,
+        ),
+        ("The notice period is thirty days.", "The notice period is twenty days.", "en", False),
+        (
+            "The notice period of all full-time staff is twenty-five days.",
+            "The notice period of all full-time staff is 25 days.",
+            "en",
+            True,
+        ),
+        ("The notice period is 200 days.", "The notice period is two hundred days.", "en", True),
+        ("Die Frist beträgt dreißig Tage.", "Die Frist beträgt zwanzig Tage.", "de", False),
+        ("Die Frist beträgt 25 Tage.", "Die Frist beträgt fünfundzwanzig Tage.", "de", True),
+        ("The budget is 2 billion euros.", "The budget is 2 million euros.", "en", False),
+        ("La réunion a lieu le 3 mars à Paris.", "La réunion a lieu le 3 mai à Paris.", "fr", False),
+        ("La réunion a lieu le 3 mai à Paris.", "La réunion a lieu le 3 mai à Paris.", "fr", True),
+        ("The fee is 20 EUR.", "The fee is ２０ EUR.", "en", True),
+        ("The limit is 1½ days.", "The limit is 1¼ days.", "en", False),
+        ("The limit is 1½ days.", "The limit is 1 ½ days.", "en", True),
+        ("Claims must be filed within 30 hours.", "Claims must be filed within 30 days.", "en", False),
+        ("Claims must be filed in 30 days.", "Claims must be filed within 30 working days.", "en", True),
+        ("The fee for lost keys is 25 percent.", "The fee for lost keys is €25.", "en", False),
+        ("The fee for lost keys is 25 EUR.", "The fee for lost keys is €25.", "en", True),
+        ("Write to anna@example.org for a badge.", "Write to bert@example.org for a badge.", "en", False),
+        ("Log in at https://a.example/x.", "Log in at https://a.example/x, always.", "en", True),
     ],
 )
 def test_a_number_in_words_below_zero_or_a_name_of_any_letters_is_compared(
@@ -77,6 +105,35 @@ def test_a_number_in_words_below_zero_or_a_name_of_any_letters_is_compared(
 ) -> None:
     found = passages(text)
     assert (check(sentence, found, units(found), language).unit is not None) == holds
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "text"),
+    [
+        ("en", "Turn the printer on.", "Turn the printer off."),
+        ("en", "The heating is off at night.", "The heating is on at night."),
+        ("en", "Requests must be made after the holiday.", "Requests must be made before the holiday."),
+        ("en", "The fee is under 20 EUR.", "The fee is over 20 EUR."),
+        ("en", "Claims are paid until 5 March.", "Claims are paid from 5 March."),
+        ("en", "The office opens at 9 am.", "The office opens at 9 p.m."),
+        ("de", "Das Büro ist ab 18 Uhr geöffnet.", "Das Büro ist bis 18 Uhr geöffnet."),
+        ("de", "Der Antrag ist nach dem Urlaub zu stellen.", "Der Antrag ist vor dem Urlaub zu stellen."),
+        ("fr", "La demande se fait après le congé.", "La demande se fait avant le congé."),
+    ],
+)
+def test_a_word_in_the_place_of_its_opposite_turns_a_sentence_round(
+    language: str, sentence: str, text: str
+) -> None:
+    found = passages(text)
+    assert check(sentence, found, units(found), language).reason == "turns the passage round"
+    said = passages(sentence)
+    assert check(sentence, said, units(said), language).unit is not None
+
+
+def test_an_opposite_of_something_else_turns_nothing_round() -> None:
+    found = passages("The office closes at 5 p.m. and opens at 9 a.m. on Mondays, before the shop.")
+    said = "The office opens at 9 am."
+    assert check(said, found, units(found), "en").unit is not None
 
 
 def test_a_not_above_a_list_belongs_to_its_items() -> None:
@@ -237,6 +294,15 @@ def test_a_draft_that_only_repeats_the_question_tells_nothing() -> None:
     )
 
     assert not tells(draft, units(passages())[0], "How many days of annual leave do I have?", "en")
+
+
+def test_a_date_or_an_hour_with_full_stops_is_not_cut_though_it_comes_word_by_word() -> None:
+    text = "Der Antrag muss bis zum 31. Dezember da sein. Das Büro hilft."
+    draft = checked(text, "Bis wann?", passages(text), "de", whole=True)
+    assert [one.text for one in draft.sentences] == [
+        "Der Antrag muss bis zum 31. Dezember da sein.",
+        "Das Büro hilft.",
+    ]
 
 
 def test_a_sentence_that_was_cut_off_does_not_count() -> None:

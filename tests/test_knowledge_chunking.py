@@ -112,6 +112,12 @@ def test_sentences_cover_the_text_without_gaps(text: str) -> None:
         ("هل هذا صحيح؟ نعم.", 2),
         ("- one\n- two\n- three", 3),
         ("Das gilt z.B. für alle. Auch für Sie.", 2),
+        ("Mit Ausweis, z. B. Reisepass, u. a. Visum. Sonst nicht.", 2),
+        ("Der Antrag muss bis zum 31. Dezember da sein. Am 31. Danach nicht.", 3),
+        ("We open at 9 a.m. Monday to Friday and close at 5 p.m. The gate stays open.", 2),
+        ("Call ext. 4711 or see Sec. 4 first. It takes 5 min. Then come.", 3),
+        ("1. Open the door.\n2. Go in. Sit.", 3),
+        ("Dr. med. Weber zahlt inkl. 19 % und 5 Mio. Euro. Gut.", 2),
     ],
 )
 def test_sentences_end_where_readers_think_so(text: str, count: int) -> None:
