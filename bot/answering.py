@@ -135,14 +135,18 @@ class Answering:
 
     def again(self, id: str) -> None:
         """Begins the answer to `id` anew: its question was changed in the inbox."""
-        work = self._work.get(id)
-        if work is not None:
+        if (work := self._work.get(id)) is not None:
             work.end("revised")
 
     @property
     def busy_with(self) -> int:
         """How many questions have no outcome yet."""
         return len(self._work)
+
+    @property
+    def under_way(self) -> frozenset[str]:
+        """The ids of those questions."""
+        return frozenset(self._work)
 
     async def drain(self, seconds: float) -> None:
         """Takes no more, waits at most `seconds` for what is being answered; the others are told that their

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol
 
 from bot.answer import LEAD_END, Answer, Timings
-from bot.citations import cite
+from bot.citations import cite, unmarked
 from bot.drafting import Draft, Drafting, stands_in, tells
 from bot.evidence import Unit
 from bot.followup import standalone
@@ -380,7 +380,8 @@ def _in_quotes(
 
 def _refusal(blank: Answer) -> Answer:
     language = blank.language if blank.language in REFUSALS else "en"
-    names = list(dict.fromkeys(passage.title for passage in blank.passages))[:3]
+    titles = (unmarked(" ".join(passage.title.split())) for passage in blank.passages)
+    names = list(dict.fromkeys(titles))[:3]
     text = REFUSALS[language]
     if names:
         text += f" {CLOSEST[language]} " + "; ".join(names) + "."

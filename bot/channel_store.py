@@ -64,8 +64,9 @@ class ChannelStore:
 
     def of(self, ids: Set[str]) -> ChannelSettings:
         """What holds in a place with those names: a thread's own settings, else its channel's."""
-        known = sorted(ids & (self.configured.keys() | self._changes.keys()))
-        return self.settings(known[-1]) if known else ChannelSettings()
+        known = ids & (self.configured.keys() | self._changes.keys())
+        # Discord's ids grow with time, and a thread is begun after its channel was made.
+        return self.settings(max(known, key=lambda one: (len(one), one))) if known else ChannelSettings()
 
     async def change(self, channel: str, key: str, value: str, person: str) -> str:
         """Sets one of `KEYS`; gives the line to show. Raises `WrongUse` with the mend."""

@@ -51,6 +51,11 @@ def answering_settings(config: Config) -> AnsweringSettings:
     )
 
 
+def source_collections(config: Config) -> dict[str, str]:
+    """The collection that each source belongs to, in the order of the configuration."""
+    return {one.name: one.collection for one in config.source}
+
+
 def plans(config: Config, root: Path) -> list[Plan]:
     """When each source is synced, in the order of the configuration."""
     return [_plan(section, config, root) for section in config.source]

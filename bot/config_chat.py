@@ -102,7 +102,10 @@ class SlackSection(Section):
         default=2, ge=1, le=10, description="Connections that are held, so that one can be renewed unnoticed."
     )
     backfill_hours: float = Field(
-        default=24.0, ge=0, description="How far back questions are read that came while the bot was away."
+        default=24.0,
+        ge=0,
+        le=87600,
+        description="How far back questions are read that came while the bot was away.",
     )
     prompts: tuple[str, ...] = Field(
         default=(),
@@ -139,7 +142,10 @@ class DiscordSection(Section):
         description="Whether only the asker sees the answer to a command, if they do not choose.",
     )
     backfill_hours: float = Field(
-        default=24.0, ge=0, description="How far back questions are read that came while the bot was away."
+        default=24.0,
+        ge=0,
+        le=87600,
+        description="How far back questions are read that came while the bot was away.",
     )
     proxy: str | None = Field(
         default=None,

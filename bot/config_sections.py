@@ -17,9 +17,9 @@ Name = Annotated[str, Field(pattern=_NAME, max_length=64)]
 
 
 class Section(BaseModel):
-    """What every section keeps to: no unknown keys, no guessing at types, lists as tuples."""
+    """What every section keeps to: no unknown keys, no guessing at types, only finite numbers, lists as tuples."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -40,7 +40,10 @@ class SourceSection(Section):
 
     name: Name = Field(description="Your name for it; its documents' ids begin with it.")
     kind: Literal["folder"] = Field(description="What it is.")
-    path: str = Field(min_length=1, description="The folder; everything below it is read.")
+    path: str = Field(
+        min_length=1,
+        description="The folder; everything below it is read, but for the data folder and this file.",
+    )
     collection: Name = Field(default="main", description="The collection that its documents belong to.")
     include: tuple[str, ...] = Field(
         default=("**",), description="Only files that match one of these patterns, as in .gitignore."

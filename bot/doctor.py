@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bot.doctor_golden import golden_findings
 from bot.errors import ConfigError
 from bot.finding import Finding, State
+from bot.lora_audience import audience_of, in_words, not_for_all, why_not
 from bot.lora_origins import taint_of
 from bot.wiring import SOURCES, Project
 from knowledge.errors import IndexMissing, KnowledgeError, SourceUnavailable
@@ -103,7 +104,7 @@ def check_sources(project: Project) -> Iterator[Finding]:
     for section in project.config.source:
         name = f"source {section.name}"
         try:
-            first = next(iter(SOURCES[section.kind](section, project.root).entries()), None)
+            first = next(iter(SOURCES[section.kind](section, project).entries()), None)
         except SourceUnavailable as error:
             yield Finding(name, "broken", str(error))
             continue
@@ -300,23 +301,36 @@ def _loras(project: Project) -> Iterator[Finding]:
         choice = loras.choice(base)
         compared, problems = loras.compared(base)
         every = (*loras.configured(base), *compared)
+        own = [] if choice.lora is None else _beyond_its_readers(project, choice.lora)
+        told = {lora: _told(lora) for lora in (*every, *([choice.lora] if choice.lora else []))}
     except (KnowledgeError, ModelError, OSError) as error:
         yield Finding("LoRA", "broken", str(error))
         return
     for lora in every:
         if lora != choice.lora:
-            yield Finding("LoRA", "ok", f"{_told(lora)}, scale {lora.scale:g}; where it is named")
-    for lora in dict.fromkeys((*every, *([choice.lora] if choice.lora else []))):
+            yield Finding("LoRA", "ok", f"{told[lora]}, scale {lora.scale:g}; where it is named")
+    yield from own
+    for lora in told:
         if project.has_catalogue and (line := taint_of(project.registry, lora.sha256)):
             yield Finding("LoRA", "warning", f"{lora.name}: {line}")
     for problem in (*([choice.problem] if choice.problem else []), *problems):
         yield Finding("LoRA", "warning", problem)
-    used = "none" if choice.lora is None else _told(choice.lora)
+    used = "none" if choice.lora is None else told[choice.lora]
     yield Finding("LoRA", "ok", f"{used}; {choice.why}")
 
 
+def _beyond_its_readers(project: Project, lora: Lora) -> list[Finding]:
+    """Whether it answers people who may not read what it learned from."""
+    from bot.chat_rules import access_rules
+
+    names = not_for_all(audience_of(Path(lora.path)), access_rules(project.config).readers)
+    return [Finding("LoRA", "warning", f"{lora.name}: {why_not(names)}")] if names else []
+
+
 def _told(lora: Lora) -> str:
-    return f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}"
+    audience = audience_of(Path(lora.path))
+    whose = f", {in_words(audience)}" if audience else ""
+    return f"{lora.name}: {lora.path}, sha256 {lora.sha256[:12]}{whose}"
 
 
 def check_golden(project: Project) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Asks the golden questions while the bot serves, whenever what answers depend on has changed, and tells a drop.
 
 Rule: a golden question is asked only when nobody else waits; a run is compared with the last one that was no
-drop itself, so that what got worse is told until it is better again.
+drop itself, so that what got worse is told until it is better again. A run whose model failed is none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bot.answer import Answer
 from bot.assistant import PassageSearch
-from bot.errors import BotError
-from bot.evaluation.golden import Answers, load_golden, run_golden
+from bot.errors import BotError, Failed
+from bot.evaluation.golden import Answers, GoldenResult, load_golden, model_failure, run_golden
 from bot.gate import worsened
 from bot.golden_runs import DROPPED, Run, accepted, dropped, golden_runs, is_of, last_good
 from bot.index_hold import IndexHold, Trial
@@ -137,7 +137,7 @@ class GoldenWatch:
 
     async def _asked(self, file: Path, lora: str | None, answers: Answers, search: PassageSearch) -> Way:
         questions = await asyncio.to_thread(load_golden, file)
-        report = await run_golden(questions, answers, search)
+        report = await run_golden(questions, answers, search, progress=_check_model)
         return Way(lora, golden_items(report.results))
 
     async def _noted(self, setting: Setting, way: Way, earlier: Sequence[Run], *, tell: bool) -> Run:
@@ -157,6 +157,13 @@ class GoldenWatch:
         artefact = await asyncio.to_thread(self._registry.find, sha256)
         assert artefact is not None
         return artefact, run
+
+
+def _check_model(result: GoldenResult) -> None:
+    """Raises `Failed` where the model could not be used: what quotes in its place are worth is no measurement."""
+    why = model_failure(result.answer)
+    if why is not None:
+        raise Failed(f"{result.question.id}: {why}")
 
 
 class _WhenIdle:

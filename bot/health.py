@@ -103,6 +103,11 @@ class HealthPage:
             raise ConfigError(
                 f"[web] cannot listen on {self._host}:{self._port} ({error.strerror or error}); change host or port"
             ) from None
+        except ValueError:  # what can be no name of a machine is never looked up
+            await runner.cleanup()
+            raise ConfigError(
+                f"[web] host = {self._host!r} is neither an address nor a name of a machine; correct it"
+            ) from None
         self._runner = runner
         return int(runner.addresses[0][1])
 

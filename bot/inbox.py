@@ -11,7 +11,7 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from bot.asked import Asked
+from bot.journal import drop_votes
 from bot.platform import Handle, Reply
 from bot.registry import taint
 from knowledge.database import Database, metadata
@@ -183,9 +184,11 @@ class Inbox:
         training rows that they stand in; how many questions."""
         return await self._do(lambda: self._forget(person))
 
-    async def tidy(self, *, keep_s: float) -> None:
-        """Drops what is older than is needed: keys after `KEYS_KEPT_S`, finished questions after `keep_s`."""
-        await self._do(lambda: self._tidy(keep_s))
+    async def tidy(self, *, keep_s: float, but: Collection[str] = ()) -> None:
+        """Takes off the disk what is older than is needed: keys after `KEYS_KEPT_S`, questions with their answers and
+        votes `keep_s` after their end. One that never ended counts from when it was asked; those in `but`
+        are being answered now and stay."""
+        await self._do(lambda: self._tidy(keep_s, but))
 
     async def close(self) -> None:
         """Waits for what is being written."""
@@ -323,14 +326,18 @@ class Inbox:
             self._database.purge()
         return len(rows)
 
-    def _tidy(self, keep_s: float) -> None:
+    def _tidy(self, keep_s: float, but: Collection[str]) -> None:
         now = self._clock()
+        oldest = now - max(keep_s, KEYS_KEPT_S)
+        ended = func.coalesce(_questions.c.finished_at, _questions.c.asked_at)
         with self._database.transaction() as connection:
             connection.execute(delete(_keys).where(_keys.c.known_at < now - KEYS_KEPT_S))
-            connection.execute(delete(_seen).where(_seen.c.seen_at < now - max(keep_s, KEYS_KEPT_S)))
-            connection.execute(
-                delete(_questions).where(_questions.c.finished_at < now - max(keep_s, KEYS_KEPT_S))
-            )
+            connection.execute(delete(_seen).where(_seen.c.seen_at < oldest))
+            old = delete(_questions).where(ended < oldest, _questions.c.id.not_in(but))
+            dropped = connection.execute(old).rowcount
+            dropped += drop_votes(connection, but=select(_questions.c.id))
+        if dropped:
+            self._database.purge()
 
 
 def outcome_of(reply: Reply) -> Outcome:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Column, Connection, Float, Integer, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Float, Integer, Select, Table, Text, delete, insert, select
 
 from knowledge.database import Database, metadata
 from knowledge.store import valid_text
@@ -132,6 +132,11 @@ class Journal:
                 connection.execute(insert(_votes).values({**row, "person": nobody, "reason": ""}))
         if rows:
             self._database.purge()
+
+
+def drop_votes(connection: Connection, *, but: Select[tuple[str]]) -> int:
+    """Drops the votes on all questions but those, in the same step as what else is done on `connection`; how many."""
+    return connection.execute(delete(_votes).where(_votes.c.question.not_in(but))).rowcount
 
 
 def add_deed(connection: Connection, at: float, person: str, action: str, detail: str) -> None:

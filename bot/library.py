@@ -6,7 +6,8 @@ Rule: whatever reads the disk is done in a thread; what the event loop asks for 
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from bot.assistant import PassageSearch
 from bot.desk import SourceLine
@@ -20,11 +21,19 @@ class LateSearch:
     """A search that is opened by its first use, and again by the next one as long as that fails.
 
     So the bot can be asked before there is an index, and finds it as soon as there is one. `open` gives
-    the search and what tells the index's version. Used from threads; raises what `open` raises.
+    the search and what tells the index's version. `collections` are those that the sources belong to now, by
+    the sources' names, and may be exchanged at any time: whoever may read some collections finds nothing of a
+    source that has left them, though the index does not know that yet. Used from threads; raises what `open`
+    raises.
     """
 
-    def __init__(self, open: Callable[[], tuple[PassageSearch, Callable[[], int]]]) -> None:
+    def __init__(
+        self,
+        open: Callable[[], tuple[PassageSearch, Callable[[], int]]],
+        collections: Mapping[str, str],
+    ) -> None:
         self._open = open
+        self.collections = collections
         self._lock = threading.Lock()
         self._opened: tuple[PassageSearch, Callable[[], int]] | None = None
         self.version: int | None = None
@@ -32,7 +41,7 @@ class LateSearch:
     def search(self, query: str, *, limit: int = 5, readable: Readable = EVERYTHING) -> list[Passage]:
         """The best passages of the newest index."""
         searching, version = self._ready()
-        found = searching.search(query, limit=limit, readable=readable)
+        found = searching.search(query, limit=limit, readable=self._narrowed(readable))
         self.version = version()
         return found
 
@@ -40,6 +49,14 @@ class LateSearch:
         """The version of the newest index, which `version` then is too."""
         self.version = self._ready()[1]()
         return self.version
+
+    def _narrowed(self, readable: Readable) -> Readable:
+        if readable.collections is None:
+            return readable
+        named = {source for source, of in self.collections.items() if of in readable.collections}
+        return replace(
+            readable, sources=frozenset(named if readable.sources is None else named & readable.sources)
+        )
 
     def _ready(self) -> tuple[PassageSearch, Callable[[], int]]:
         with self._lock:

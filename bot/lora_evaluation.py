@@ -244,8 +244,8 @@ def golden_item(result: GoldenResult) -> Item:
     return Item(question.id, document, question.must, values, result.answer.timings.total_ms)
 
 
-def squad_item(id: str, question: ReferenceQuestion, answer: Answer) -> Item:
-    """What became of a question of a SQuAD file, under the name `id`."""
+def squad_item(id: str, question: ReferenceQuestion, answer: Answer, *, document: str) -> Item:
+    """What became of a question of a SQuAD file about the article `document`, under the name `id`."""
     refused = answer.status == "refused"
     values: dict[Measure, float] = {}
     if question.references:
@@ -254,7 +254,7 @@ def squad_item(id: str, question: ReferenceQuestion, answer: Answer) -> Item:
         values["squad_false_refusals"] = float(refused)
     else:
         values["squad_f1"] = values["squad_refusals"] = float(refused)
-    return Item(id, question.text, must=False, values=values, ms=answer.timings.total_ms)
+    return Item(id, document, must=False, values=values, ms=answer.timings.total_ms)
 
 
 def index_sha256(catalogue: Catalogue) -> str:

@@ -1,13 +1,15 @@
 """Whether two questions ask the same thing in other words, so surely that one answer serves both.
 
 Rule: what tells two questions apart stays: every content word in its order, each number, name, "not",
-"before" and "%"; only endings of the plural and the few words that change nothing may differ.
+"before" and "%", and who does what to whom; only endings of the plural and the few words that change nothing
+may differ.
 """
 
 from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Mapping, Sequence
 
 from bot.languages import language_of
 from bot.words import words
@@ -15,21 +17,33 @@ from bot.words import words
 _ORDINARY = frozenset(".,;:!?'\"()[]{}-–—_*`~/\\|’‘‚“”„«»…¿¡·•")
 _HARMLESS = {
     "en": frozenset(
-        """a an the this these is are am be do does i we you my our your of in on at it there please hi
-        hello hey thanks""".split()
+        """a an the this these is are am be do does my our of in on at it there please hi hello hey
+        thanks""".split()
     ),
     "de": frozenset(
-        """der die das den dem des ein eine einen einem einer eines dieser diese dieses ist sind bin ich wir man
-        mein meine meinen unser unsere in im am an auf bei für von vom es bitte hallo hi danke""".split()
+        """der die das den dem des ein eine einen einem einer eines dieser diese dieses ist sind bin mein
+        meine meinen unser unsere in im am an auf bei für von vom es bitte hallo hi danke""".split()
     ),
 }
 """Words that two questions may differ in, by language; in other languages they may differ in none."""
 
 _SAME = {
-    "en": {"i": "we", "you": "we", "my": "our", "your": "our"},
-    "de": {"ich": "wir", "man": "wir", "mein": "unser", "meine": "unsere"},
+    "en": {"i": "we", "my": "our"},
+    "de": {"ich": "wir", "mein": "unser", "meine": "unsere"},
 }
-"""Who asks is seldom what is asked; models of meaning make much of it."""
+"""Which of those who ask does so is seldom what is asked; models of meaning make much of it."""
+
+_ANYONE = {"en": {"you": "we", "your": "our"}, "de": {"man": "wir"}}
+"""What may stand for whoever asks: in German always, in English after "How do", where the asker is not named as well."""
+
+_ASKER = {
+    "en": frozenset("i we me us my our mine ours myself ourselves".split()),
+    "de": frozenset(
+        """ich wir mich mir uns mein meine meinem meinen meiner meines unser unsere unserem unseren unserer
+        unseres""".split()
+    ),
+}
+_PERSONS = frozenset("we you your wir man".split())
 
 _GREETINGS = frozenset("hi hello hey hallo please bitte thanks danke".split())
 _PLURALS = {"en": ("s",), "de": ("en", "n", "e", "s")}
@@ -52,15 +66,27 @@ def gist(text: str) -> Gist:
     harmless = _HARMLESS.get(language)
     if harmless is None:
         return ()
-    kept = [_singular(word, language) for word in words(text) if word not in harmless]
-    return (language, *kept, *_signs(text)) if kept else ()
+    found = words(text)
+    same = _same(found, language)
+    kept = [word for word in (same.get(word, word) for word in found) if word not in harmless]
+    if _PERSONS.issuperset(kept):
+        return ()
+    return (language, *(_singular(word, language) for word in kept), *_signs(text))
 
 
 def asked(text: str) -> str:
     """`text` as a model of meaning is to read it: without case, greetings, and who asks, with one question mark."""
-    same = _SAME.get(language_of(text), {})
+    same = _same(words(text), language_of(text))
     kept = [word for word in text.casefold().split() if word.strip(",.!?") not in _GREETINGS]
     return " ".join(same.get(word, word) for word in kept).rstrip("?!. ") + "?"
+
+
+def _same(found: Sequence[str], language: str) -> Mapping[str, str]:
+    """The words for persons that are one to a question of the words `found`."""
+    asking = [word for word in found if word not in _GREETINGS]
+    named = _ASKER.get(language, frozenset()).intersection(word.partition("'")[0] for word in found)
+    anyone = not named and (language != "en" or asking[:3] == ["how", "do", "you"])
+    return _SAME.get(language, {}) | (_ANYONE.get(language, {}) if anyone else {})
 
 
 def _singular(word: str, language: str) -> str:

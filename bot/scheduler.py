@@ -7,6 +7,7 @@ tried again later and later, and keeps no other waiting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -17,13 +18,14 @@ from pathlib import Path
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]
-from sqlalchemy import Column, Float, Table, Text, delete, insert, select
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
+from bot import due_times
+from bot.due_times import TIDY
 from bot.errors import BotError, ConfigError
 from bot.schedule import Plan, retry_after_s
 from bot.tasks import log_failure
-from knowledge.database import Database, metadata
+from knowledge.database import Database
 from knowledge.errors import KnowledgeError
 
 log = logging.getLogger(__name__)
@@ -34,22 +36,19 @@ LOOK_S = 60.0
 ALL = ""
 """The name under which all sources are synced at once, and what is no longer configured is dropped."""
 
-TIDY = "tidy"
 DAY_S = 86400.0
 QUIET_MS = 1_500
 """A folder is synced when nothing in it has changed for so long, or `LATEST_MS` after the first change."""
 LATEST_MS = 15_000
 
+STANDS_MS = 2_000
+"""How often it is seen to, where nothing changes, that a watched folder still stands where it stood."""
+
+AWAY_S = 2.0
+"""How often a watched folder is looked for that does not stand there, in seconds."""
+
 Run = Callable[[str], Awaitable[None]]
 """Syncs one source, or `ALL`; raises `BotError` when that fails."""
-
-_due = Table(
-    "due_times",
-    metadata,
-    Column("job", Text, primary_key=True),
-    Column("due_at", Float, nullable=False),
-    Column("ran_at", Float),
-)
 
 
 class Scheduler:
@@ -82,6 +81,7 @@ class Scheduler:
         self._retry_after = retry_after
         self._look_s = look_s
         self._failures: dict[str, int] = {}
+        self._retries: dict[str, asyncio.TimerHandle] = {}
         self._wanted: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._running: str | None = None
@@ -90,7 +90,7 @@ class Scheduler:
 
     async def start(self) -> None:
         """Begins, with what was missed first."""
-        due = await asyncio.to_thread(self._load)
+        due = await asyncio.to_thread(due_times.load, self._database, [TIDY, *map(self._job, self._plans)])
         jobs = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -122,6 +122,8 @@ class Scheduler:
         if self._jobs is not None:
             self._jobs.shutdown(wait=False)
             self._jobs = None
+        for name in list(self._retries):
+            self._forget_retry(name)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -158,9 +160,7 @@ class Scheduler:
         return min(datetime.fromtimestamp(due, UTC), regular)
 
     def _job(self, name: str) -> str:
-        """The name of a source's due time; another crontab is another one, which was never run."""
-        plan = self._plans[name]
-        return f"sync:{name}:{plan.cron}" if plan.cron else f"sync:{name}"
+        return due_times.sync_job(name, self._plans[name].cron)
 
     async def _keep_time(self, jobs: AsyncIOScheduler) -> None:
         """Whoever sets the machine's clock back must not wait for the time that was lived already; whoever sets
@@ -169,13 +169,18 @@ class Scheduler:
             await asyncio.sleep(self._look_s)
             now = datetime.fromtimestamp(self._clock(), UTC)
             for job in jobs.get_jobs():
-                pause = getattr(job.trigger, "interval", None)  # a crontab means the clock, and has none
-                if pause is not None and job.next_run_time > now + pause:
-                    job.modify(next_run_time=now + pause)
+                # A crontab means the clock, and has no pause.
+                pause = getattr(job.trigger, "interval", None)
+                latest = job.trigger.get_next_fire_time(None, now) if pause is None else now + pause
+                if latest is not None and job.next_run_time > latest:
+                    job.modify(next_run_time=latest)
             jobs.wakeup()
 
     async def _due_now(self, name: str) -> None:
-        self._want(name)
+        """What fails is tried again when its retry comes, however often it is due meanwhile."""
+        fails_still = name in self._failures and self._running == name
+        if name not in self._retries and not fails_still:
+            self._want(name)
 
     def _want(self, name: str) -> None:
         self._wanted.setdefault(name)
@@ -192,7 +197,16 @@ class Scheduler:
                 self._wanted.pop(name, None)
                 await self._sync(name)
 
+    def _retry(self, name: str) -> None:
+        self._forget_retry(name)
+        self._want(name)
+
+    def _forget_retry(self, name: str) -> None:
+        if (handle := self._retries.pop(name, None)) is not None:
+            handle.cancel()
+
     async def _sync(self, name: str) -> None:
+        self._forget_retry(name)
         self._running = name
         try:
             await self._run(name)
@@ -207,14 +221,16 @@ class Scheduler:
                 error,
                 exc_info=not expected,
             )
-            asyncio.get_running_loop().call_later(after, self._want, name)
+            self._retries[name] = asyncio.get_running_loop().call_later(after, self._retry, name)
             return
         finally:
             self._running = None
         self._failures.pop(name, None)
-        for one in self._plans if name == ALL else (name,):
-            self._failures.pop(one, None)
-            await self._note_run(self._job(one), one)
+        for one in self._plans:
+            if name in (ALL, one):
+                self._failures.pop(one, None)
+                self._forget_retry(one)
+                await self._note_run(self._job(one), one)
 
     async def _tidy_now(self) -> None:
         # A task of our own, which `stop` ends without a word from the library.
@@ -234,41 +250,53 @@ class Scheduler:
         if known is None or known.next_run_time is None:
             return
         try:
-            await asyncio.to_thread(self._save, job, known.next_run_time.timestamp())
+            await asyncio.to_thread(
+                due_times.save,
+                self._database,
+                job,
+                known.next_run_time.timestamp(),
+                ran_at=self._clock(),
+            )
         except KnowledgeError as error:
             log.warning("that %s ran was not noted: %s", job, error)
 
     async def _watch(self, name: str, folder: Path) -> None:
-        """Wants a sync whenever the folder changed; a folder that cannot be watched is looked for again."""
-        failures = 0
+        """Wants a sync whenever something in the folder changed, or another one stands in its place; one that
+        cannot be watched is looked for again."""
+        failures, anew = 0, False
         while True:
             try:
-                async for changes in awatch(folder, debounce=LATEST_MS, step=QUIET_MS, rust_timeout=1_000):
-                    if any(self._means_something(path) for _, path in changes):
-                        log.info("source %s changed", name)
-                        self._want(name)
-                    failures = 0
+                await self._watch_one(name, folder, anew=anew)
+                failures, anew = 0, True
             except (OSError, RuntimeError) as error:
-                failures += 1
+                failures, anew = failures + 1, True
+                away = isinstance(error, FileNotFoundError)
                 after = self._retry_after(failures)
-                log.warning("source %s cannot be watched, next try in %.0f s: %s", name, after, error)
+                after = min(after, AWAY_S) if away else after
+                if failures == 1 or not away:
+                    log.warning("source %s cannot be watched, next try in %.0f s: %s", name, after, error)
                 await asyncio.sleep(after)
+
+    async def _watch_one(self, name: str, folder: Path, *, anew: bool) -> None:
+        """Watches the folder that stands there now until it stands there no more; `anew` wants a sync at once."""
+        stood = await asyncio.to_thread(_identity, folder)
+        watched = awatch(
+            folder, debounce=LATEST_MS, step=QUIET_MS, rust_timeout=STANDS_MS, yield_on_timeout=True
+        )
+        async with contextlib.aclosing(watched):
+            async for changes in watched:
+                # Where one was removed, the next one may have its number.
+                removed = (Change.deleted, str(folder)) in changes
+                if removed or await asyncio.to_thread(_identity, folder) != stood:
+                    return
+                # Not before it is watched, so that no change falls between the sync and the watch.
+                if anew or any(self._means_something(path) for _, path in changes):
+                    log.info("source %s changed", name)
+                    self._want(name)
+                anew = False
 
     def _means_something(self, path: str) -> bool:
         return self._ignore is None or not Path(path).is_relative_to(self._ignore)
-
-    def _load(self) -> dict[str, float]:
-        """Every due time of what is still planned; the others are dropped."""
-        jobs = [TIDY, *map(self._job, self._plans)]
-        with self._database.transaction() as connection:
-            connection.execute(delete(_due).where(_due.c.job.not_in(jobs)))
-            rows = connection.execute(select(_due.c.job, _due.c.due_at)).all()
-        return {str(job): float(at) for job, at in rows}
-
-    def _save(self, job: str, due_at: float) -> None:
-        with self._database.transaction() as connection:
-            connection.execute(delete(_due).where(_due.c.job == job))
-            connection.execute(insert(_due).values(job=job, due_at=due_at, ran_at=self._clock()))
 
 
 def trigger_of(plan: Plan) -> IntervalTrigger | CronTrigger | None:
@@ -282,15 +310,37 @@ def trigger_of(plan: Plan) -> IntervalTrigger | CronTrigger | None:
     return IntervalTrigger(seconds=plan.every_s, timezone=UTC) if plan.every_s is not None else None
 
 
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from the one that stood in its place before, links followed; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY = rf"[0-7]|{'|'.join(_WEEKDAYS[:7])}"
+_DAYS = re.compile(rf"(?:\*|({_DAY})(?:-({_DAY}))?)(?:/([1-7]))?", re.IGNORECASE)
+
+
 def _named(weekday: str) -> str:
     """Weekdays by their names: a crontab counts from Sunday, the library from Monday."""
-    names = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    return ",".join(dict.fromkeys(name for part in weekday.split(",") for name in _days(part)))
 
-    def days(part: str) -> str:
-        if found := re.fullmatch(r"([0-7])-([0-7])", part):
-            first, last = int(found[1]), int(found[2])
-            if first <= last:
-                return ",".join(dict.fromkeys(names[first : last + 1]))
-        return names[int(part)] if re.fullmatch("[0-7]", part) else part
 
-    return ",".join(dict.fromkeys(name for part in weekday.split(",") for name in days(part).split(",")))
+def _days(part: str) -> Sequence[str]:
+    """The days of "5", "1-5", "fri-sun", "1-5/2" or "*/2"; anything else is for the library to judge."""
+    found = _DAYS.fullmatch(part)
+    if found is None or part == "*":
+        return [part]
+    first, last, step = found.groups()
+    start = _number(first or "0")
+    end = _number(last) if last else 7 if step else start
+    if end == 0 < start:
+        end = 7
+    return _WEEKDAYS[start : end + 1 : int(step or 1)] or [part]
+
+
+def _number(day: str) -> int:
+    return int(day) if day.isdigit() else _WEEKDAYS.index(day.lower())

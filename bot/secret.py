@@ -24,7 +24,7 @@ def secret(name: str, environment: Mapping[str, str]) -> str | None:
         return None
     if file is not None:
         try:
-            text = Path(file).read_text(encoding="utf-8")
+            text = Path(file).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise ConfigError(f"{name}_FILE names {file}, which cannot be read: {error.strerror}") from None
         except ValueError:

@@ -21,7 +21,7 @@ from bot.asked import Place
 from bot.assistant import Assistant, PassageSearch
 from bot.channel_store import ChannelStore
 from bot.channels import ChannelSettings
-from bot.chat_rules import access_rules, answering_settings, channel_settings, plans
+from bot.chat_rules import access_rules, answering_settings, channel_settings, plans, source_collections
 from bot.chat_wiring import PLATFORMS
 from bot.config import Config
 from bot.connections import Connections
@@ -42,6 +42,7 @@ from bot.lora_watch import LoraWatch
 from bot.platform import Platform
 from bot.reload import Reload
 from bot.scheduler import ALL, Scheduler
+from bot.source_changes import SourceChanges
 from bot.sync_process import SyncProcess
 from bot.tasks import cancelled, log_failure
 from bot.tokens import without_tokens
@@ -96,14 +97,17 @@ class Serving:
             collections=config.collections,
             loras={one.name for one in config.lora},
         )
-        self._search = LateSearch(self._open_search)
+        self._search = LateSearch(self._open_search, source_collections(config))
         self.scheduler = Scheduler(
             database, plans(config, project.root), self._sync, tidy=self._tidy, ignore=project.data
+        )
+        self._sources = SourceChanges(
+            database, config, root=project.root, data=project.data, begin=self.scheduler.now
         )
         self._library = DocumentLibrary(
             project.catalogue,
             self._search,
-            [(source.name, source.collection) for source in config.source],
+            list(source_collections(config).items()),
             begin=self.scheduler.now,
             state=self._state,
         )
@@ -211,12 +215,11 @@ class Serving:
 
     async def _schedule(self) -> None:
         await self.scheduler.start()
-        known = {state.source for state in await asyncio.to_thread(self._project.catalogue.sources)}
-        if self._project.config.source and known - {one.name for one in self._project.config.source}:
-            await self.scheduler.now(None)
+        await self._sources.watch()
 
     async def _tidy(self) -> None:
-        await self.inbox.tidy(keep_s=self._project.config.limits.journal_days * 86400.0)
+        keep_s = self._project.config.limits.journal_days * 86400.0
+        await self.inbox.tidy(keep_s=keep_s, but=self.answering.under_way)
 
     async def _warm(self) -> None:
         """Loads what the first question would wait for."""
@@ -250,9 +253,11 @@ class Serving:
             log.error("the documents cannot be searched: %s", error)
 
     def _apply(self, config: Config) -> None:
+        self._search.collections = source_collections(config)  # first: who reads them changes next
         self._access.rules = access_rules(config)
         self._channels.configured = channel_settings(config)
         self._channels.collections = config.collections
+        self._sources.take(config)
         self._warn_of_readers(config)
 
     def _settings_of(self, place: Place) -> ChannelSettings:

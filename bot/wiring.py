@@ -42,18 +42,19 @@ if TYPE_CHECKING:
     from models.weights import ModelFolder, Weights
 
 
-def _folder(section: SourceSection, root: Path) -> FolderSource:
+def _folder(section: SourceSection, project: Project) -> FolderSource:
     return FolderSource(
         section.name,
-        root / Path(section.path).expanduser(),
+        project.path(section.path),
         collection=section.collection,
         include=section.include,
         exclude=section.exclude,
         url=section.url,
+        without=[project.data, *([project.file] if project.file else [])],
     )
 
 
-SOURCES: dict[str, Callable[[SourceSection, Path], Source]] = {
+SOURCES: dict[str, Callable[[SourceSection, Project], Source]] = {
     "folder": _folder,
 }
 """How each `kind` of [[source]] is made; a new one is a file in knowledge/sources/ and a line here."""
@@ -93,10 +94,7 @@ def _server(project: Project, _parallel: int) -> ServerModel:
 
     section = project.config.model
     return ServerModel(
-        section.url or "",
-        name=section.name,
-        key=project.model_key(),
-        context_tokens=section.context_tokens,
+        section.url or "", name=section.name, key=project.model_key(), context_tokens=section.context_tokens
     )
 
 
@@ -266,7 +264,7 @@ class Project:
                 'the configuration names no source; add one:  [[source]]  name = "handbook"  '
                 'kind = "folder"  path = "/srv/handbook"'
             )
-        return [SOURCES[section.kind](section, self.root) for section in self.config.source]
+        return [SOURCES[section.kind](section, self) for section in self.config.source]
 
     def sync(self, *, allow_shrink: bool, progress: Callable[[str, int, int], None] | None) -> Sync:
         """The sync of this project, with a reader process that ends with the project."""

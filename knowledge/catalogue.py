@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     ForeignKey,
@@ -82,6 +83,7 @@ _index = Table(
     Column("dimensions", Integer, nullable=False),
     Column("chunker", Text, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("purge_owed", Boolean, nullable=False),
 )
 
 
@@ -242,16 +244,20 @@ class Catalogue:
     def set_index(self, state: IndexState) -> None:
         """Notes what the index is made with, and the version of it that the catalogue is level with."""
         with self._database.transaction() as connection:
-            connection.execute(delete(_index).where(_index.c.name == _INDEX))
-            connection.execute(
-                insert(_index).values(
-                    name=_INDEX,
-                    embedder=state.embedder,
-                    dimensions=state.dimensions,
-                    chunker=state.chunker,
-                    version=state.version,
-                )
-            )
+            known = connection.execute(_index.update().where(_index.c.name == _INDEX).values(asdict(state)))
+            if not known.rowcount:
+                connection.execute(insert(_index).values(name=_INDEX, purge_owed=False, **asdict(state)))
+
+    def purge_owed(self) -> bool:
+        """Whether the index may still hold on disk what was taken out of it."""
+        with self._database.reading() as connection:
+            query = select(_index.c.purge_owed).where(_index.c.name == _INDEX)
+            return bool(connection.execute(query).scalar())
+
+    def note_purge(self, *, owed: bool) -> None:
+        """Notes that text is about to be taken out of the index, or that none is left of what was."""
+        with self._database.transaction() as connection:
+            connection.execute(_index.update().where(_index.c.name == _INDEX).values(purge_owed=owed))
 
     def record(self, changes: Changes, *, index_version: int) -> None:
         """Takes over what a sync found, and the version of the index that holds it, in one transaction."""

@@ -1,6 +1,7 @@
 """Takes out of a reading what a person who looks at the document does not see.
 
-Rule: no visible character is lost; joiners that scripts and emoji need stay.
+Rule: no visible character is lost; joiners that scripts and emoji need stay. What is left is in Unicode's
+composed form (NFC), so that a word is found however its accents were typed.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def strip(reading: Reading) -> Reading:
     Removed: zero-width characters, Unicode tags, direction controls, other control characters, soft
     hyphens, surplus variation selectors, lone surrogates and NUL. Kept: U+200C and U+200D where the
     script or an emoji needs them, the flags of England, Scotland and Wales. Other line separators
-    become "\\n". What a format hides in its own way (HTML comments) its reader takes out and notes;
-    such notes and this one become one.
+    become "\\n", letters are composed. What a format hides in its own way (HTML comments) its reader
+    takes out and notes; such notes and this one become one.
     """
     counts: Counter[str] = Counter()
     sections = tuple(
@@ -114,7 +115,7 @@ def _section(section: Section, counts: Counter[str]) -> Section:
     headings = tuple(text for heading in section.headings if (text := _line(heading, counts)))
     blocks = []
     for block in section.blocks:
-        text = visible(block.text, counts=counts)
+        text = _composed(block.text, counts)
         if text is block.text:
             blocks.append(block)
         elif text.strip():
@@ -124,7 +125,11 @@ def _section(section: Section, counts: Counter[str]) -> Section:
 
 
 def _line(text: str, counts: Counter[str]) -> str:
-    return " ".join(visible(text, counts=counts).split())
+    return " ".join(_composed(text, counts).split())
+
+
+def _composed(text: str, counts: Counter[str]) -> str:
+    return unicodedata.normalize("NFC", visible(text, counts=counts))
 
 
 def _merged(notes: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Rule: nothing that a document does reaches the caller, except a `Reading` or `Un
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -59,6 +60,10 @@ class ReaderProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._files = 0
+
+    @property
+    def limits(self) -> str:
+        return hashlib.sha256(repr(self._limits).encode()).hexdigest()[:16]
 
     def __enter__(self) -> Self:
         return self

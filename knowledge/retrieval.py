@@ -5,6 +5,7 @@ Rule: any string is a valid query, and only what `readable` allows is ever looke
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -139,9 +140,12 @@ class Retriever:
 
 
 def cleaned(query: str) -> str:
-    """`query` without NUL and lone surrogates, white space collapsed; empty when no letter or digit is left."""
+    """`query` without NUL and lone surrogates, letters composed as in the index (NFC), white space collapsed.
+
+    Empty when no letter or digit is left.
+    """
     text = query.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
-    text = " ".join(text.split())
+    text = " ".join(unicodedata.normalize("NFC", text).split())
     return text if any(sign.isalnum() for sign in text) else ""
 
 

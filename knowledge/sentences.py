@@ -28,10 +28,13 @@ _ABBREVIATION = re.compile(
 """What ends in a full stop and hardly ever ends a sentence; also two letters with one each: "z. B.", "u.a."."""
 
 _BEFORE_A_NUMBER = re.compile(
-    r"\b(?:ext|max|min|mind|tel|nos?|art|figs?|eq|secs?|ch|chap|kap|ziff|par|para|cl|cap|rn|bd|str)\.$", re.IGNORECASE
+    r"\b(?:ext|max|min|mind|tel|nos?|art|figs?|eq|secs?|ch|chap|kap|ziff|par|para|cl|cap|rn|bd|str)\.$",
+    re.IGNORECASE,
 )
 _HOUR = re.compile(r"\b[ap]\.?m\.$", re.IGNORECASE)
-_BEHIND_AN_HOUR = re.compile(r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:days?)?\b|[A-Z]{2,4}\b|\d")
+_BEHIND_AN_HOUR = re.compile(
+    r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:days?)?\b|[A-Z]{2,4}\b|\d"
+)
 _ORDINAL = re.compile(r"(?<![\w.,])\d{1,2}\.$")
 _BEHIND_AN_ORDINAL = re.compile(
     r"""(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|Stock|Etage|Quartal
@@ -77,6 +80,4 @@ def _goes_on(text: str, start: int, match: re.Match[str]) -> bool:
     begin, end = max(start, match.start() - _LONGEST), match.start() + 1
     if _ABBREVIATION.search(text, begin, end) or _LIST_NUMBER.fullmatch(text, start, end):
         return True
-    return any(
-        before.search(text, begin, end) and after.match(text, behind) for before, after in _TOGETHER
-    )
+    return any(before.search(text, begin, end) and after.match(text, behind) for before, after in _TOGETHER)

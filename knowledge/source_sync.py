@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from knowledge.errors import ReaderDown, SourceUnavailable, Unreadable
 from knowledge.read_ahead import read_ahead
 from knowledge.sources.source import Entry, Source
 from knowledge.store import Batch, IndexedChunk, Store, row_digest, valid_text
-from knowledge.sync_plan import Plan, document_id
+from knowledge.sync_plan import Plan, attempt, document_id
 from models.embedding.embedder import Embedder, Vectors
 
 Progress = Callable[[str, int, int], None]
@@ -36,7 +37,13 @@ _DOCUMENTS_AHEAD = 32
 
 
 class DocumentReader(Protocol):
-    """Reads the bytes of one document. Raises `Unreadable`."""
+    """Reads the bytes of one document. Raises `Unreadable`.
+
+    `limits` changes whenever a document may be read that was refused before.
+    """
+
+    @property
+    def limits(self) -> str: ...
 
     def read(self, body: bytes, *, suffix: str) -> Reading: ...
 
@@ -134,6 +141,7 @@ class SourceSync:
         started = time.monotonic()
         plan = self._plan
         if plan.read or plan.removed or plan.moved or self._old:
+            self._catalogue.note_purge(owed=True)
             self._store.replace(plan.source, plan.removed, self._batches())
         lost = self._lost()
         if lost:
@@ -239,9 +247,10 @@ class SourceSync:
 
     def _new(self, entry: Entry, reading: Reading, content_hash: str) -> _New:
         source = self._source
+        title = reading.title or unicodedata.normalize("NFC", PurePosixPath(entry.path).stem)
         document = Document(
             id=document_id(source.name, entry.path),
-            title=valid_text(reading.title or PurePosixPath(entry.path).stem),
+            title=valid_text(title),
             url=entry.url,
             sections=reading.sections,
             content_hash=content_hash,
@@ -263,9 +272,10 @@ class SourceSync:
     def _failure(self, failed: _Failed) -> Failure:
         key = document_id(self._plan.source, failed.entry.path)
         before = {known.document_id: known for known in self._catalogue.failures(self._plan.source)}.get(key)
-        again = before is not None and before.fingerprint == failed.entry.fingerprint
+        fingerprint = attempt(failed.entry, self._reader.limits)
+        again = before is not None and before.fingerprint == fingerprint
         tries = (before.tries if before and again else 0) + 1 if failed.lasting else 0
-        return Failure(key, self._plan.source, failed.entry.fingerprint, failed.reason, tries, self._at)
+        return Failure(key, self._plan.source, fingerprint, failed.reason, tries, self._at)
 
     def _report(self, removed: Sequence[str], failures: Sequence[Failure], seconds: float) -> SourceReport:
         known = self._plan.known
@@ -373,13 +383,16 @@ def rehearse(source: Source, plan: Plan) -> SourceReport:
 def forget_source(source: str, *, catalogue: Catalogue, store: Store) -> SourceReport:
     """Takes a source with all its documents out of index and catalogue."""
     started = time.monotonic()
-    known = catalogue.documents(source)
-    if known:
+    report = rehearse_forgetting(source, catalogue)
+    if known := catalogue.documents(source):
+        catalogue.note_purge(owed=True)
         store.replace(source, [document.id for document in known], ())
     catalogue.forget_source(source)
-    return SourceReport(
-        name=source,
-        removed=len(known),
-        chunks_removed=sum(document.chunks for document in known),
-        seconds=time.monotonic() - started,
-    )
+    return replace(report, seconds=time.monotonic() - started)
+
+
+def rehearse_forgetting(source: str, catalogue: Catalogue) -> SourceReport:
+    """What `forget_source` would do."""
+    known = catalogue.documents(source)
+    chunks = sum(document.chunks for document in known)
+    return SourceReport(name=source, removed=len(known), chunks_removed=chunks)

@@ -26,6 +26,7 @@ from knowledge.source_sync import (
     SourceSync,
     forget_source,
     rehearse,
+    rehearse_forgetting,
     unavailable,
 )
 from knowledge.sources.source import Source
@@ -109,17 +110,22 @@ class Sync:
         """
         with only_writer(self._data):
             start = self._start(rebuild=rebuild)
-            untidy = start.store.untidy
+            untidy = start.store.untidy or self._catalogue.purge_owed()
             chosen = [source for source in sources if only is None or start.mending or source.name in only]
             reports = [self._source(source, start, must=rebuild) for source in chosen]
             if only is None or start.mending:
-                reports += self._drop_others(start.store, {source.name for source in sources})
+                reports += [
+                    forget_source(name, catalogue=self._catalogue, store=start.store)
+                    for name in self._others(sources)
+                ]
             store = start.store
-            _drop_strays(store, start.strays, {source.name for source in sources})
+            self._drop_strays(start, {source.name for source in sources})
             if start.beside:
                 store.activate()
             elif untidy or start.strays or any(report.chunks_removed for report in reports):
                 store.purge()
+            if self._catalogue.purge_owed():
+                self._catalogue.note_purge(owed=False)
             self._level_copies()
             if not start.mending or self._all_mended(store, reports):
                 self._made(store.version)
@@ -141,10 +147,12 @@ class Sync:
         for source in sources:
             if only is None or source.name in only:
                 try:
-                    todo = plan(source, self._catalogue, again=(), strays=(), rules=self._rules)
+                    todo = self._plan(source, again=(), strays=())
                     reports.append(rehearse(source, todo))
                 except SourceUnavailable as error:
                     reports.append(unavailable(source.name, error))
+        if only is None:
+            reports += [rehearse_forgetting(name, self._catalogue) for name in self._others(sources)]
         documents = self._catalogue.documents()
         return SyncReport(
             sources=tuple(reports),
@@ -163,13 +171,17 @@ class Sync:
             return False
         return not any(differences(self._catalogue, store))
 
-    def _drop_others(self, store: Store, names: Collection[str]) -> list[SourceReport]:
-        """Sources that are no longer configured go with everything that is known of them."""
-        return [
-            forget_source(state.source, catalogue=self._catalogue, store=store)
-            for state in self._catalogue.sources()
-            if state.source not in names
-        ]
+    def _others(self, sources: Sequence[Source]) -> list[str]:
+        """Sources that are no longer configured: they go with everything that is known of them."""
+        names = {source.name for source in sources}
+        return [state.source for state in self._catalogue.sources() if state.source not in names]
+
+    def _drop_strays(self, start: _Start, names: Collection[str]) -> None:
+        """What only the index knows of sources that are not configured belongs to no source's sync."""
+        for source in {stray.partition(":")[0] for stray in start.strays}.difference(names):
+            gone = [stray for stray in start.strays if stray.startswith(f"{source}:")]
+            self._catalogue.note_purge(owed=True)
+            start.store.replace(source, gone, ())
 
     def _start(self, *, rebuild: bool) -> _Start:
         folder = self._data / INDEX
@@ -231,7 +243,7 @@ class Sync:
 
     def _source(self, source: Source, start: _Start, *, must: bool) -> SourceReport:
         try:
-            todo = plan(source, self._catalogue, again=start.again, strays=start.strays, rules=self._rules)
+            todo = self._plan(source, again=start.again, strays=start.strays)
             return self._done(source, todo, start)
         except SourceUnavailable as error:
             if must:
@@ -241,6 +253,10 @@ class Sync:
                 return self._done(source, todo, start)
             self._catalogue.note_unavailable(source.name, str(error), at=datetime.now(UTC))
             return unavailable(source.name, error)
+
+    def _plan(self, source: Source, *, again: Collection[str] | None, strays: Collection[str]) -> Plan:
+        limits = self._reader.limits
+        return plan(source, self._catalogue, again=again, strays=strays, rules=self._rules, limits=limits)
 
     def _done(self, source: Source, todo: Plan, start: _Start) -> SourceReport:
         return SourceSync(
@@ -268,12 +284,6 @@ def _whole_index(folder: Path) -> LanceStore | None:
     except (IndexMissing, IndexDamaged):
         return None
     return None if store.check(deep=True) else store
-
-
-def _drop_strays(store: Store, strays: Collection[str], names: Collection[str]) -> None:
-    """What only the index knows of sources that are not configured belongs to no source's sync."""
-    for source in {stray.partition(":")[0] for stray in strays}.difference(names):
-        store.replace(source, [stray for stray in strays if stray.startswith(f"{source}:")], ())
 
 
 def differences(catalogue: Catalogue, store: Store) -> tuple[set[str], set[str]]:

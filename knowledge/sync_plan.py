@@ -19,7 +19,7 @@ class SyncRules:
 
     A source that loses more than `shrink_share` of its documents, and more than `shrink_documents` of
     them, keeps them all unless `allow_shrink`. A document that failed `tries` times is not read again
-    until it changes.
+    until it changes, or what reading it may cost.
     """
 
     shrink_share: float = 0.5
@@ -55,6 +55,11 @@ def document_id(source: str, path: str) -> str:
     return f"{source}:{path}"
 
 
+def attempt(entry: Entry, limits: str) -> str:
+    """The fingerprint of a failure: the document as it is, read within the reader's `limits`."""
+    return f"{entry.fingerprint} {limits}"
+
+
 def plan(
     source: Source,
     catalogue: Catalogue,
@@ -62,11 +67,12 @@ def plan(
     again: Collection[str] | None,
     strays: Collection[str],
     rules: SyncRules,
+    limits: str,
 ) -> Plan:
     """Lists `source`; documents with another collection or address now are indexed anew.
 
     `again` are ids that must be indexed anew, None for all. `strays` are ids in the index that the
-    catalogue does not know. Raises `SourceUnavailable`.
+    catalogue does not know, `limits` those of the reader. Raises `SourceUnavailable`.
     """
     known = {document.id: document for document in catalogue.documents(source.name)}
     failed = {failure.document_id: failure for failure in catalogue.failures(source.name)}
@@ -81,7 +87,7 @@ def plan(
         before = known.get(key)
         if again is None or key in again or key in moved:
             read.append(entry)
-        elif (failure := failed.get(key)) and _given_up(failure, entry, rules):
+        elif (failure := failed.get(key)) and _given_up(failure, attempt(entry, limits), rules):
             failures.append(failure)
         elif before is None or before.fingerprint != entry.fingerprint or key in failed:
             read.append(entry)
@@ -140,8 +146,8 @@ def _moved(source: Source, known: Mapping[str, KnownDocument], listed: Mapping[s
     )
 
 
-def _given_up(failure: Failure, entry: Entry, rules: SyncRules) -> bool:
-    return failure.fingerprint == entry.fingerprint and failure.tries >= rules.tries
+def _given_up(failure: Failure, attempt: str, rules: SyncRules) -> bool:
+    return failure.fingerprint == attempt and failure.tries >= rules.tries
 
 
 def _below(path: str, unlisted: Mapping[str, str]) -> bool:

@@ -75,8 +75,17 @@ def pair(name: str, inside: int, outside: int, *, rank: int, seed: int = 0, scal
     return [Part.from_array(f"{name}.lora_a", a), Part.from_array(f"{name}.lora_b", b)]
 
 
-def write_lora(path: Path, *, rank: int = 4, seed: int = 0, scale: float = 0.1, alpha: float = 8.0) -> Path:
-    """A LoRA on all seven projections of every layer of the bundled model; with `scale` 0 it adds nothing."""
+def write_lora(
+    path: Path,
+    *,
+    rank: int = 4,
+    seed: int = 0,
+    scale: float = 0.1,
+    alpha: float = 8.0,
+    audience: str | None = None,
+) -> Path:
+    """A LoRA on all seven projections of every layer of the bundled model; with `scale` 0 it adds nothing. `audience`
+    is whom it says it is for."""
     base = bundled_path()
     assert base is not None
     parts: list[Part] = []
@@ -84,7 +93,8 @@ def write_lora(path: Path, *, rank: int = 4, seed: int = 0, scale: float = 0.1, 
         if tensor.name.startswith("blk.") and len(tensor.sides) == 2:
             number = seed * 1000 + len(parts)
             parts += pair(tensor.name, *tensor.sides, rank=rank, seed=number, scale=scale)
-    path.write_bytes(gguf_bytes(lora_settings(alpha=alpha), parts))
+    own: dict[str, Setting] = {} if audience is None else {"groundling.audience": audience}
+    path.write_bytes(gguf_bytes({**lora_settings(alpha=alpha), **own}, parts))
     return path
 
 

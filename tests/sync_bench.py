@@ -30,6 +30,7 @@ class LineReader:
     def __init__(self) -> None:
         self.reads = 0
         self.down = False
+        self.limits = "little"
 
     def read(self, body: bytes, *, suffix: str) -> Reading:
         self.reads += 1

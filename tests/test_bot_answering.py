@@ -422,6 +422,7 @@ async def test_a_drain_ends_what_it_can_and_tells_the_others(tmp_path: Path) -> 
     async with bench(tmp_path, platform=platform, opened=False) as b:
         id_ = await b.ask()
         await platform.until(lambda: bool(platform.posts))
+        assert b.answering.under_way == {id_}
         await b.answering.drain(0.05)
         assert platform.post_of(id_).text == "restarting"
         late = await b.ask("late")

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -34,6 +34,7 @@ def assistant(
     without_model: str | None = None,
     quote: Quote = "never",
     settings: AnswerSettings | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> Assistant:
     embedder = WordVectors()
     store = MemoryStore(embedder.dimensions)
@@ -44,7 +45,7 @@ def assistant(
     ):
         item = IndexedChunk(
             chunk=Chunk(f"{collection}:{name}", 0, (), None, text),
-            title=name.removesuffix(".md").title(),
+            title=(titles or {}).get(name, name.removesuffix(".md").title()),
             url=None,
             updated_at=None,
             source=collection,
@@ -170,6 +171,16 @@ def test_what_is_not_found_is_refused_with_the_closest_documents() -> None:
     assert answer.status == "refused"
     assert answer.citations == ()
     assert model.prompts == []
+
+
+def test_a_refusal_names_documents_on_one_line_and_without_numbers_of_sources() -> None:
+    one = assistant(None, refuse_below=1.0, titles={"leave.md": "Annual leave [2]\nof\u2028staff"})
+    answer = ask(one, "How many days of annual leave do dogs have?")
+
+    assert answer.status == "refused"
+    assert "Annual leave (2) of staff" in answer.text
+    assert len(answer.text.splitlines()) == 1
+    assert dangling(answer) == 0
 
 
 def test_a_refusal_is_in_the_language_of_the_question() -> None:

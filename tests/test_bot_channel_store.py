@@ -109,6 +109,20 @@ async def test_changes_made_at_once_all_hold(tmp_path: Path) -> None:
     assert (found.persona, found.language, found.lora, found.private) == ("Be kind.", "de", "formal", True)
 
 
+@pytest.mark.parametrize(
+    ("channel", "thread"),
+    [("534567890123456789", "1234567890123456789"), ("1134567890123456789", "1234567890123456789")],
+)
+async def test_a_threads_own_settings_go_before_those_of_its_channel(
+    tmp_path: Path, channel: str, thread: str
+) -> None:
+    outer, inner = f"discord:channel:{channel}", f"discord:channel:{thread}"
+    with opened(tmp_path, {outer: ChannelSettings(language="de")}) as store:
+        assert store.of({outer, inner}).language == "de"
+        await store.change(inner, "language", "fr", ADMIN)
+        assert store.of({outer, inner}).language == "fr"
+
+
 async def test_an_exchanged_configuration_holds_below_what_was_set(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         await store.change(HALL, "language", "de", ADMIN)

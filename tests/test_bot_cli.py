@@ -412,11 +412,28 @@ def test_any_bytes_may_be_asked_in_lines(synced: Path, groundling: Groundling) -
     assert len(answers) == len(lines) - 1
     assert {answer["status"] for answer in answers} <= {"answered", "refused", "failed"}
     assert "25" in answers[0]["text"]
+    assert answers[4]["status"] == "failed"
+    assert (
+        answers[4]["text"] == "Your question has 40,000 characters; I read at most 4,000. Please shorten it."
+    )
     assert "21:30" in answers[-1]["text"]
     for answer in answers:
         assert {f"[{one['number']}]" for one in answer["citations"]} == {
             word for word in (f"[{n}]" for n in range(1, 21)) if word in answer["text"]
         }
+
+
+def test_a_turn_that_is_too_long_is_told_so_and_leaves_the_conversation_as_it_was(
+    synced: Path, tmp_path: Path, groundling: Groundling
+) -> None:
+    shutil.copytree(synced, tmp_path / "home")
+    (tmp_path / "home" / "groundling.toml").write_text(SOURCE + '[model]\nkind = "none"\n')
+    lines = ["How many days of annual leave are there?", "leave " * 700, "And when does the car park close?"]
+    done = groundling("chat", cwd=tmp_path / "home", stdin="\n".join(lines).encode())
+    assert done.returncode == 0, done.stderr.decode()
+    told = done.stdout.decode().splitlines()
+    assert told.count("Your question has 4,199 characters; I read at most 4,000. Please shorten it.") == 1
+    assert any("21:30" in line for line in told)
 
 
 def test_argument_that_is_not_utf8_is_searched_for(synced: Path, groundling: Groundling) -> None:

@@ -10,11 +10,14 @@ import pytest
 
 from bot.evaluation.questions import questions_of
 from bot.evaluation.split import is_test, unseen
+from models.lora_folder import shipped_lora
+from models.weights import sha256_of
 from tests.lora_files import write_lora
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here
 from tests.test_bot_cli import run as run
 from tests.test_bot_cli_finetune import squad
+from tests.test_bot_cli_lora_registry import project as project
 
 TITLES = [f"Workshop {n}" for n in range(400)]
 UNSEEN = next(title for title in TITLES if unseen(title))
@@ -58,6 +61,7 @@ def test_arms_come_out_as_json_and_as_a_report(run: Run, here: Path) -> None:
     assert (code, err) == (0, "")
     told = json.loads(out)
     assert list(told["arms"]) == ["base", "base+retrieval", "LoRA", "LoRA+retrieval"]
+    assert told["lora_sha256"] == sha256_of(here / "skill.gguf")
     # This LoRA adds nothing, so the model says alone what it says without it.
     assert told["arms"]["base"]["overall_f1"] == told["arms"]["LoRA"]["overall_f1"]
     assert {one["against"] for one in told["comparisons"]} == {"base", "base+retrieval", "LoRA"}
@@ -92,6 +96,32 @@ def test_a_bound_that_is_not_kept_fails_and_is_told_in_the_report(run: Run, here
     assert told["unanswerable"]["n"] == 2
     suite = Xml.fromstring((here / "out" / "report.xml").read_text())
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+def test_golden_questions_fail_where_a_model_was_wanted_and_could_not_be_used(
+    run: Run, project: Path
+) -> None:
+    configuration = (project / "groundling.toml").read_text()
+    command = ("eval", "golden", "golden.toml", "--json", "--out", "out")
+    for model, lost in (('path = "nowhere.gguf"', 1), ('kind = "none"', 0)):
+        (project / "groundling.toml").write_text(f"{configuration}\n[model]\n{model}\n")
+        code, out, err = run(*command)
+        told = json.loads(out)
+        assert (code, told["without_model"]) == (bool(lost), lost)
+        assert "lora_sha256" not in told
+        assert (told["answerable"]["right"], told["unanswerable"]["refused"]) == (1, 1)
+        said = "1 of 2 questions were answered without the model: The language model could not be used ("
+        assert (said in err) is bool(lost)
+        assert (said in (project / "out" / "report.xml").read_text()) is bool(lost)
+        assert (
+            f"| without the model, which failed | {lost} | 2 |" in (project / "out" / "report.md").read_text()
+        )
+
+
+def test_the_lora_that_answered_golden_questions_is_named_for_its_card(run: Run, project: Path) -> None:
+    code, out, _ = run("eval", "golden", "golden.toml", "--json")
+    told = json.loads(out)
+    assert (code, told["lora_sha256"], told["without_model"]) == (0, sha256_of(shipped_lora()), 0)
 
 
 def test_every_question_is_one_to_refuse_when_its_answer_is_taken_out(run: Run, here: Path) -> None:

@@ -4,11 +4,13 @@ of a file that is refused."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.cli.merge_score import Compared
+from bot.lora_audience import audience_of
 from bot.registry import Manifest
 from bot.wiring import Project
 from models.finetune.rows import write_rows
@@ -123,3 +125,21 @@ def test_exported_lora_is_listed_with_what_it_was_made_from(run: Run, here: Path
     code, _, error = run("finetune", "activate", "House", "--golden", "rows.jsonl")
     assert (code, len(error.splitlines())) == (1, 1)
     assert "evaluate its file again to bring it back" in error
+
+
+def test_a_lora_of_a_closed_collection_is_to_be_named_there(run: Run, here: Path) -> None:
+    write_tiny_base(here / "tiny.gguf")
+    write_rows(here / "rows.jsonl", [replace(row(*one), audience="hr") for one in QUESTIONS])
+    (here / "groundling.toml").write_text(
+        '[model]\npath = "tiny.gguf"\n\n[[collection]]\nname = "main"\nreaders = ["everyone"]\n'
+    )
+    trained = str(train(recipe(here, "run", learning_rate=0.02, epochs=1), quiet))
+    code, out, error = run("finetune", "export", trained, "--out", "house.gguf", *NAMED)
+    assert code == 0, error
+    assert (
+        '[[lora]]\nname = "House"\npath = "house.gguf"\n\n[[collection]]\nname = "hr"\nlora = "House"\n'
+        in out
+    )
+    assert "[model]" not in out
+    assert "**Not for everyone**" in (here / "README.md").read_text()
+    assert audience_of(here / "house.gguf") == {"hr"}

@@ -132,6 +132,34 @@ def test_people_see_sources_checks_and_the_rows_as_the_training_reads_them(
     assert {row.licence for row in read_rows(tmp_path / "rows.jsonl")} == {"MIT", "own"}
 
 
+def test_every_golden_question_is_a_row_or_counted_and_few_refuse_where_few_may(
+    run: Run, inside: Path, tmp_path: Path
+) -> None:
+    (kiln,) = (inside / "documents").glob("Kiln*.md")
+    known = f'documents = ["handbook:{kiln.name}"]\n'
+    questions = [
+        *(
+            f'ask = "Who bought the {thing.lower()} of our workshop?"\nanswerable = false\n'
+            for thing in TOPICS
+        ),
+        f'ask = "What does the kiln of our workshop do?"\nfacts = [["900 degrees"]]\n{known}',
+        f'ask = "How old is the kiln?"\nfacts = [["80 years"]]\n{known}',
+    ]
+    (tmp_path / "golden.toml").write_text("".join(f"[[question]]\n{one}" for one in questions))
+    code, out, error = run(
+        *("finetune", "prepare", "--index", "--golden", str(tmp_path / "golden.toml"), "--json"),
+        *("--licence", "own", "--licence", "own", "--refused", "0.05", "--out", str(tmp_path / "rows.jsonl")),
+    )
+    assert code == 0, error
+    report = json.loads(out)
+    assert report["rows"] >= 20
+    assert report["refusals"] <= 0.05 + 1 / report["rows"]
+    golden = next(source for source in report["sources"] if source["name"] == "golden")
+    assert golden["left_out"].keys() == {"not supported by the index", "refusals enough"}
+    assert golden["left_out"]["not supported by the index"] == 1
+    assert golden["rows"] + golden["test_rows"] + sum(golden["left_out"].values()) == len(questions)
+
+
 def test_what_cannot_be_prepared_is_said_in_one_line_and_nothing_is_written(
     run: Run, inside: Path, tmp_path: Path
 ) -> None:

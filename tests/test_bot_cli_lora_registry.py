@@ -145,32 +145,97 @@ def test_lora_goes_from_its_evaluation_to_answering_and_back(run: Run, project: 
     assert "nothing to roll back" in error
 
 
-def test_what_was_won_on_documents_that_have_changed_since_does_not_count(run: Run, project: Path) -> None:
-    write_lora(project / "better.gguf", rank=1)
-    (project / "golden.toml").write_text(GOLDEN)
-    leaves = [project / "documents" / f"leave{number}.md" for number in range(6)]
-    before = "# Leave\n\nFull-time employees have 25 days of leave a year.\n"
-    for leave in leaves:
-        leave.write_text(before)
-    assert run("sync")[0] == 0
+LEAVES = [f"leave{number}.md" for number in range(6)]
+
+
+def evaluated_as_better(project: Path, lora: Path) -> None:
+    """Keeps an evaluation in which `lora` is right in nine questions about `LEAVES`, and what ships in none."""
     with Project.open(project / "groundling.toml", None) as opened:
         base = opened.weights()
-        sha256, header = opened.lora_choices.folder.take_in(project / "better.gguf", base)
-        record_lora(opened.registry, sha256, header, project / "better.gguf", base)
+        sha256, header = opened.lora_choices.folder.take_in(lora, base)
+        record_lora(opened.registry, sha256, header, lora, base)
         persona = opened.config.bot.persona
         file = project / "golden.toml"
         setting = setting_of(opened.registry, opened.catalogue, base.identity, file, persona=persona)
-        about = [text_sha256(f"handbook:{leave.name}")[:12] for leave in leaves]
+        about = [text_sha256(f"handbook:{leave}")[:12] for leave in LEAVES]
         ways = [
             Way(
-                lora,
+                which,
                 tuple(
                     Item(f"q{n}", about[n % 6], must=False, values={"right": right}, ms=1) for n in range(9)
                 ),
             )
-            for lora, right in ((sha256, 1.0), (sha256_of(shipped_lora()), 0.0))
+            for which, right in ((sha256, 1.0), (sha256_of(shipped_lora()), 0.0))
         ]
         keep(opened.registry, evaluation(setting, ways[0], ways[1], contents_of(opened.catalogue)))
+
+
+@pytest.mark.timeout(300)
+def test_a_model_that_cannot_be_used_is_never_evaluated_and_questions_are_asked_whole(
+    run: Run, project: Path
+) -> None:
+    write_lora(project / "same.gguf", rank=1, scale=0.0)
+    configuration = (project / "groundling.toml").read_text()
+    command = ("finetune", "evaluate", "same.gguf", "--golden", "golden.toml", "--json")
+
+    no_room = "\n[model]\ncontext_tokens = 512\nmax_answer_tokens = 500\n"
+    (project / "groundling.toml").write_text(configuration + no_room)
+    code, out, error = run(*command)
+    assert (code, out, len(error.splitlines())) == (1, "", 1)
+    assert "the evaluation ended at leave: The language model could not be used (" in error
+    assert json.loads(run("finetune", "list", "--json")[1])["loras"][0]["evaluations"] == []
+
+    (project / "groundling.toml").write_text(configuration + "\n[limits]\nquestion_characters = 100\n")
+    before = (
+        "I came here some time ago and wonder what is usual, so please tell me in a few words what holds: "
+    )
+    (project / "golden.toml").write_text(GOLDEN.replace('"How many', f'"{before} how many'))
+    code, out, error = run(*command)
+    assert (code, error) == (0, "")
+    assert json.loads(out)["measures"]["right_answers"]["candidate"] == 1
+
+
+def test_a_lora_of_a_closed_collection_is_not_activated_for_those_who_may_not_read_it(
+    run: Run, project: Path
+) -> None:
+    write_lora(project / "closed.gguf", rank=1, audience="hr")
+    for leave in LEAVES:
+        (project / "documents" / leave).write_text("# Leave\n\nEmployees have 25 days of leave a year.\n")
+    assert run("sync")[0] == 0
+    evaluated_as_better(project, project / "closed.gguf")
+    configuration = (project / "groundling.toml").read_text()
+    command = ("finetune", "activate", "closed.gguf", "--golden", "golden.toml")
+
+    everyone = '[[collection]]\nname = "main"\nreaders = ["everyone"]\n'
+    closed = '[[collection]]\nname = "hr"\nreaders = ["slack:group:S0HR"]\n'
+    (project / "groundling.toml").write_text(f"{configuration}\n{everyone}{closed}")
+    code, _, error = run(*command)
+    assert (code, len(error.splitlines())) == (1, 1)
+    assert "it learned from hr, which not everybody whom it would answer may read" in error
+    assert "name it in [[collection]] lora or [[channel]] lora, or add --for-everyone" in error
+    listed = run("finetune", "list")[1].splitlines()
+    assert any(line.startswith("Test LoRA ") and "is for readers of hr only" in line for line in listed)
+    assert not any("activate Test LoRA" in line for line in listed)
+
+    # All who are answered at all may read it, or nobody else is.
+    both = closed + closed.replace("hr", "main", 1)
+    for readers in (both, ""):
+        (project / "groundling.toml").write_text(f"{configuration}\n{readers}")
+        assert run(*command)[0] == 0
+        assert run("finetune", "rollback")[0] == 0
+    (project / "groundling.toml").write_text(f"{configuration}\n{everyone}{closed}")
+    assert run(*command, "--for-everyone")[0] == 0
+
+
+def test_what_was_won_on_documents_that_have_changed_since_does_not_count(run: Run, project: Path) -> None:
+    write_lora(project / "better.gguf", rank=1)
+    (project / "golden.toml").write_text(GOLDEN)
+    leaves = [project / "documents" / leave for leave in LEAVES]
+    before = "# Leave\n\nFull-time employees have 25 days of leave a year.\n"
+    for leave in leaves:
+        leave.write_text(before)
+    assert run("sync")[0] == 0
+    evaluated_as_better(project, project / "better.gguf")
 
     for leave in leaves:
         leave.write_text(before.replace("25 days", "31 days"))

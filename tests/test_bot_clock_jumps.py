@@ -190,3 +190,19 @@ async def test_long_pauses_neither_begin_anew_nor_last_longer(
         await syncs.until(lambda: len(syncs.ended) == 2)
         await asyncio.sleep(0.5)
         assert len(syncs.ended) == 2
+
+
+async def test_crontab_means_the_clock_that_was_set_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O05."""
+    wall = WallClock(monkeypatch)
+    syncs = Syncs()
+    plan = Plan("handbook", cron="30 6 * * *")
+    async with scheduled(database, plan, syncs=syncs, clock=wall, look_s=0.05) as scheduler:
+        await syncs.until(lambda: len(syncs.ended) == 1)
+        wall.jump(-30 * 24 * HOUR)
+        async with asyncio.timeout(60):
+            while (due := scheduler.next_due) is None or due.timestamp() > wall() + 26 * HOUR:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert len(syncs.ended) == 1

@@ -71,7 +71,20 @@ def told(text: str) -> str:
         ('[embedding]\nmodel = "a\\u0000"\n', "embedding.model = 'a\\x00': no path may hold"),
         ('[schedule]\ngolden = "a\\u0000"\n', "schedule.golden = 'a\\x00': no path may hold"),
         ('[[lora]]\nname = "a"\npath = "a\\u0000"\n', "lora[1].path = 'a\\x00': no path may hold"),
-        ("[limits]\nfile_seconds = inf\n", "limits.file_seconds = inf: it should be less than or equal to"),
+        ("[limits]\nfile_seconds = inf\n", "limits.file_seconds = inf: it should be a finite number"),
+        (
+            "[limits]\nfile_seconds = 1e9\n",
+            "limits.file_seconds = 1000000000.0: it should be less than or equal",
+        ),
+        (
+            "[limits]\nquestion_age_hours = inf\n",
+            "limits.question_age_hours = inf: it should be a finite number",
+        ),
+        ("[limits]\ndrain_seconds = nan\n", "limits.drain_seconds = nan: it should be a finite number"),
+        ("[model]\ndeadline_s = inf\n", "model.deadline_s = inf: it should be a finite number"),
+        ("[discord]\nbackfill_hours = inf\n", "discord.backfill_hours = inf: it should be a finite number"),
+        ("[discord]\nbackfill_hours = 1e300\n", "discord.backfill_hours = 1e+300: it should be less than"),
+        ("[slack]\nbackfill_hours = 1e300\n", "slack.backfill_hours = 1e+300: it should be less than"),
         ("[limits]\nfile_memory_mb = 99999999\n", "limits.file_memory_mb = 99999999: it should be less"),
         (SOURCE + 'every = "1 hour"\n', "source[1].every = '1 hour': it should be a time such as \"90s\""),
         (

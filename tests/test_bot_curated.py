@@ -166,6 +166,10 @@ async def test_proposing_what_is_served_already_leaves_it_served(tmp_path: Path)
         ("Is there parking at the office?", "Is there parking in the office"),
         ("Where do visitors park?", "Where does a visitor park?"),
         ("Wie viele Tage Urlaub bekomme ich?", "Wie viele Tage Urlaub bekomme ich bitte"),
+        ("Where do I find my payslip?", "Where do we find our payslips?"),
+        ("How do you reset a password?", "Hello, how do we reset a password?"),
+        ("How do you reset your password?", "How do I reset my password?"),
+        ("Darf man im Hof parken?", "Darf ich im Hof parken?"),
     ],
 )
 async def test_small_words_and_plurals_do_not_keep_a_question_from_its_answer(
@@ -195,6 +199,20 @@ DIFFERENT = [
     ("When does the gate open?", "Where does the gate open?"),
     ("May 🚗 enter?", "May 🚲 enter?"),
     ("What is our annual leave?", "What is our annual leave, and what do contractors get?"),
+    ("Do you pay for my training?", "Do I pay for my training?"),
+    ("Do you pay for training?", "Do we pay for training?"),
+    ("Can you read my messages?", "Can I read your messages?"),
+    ("Can you read my messages?", "Can we read my messages?"),
+    ("Is my manager told?", "Is your manager told?"),
+    ("Is it insured?", "Am I insured?"),
+    ("How do you store my messages?", "How do I store my messages?"),
+    ("How do you pay us?", "How do we pay us?"),
+    ("How do you work when I'm away?", "How do we work when I'm away?"),
+    ("What do you do here?", "What do I do here?"),
+    ("Do you?", "Do I?"),
+    ("Am I?", "Do we?"),
+    ("Kann man meine Nachrichten lesen?", "Kann ich meine Nachrichten lesen?"),
+    ("Dürfen Sie Nachrichten lesen?", "Dürfen wir Nachrichten lesen?"),
     ("Dürfen wir im Hof parken?", "Dürfen wir im Hof nicht parken?"),
     ("Dürfen wir vor 8 Uhr parken?", "Dürfen wir nach 8 Uhr parken?"),
     ("Combien de jours de congé avons-nous ?", "Combien de jours de congés avons-nous ?"),
@@ -397,7 +415,7 @@ def listed(groundling: Groundling, project: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("name", ["pairs.csv", "pairs.jsonl"])
 def test_pairs_go_round_through_a_file(project: Path, groundling: Groundling, name: str) -> None:
-    answer = 'Use "a, b"; then\n\n- one\n- two'
+    answer = 'Use "a, b"; then\n\n- one\n- two\u2028or\u2029or\x85three'
     done = groundling(
         "curated", "add", "How, then?", answer, "--also", "In which way?", "--by", "Änne", cwd=project
     )

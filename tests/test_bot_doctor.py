@@ -111,6 +111,24 @@ def test_lora_that_answers_is_named_with_why(damaged: Path) -> None:
     assert "evaluate its file again" in warned[0].line
 
 
+def test_lora_that_answers_people_who_may_not_read_what_it_learned_from_is_told(damaged: Path) -> None:
+    write_lora(damaged / "house.gguf", rank=1, audience="hr")
+    with opened(damaged) as project:
+        base = project.weights()
+        sha256, header = project.lora_choices.folder.take_in(damaged / "house.gguf", base)
+        record_lora(project.registry, sha256, header, damaged / "house.gguf", base)
+        project.registry.activate(sha256, after=0, who="ann", why="", evaluation="e" * 64)
+    (told,) = (one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA")
+    assert (told.state, ", for readers of hr only; activated" in told.line) == ("ok", True)
+    with (damaged / "groundling.toml").open("a") as configuration:
+        configuration.write('[[collection]]\nname = "main"\nreaders = ["everyone"]\n')
+    told, _ = (one for one in examine(damaged / "groundling.toml", None, deep=False) if one.name == "LoRA")
+    assert (told.state, told.line.split(";")[0]) == (
+        "warning",
+        "Test LoRA: it learned from hr, which not everybody whom it would answer may read",
+    )
+
+
 def test_lora_that_learned_from_somebody_who_was_forgotten_is_told(damaged: Path) -> None:
     write_lora(damaged / "house.gguf", rank=1)
     rows = "a" * 64

@@ -1,6 +1,7 @@
 """Answers scored against references, and golden questions."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from bot.answer import Answer, Citation
 from bot.errors import WrongUse
 from bot.evaluation.answers import exact, f1, scores
-from bot.evaluation.datasets import ReferenceQuestion, load_answers
+from bot.evaluation.datasets import ReferenceQuestion, load_answers, load_squad
 from bot.evaluation.golden import dangling, holds, load_golden, run_golden
 from bot.question import Question
 from knowledge.documents import Chunk, Passage
@@ -100,8 +101,27 @@ def test_questions_and_paragraphs_are_read_from_a_squad_file(tmp_path: Path) -> 
     )
     texts, questions = load_answers(file)
 
-    assert [text.title for text in texts] == ["A B"]
+    assert [(text.name, text.title) for text in texts] == [("A B/0", "A B")]
     assert [question.references for question in questions] == [("26 days",), ()]
+
+
+def test_paragraphs_of_articles_with_the_same_title_have_names_of_their_own(tmp_path: Path) -> None:
+    def article(title: str, *contexts: str) -> dict[str, object]:
+        asked = {one: [{"id": one, "question": one, "answers": [{"text": one}]}] for one in contexts}
+        paragraphs = [{"context": one, "qas": rows} for one, rows in asked.items()]
+        return {"title": title, "paragraphs": paragraphs}
+
+    file = tmp_path / "squad.json"
+    file.write_text(
+        json.dumps({"data": [article("F Q", "berlin", "bonn"), article("X", "oslo"), article("F_Q", "rome")]})
+    )
+    texts, questions = load_answers(file)
+    assert [text.name for text in texts] == ["F Q/0", "F Q/1", "X/0", "F Q/2"]
+    named = {text.name: text.text for text in texts}
+    assert [named[question.text] for question in questions] == ["berlin", "bonn", "oslo", "rome"]
+    judged = load_squad(file)
+    assert judged.texts == texts
+    assert judged.relevant == {text.text: {text.name: 1} for text in texts}
 
 
 @pytest.mark.parametrize(

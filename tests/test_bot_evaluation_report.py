@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as Xml
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -151,6 +152,23 @@ def test_each_golden_question_is_a_case_beside_the_gate() -> None:
     assert wrong(results[0]) is None
     suites = Xml.fromstring(junit(made))
     assert (suites.get("tests"), suites.get("failures")) == ("4", "3")
+
+
+def test_answers_without_the_model_that_was_wanted_are_counted_and_no_others() -> None:
+    known = GoldenQuestion("days", "Days?", answerable=True, facts=(("26",),), documents=("handbook:a",))
+    quotes = replace(answer("26 days [1]"), voice="quotes")
+    said = (
+        answer("26 days [1]"),
+        quotes,
+        replace(quotes, note="The model failed."),
+        replace(quotes, status="failed", voice="none", text="Too many wait."),
+        replace(quotes, voice="curated", note="Reviewed by Ann."),
+        replace(quotes, status="refused", voice="none"),
+    )
+    found = GoldenReport(
+        tuple(GoldenResult(known, one, facts=True, cited=True, retrieved=True, dangling=0) for one in said)
+    )
+    assert found.without_model == ["The model failed.", "Too many wait."]
 
 
 def test_the_words_above_the_quotes_are_counted_apart() -> None:

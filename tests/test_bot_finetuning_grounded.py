@@ -7,8 +7,17 @@ import hashlib
 import itertools
 
 from bot.evaluation.split import is_test
-from bot.finetuning.grounded import ONE_PASSAGE, TOO_LONG, UNSUPPORTED, Ground, Grounded, Pair, grounded_rows
-from bot.finetuning.prepare import Shares
+from bot.finetuning.grounded import (
+    ONE_PASSAGE,
+    REFUSED_ENOUGH,
+    TOO_LONG,
+    UNSUPPORTED,
+    Ground,
+    Grounded,
+    Pair,
+    grounded_rows,
+)
+from bot.finetuning.prepare import Made, Shares
 from bot.finetuning.row_parts import cited, is_refusal, passages_of, question_of
 from bot.languages import REFUSALS
 from bot.looking import Looking, whole_passages
@@ -17,7 +26,9 @@ from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
 from knowledge.store import IndexedChunk
 from models.embedding.word_vectors import WordVectors
+from models.engine.generator import Turn
 from models.engine.scripted import ScriptedGenerator
+from models.finetune.rows import Row
 
 TITLES = (f"Rules {number}" for number in itertools.count())
 HELD_BACK = next(title for title in TITLES if is_test(title))
@@ -141,6 +152,30 @@ def test_the_same_seed_gives_the_same_rows_and_most_ends_it() -> None:
     ]
     assert made(*pairs, taken_out=0.5, seed=2).rows == made(*pairs, taken_out=0.5, seed=2).rows
     assert len(made(*pairs, most=1).rows) == 1
+
+
+def test_rows_of_golden_questions_count_for_the_share_of_refusals_and_go_first() -> None:
+    def golden(number: int, kind: str) -> Made:
+        answer = REFUSALS["en"] if kind == "refusal" else "It is so [1]."
+        return Made(Row(f"g{number}", (Turn("user", "?"),), answer, "golden", "own", "d"), kind)
+
+    refusals = [golden(number, "refusal") for number in range(6)]
+    first = (*refusals, *(golden(number, "answer") for number in range(6, 12)))
+    measured = [golden(12, "answer")]
+    pairs = [
+        pair("When does the barrier of the car park close?", "The barrier closes at 21:30."),
+        pair("How much annual leave have trainees?", "Trainees have 30 days."),
+    ]
+    shares = Shares(taken_out=0.0, refused=0.2)
+    for most in (None, 6):
+        found = asyncio.run(
+            grounded_rows(pairs, ground(), shares=shares, most=most, golden=(first, measured))
+        )
+        assert sum(map(is_refusal, found.rows)) <= 0.2 * len(found.rows)
+        assert found.rows[-1].origin == ("desk" if most is None else "golden")
+        assert found.left_out == {("golden", REFUSED_ENOUGH): 4}
+        assert [row.id for row in found.test] == ["g12"]
+    assert len(found.rows) <= 6
 
 
 def test_the_journals_names_of_what_stands_in_a_row_are_told_beside_it() -> None:

@@ -226,11 +226,15 @@ def test_golden_questions_become_the_sentences_that_hold_their_facts() -> None:
             licence="own",
         )
     )
-    assert [row.answer for row in rows] == ["Trainees have 30 days of annual leave [1].", REFUSAL]
+    assert [(one.row.answer, one.kind) for one in rows.values()] == [
+        ("Trainees have 30 days of annual leave [1].", "answer"),
+        (REFUSAL, "refusal"),
+    ]
+    assert rows.keys() == {questions[0].id, questions[2].id}
     held = asyncio.run(
         golden_rows(questions, retriever, LOOKING, ScriptedGenerator(), origin="golden", licence="own")
     )
-    assert not any(HELD_BACK in row.turns[1].text for row in held)
+    assert not any(HELD_BACK in one.row.turns[1].text for one in held.values())
 
 
 def test_an_answer_out_of_a_list_begins_without_its_mark() -> None:
@@ -245,4 +249,4 @@ def test_an_answer_out_of_a_list_begins_without_its_mark() -> None:
             licence="own",
         )
     )
-    assert [row.answer for row in rows] == ["Trainees: 30 days of annual leave [1]."]
+    assert [one.row.answer for one in rows.values()] == ["Trainees: 30 days of annual leave [1]."]

@@ -50,6 +50,24 @@ def test_columns_of_a_help_desk_are_guessed_and_the_guess_is_told(tmp_path: Path
     assert (pairs[0].ask, pairs[0].answer, columns.guessed) == ("When?", "Now.", False)
 
 
+def test_a_column_that_the_first_row_lacks_is_one_and_numbers_and_people_are_no_text(tmp_path: Path) -> None:
+    lines = tmp_path / "tickets.jsonl"
+    lines.write_text('{"question": "Is it down?"}\n{"question": "When?", "answer": "Now."}\n')
+    for named in ({}, {"answer": "answer"}):
+        pairs, _ = transcript_pairs(lines, "own", **named)
+        assert [(pair.ask, pair.answer) for pair in pairs] == [("When?", "Now.")]
+    table = tmp_path / "tickets.csv"
+    table.write_text(
+        "question_id,question_state,question_text,answered_by,answerId,answer_at,answer_body\n"
+        "17,open,When?,Anna,4,noon,Now.\n"
+    )
+    pairs, columns = transcript_pairs(table, "own")
+    assert (columns.question, columns.answer) == ("question_text", "answer_body")
+    (tmp_path / "ids.csv").write_text("question_id,answer\n17,Now.\n")
+    with pytest.raises(WrongUse, match="which column is the question"):
+        transcript_pairs(tmp_path / "ids.csv", "own")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

@@ -32,10 +32,13 @@ class Bot:
         self.asked: list[str] = []
         self.status: str = "refused"
         self.busy = False
+        self.broken = False
 
     async def answer(self, question: Question) -> Answer:
         assert not self.busy
         self.asked.append(question.text)
+        if self.broken:
+            return Answer(question.text, "", "answered", "en", "quotes", note="The model failed.")
         return Answer(question.text, "", "refused" if self.status == "refused" else "answered", "en", "none")
 
     def search(self, query: str, *, limit: int, readable: Readable) -> list[Passage]:
@@ -138,4 +141,22 @@ async def test_questions_that_cannot_be_read_are_logged_and_asked_when_they_can(
     stage.file.write_text(GOLDEN)
     await stage.synced("first")
     assert len(golden_runs(stage.registry)) == 1
+    running.cancel()
+
+
+async def test_a_run_whose_model_failed_measures_nothing_and_is_made_at_the_next_look(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = asyncio.create_task(stage.watch.run())
+    await stage.synced("first", status="answered")
+    stage.bot.asked.clear()
+    stage.bot.broken, stage.setting = True, replace(stage.setting, index="second")
+    stage.watch.look()
+    async with asyncio.timeout(60):
+        while "the golden questions were not asked: q0: The model failed." not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (len(stage.bot.asked), len(stage.runs), stage.watch.drop) == (1, 1, None)
+    stage.bot.broken = False
+    await stage.synced("second", status="answered")
+    assert (len(stage.runs), stage.watch.drop) == (2, None)
     running.cancel()

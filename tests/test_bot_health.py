@@ -102,6 +102,14 @@ def test_port_that_is_taken_is_told_with_its_key() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("host", ["127.0.0..1", ".", "x\0y", "a" * 70])
+async def test_host_that_can_be_no_address_is_told_with_its_key(host: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^\[web\] host = '.*' is neither an address nor a name .*; correct it$"
+    ):
+        await HealthPage(host, 0, lambda: WELL).start()
+
+
 def test_platform_is_missing_until_it_was_connected_once() -> None:
     connection = Connection(Clock())
     assert connection.missing() == "was never connected"

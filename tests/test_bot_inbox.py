@@ -21,6 +21,8 @@ from knowledge.errors import KnowledgeError
 
 ASKED = Asked("fake", "t", "hall", "anna", "How long is leave?", "mention", at=1000.0, message="m1")
 
+DAY = 86400.0
+
 
 class Clock:
     now = 1000.0
@@ -185,6 +187,54 @@ async def test_what_a_person_asked_can_be_forgotten(tmp_path: Path) -> None:
         assert ben
         assert ben.reply is not None
         assert not any(b"canary" in file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_what_is_older_than_it_is_kept_is_taken_off_the_disk_with_its_votes(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock) as inbox:
+        journal = Journal(inbox._database)
+        kept: list[str] = []
+        for age, word in ((91, "canary-3312"), (89, "kept-3312")):
+            clock.now = 1e9 - age * DAY
+            asked = Asked("fake", "t", "hall", "anna", word, "mention", at=clock.now)
+            id_ = await inbox.add(asked, [word])
+            assert id_
+            await inbox.note_reply(id_, reply(id_, f"answer to {word}"))
+            await inbox.finish(id_, "answered")
+            await journal.vote(id_, f"fake:user:{word}", "down", f"not {word}")
+            kept.append(id_)
+        inbox._database.purge()
+        clock.now = 1e9
+        await inbox.tidy(keep_s=90 * DAY)
+        assert [entry.id for entry in await inbox.answered()] == kept[1:]
+        assert [vote.question for vote in await journal.votes()] == kept[1:]
+        left = b"".join(file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
+        assert b"kept-3312" in left
+        assert b"canary-3312" not in left
+
+
+async def test_a_question_that_nobody_ended_is_kept_no_longer_than_others(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock) as inbox:
+        ids = []
+        for age in (91, 92, 89):
+            clock.now = 1e9 - age * DAY
+            asked = Asked("fake", "t", "hall", "anna", "canary-5150", "mention", at=clock.now)
+            ids.append(await inbox.add(asked, [str(age)]))
+        clock.now = 1e9
+        under_way = ids[1]
+        assert under_way
+        await inbox.tidy(keep_s=90 * DAY, but=[under_way])
+        assert [entry.id for entry in await inbox.open()] == ids[1:]
+
+
+async def test_tidying_what_is_tidy_writes_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as inbox:
+        await inbox.add(ASKED, ["k"])
+        before = {file.name: file.read_bytes() for file in tmp_path.glob("*.sqlite*")}  # noqa: ASYNC240
+        assert before["groundling.sqlite-wal"]
+        await inbox.tidy(keep_s=90 * DAY)
+        assert (tmp_path / "groundling.sqlite-wal").read_bytes() == before["groundling.sqlite-wal"]
 
 
 async def test_a_question_that_cannot_be_written_is_not_accepted(tmp_path: Path) -> None:

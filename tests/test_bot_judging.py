@@ -389,9 +389,9 @@ def test_claims_are_carried_or_not_by_their_rationales(tmp_path: Path) -> None:
     rationale = {"label": "CONTRADICT", "rationales": [[1]]}
     asked = [
         {"claim": "Salt lowers pressure.", "cited_doc_ids": [0], "evidence": {"0": rationale}},
-        {"claim": "Pepper helps.", "cited_doc_ids": [1], "evidence": {}},
+        {"claim": "Pepper\u2028helps.", "cited_doc_ids": [1], "evidence": {}},
     ]
-    claims.write_text("\n".join(map(json.dumps, asked)))
+    claims.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in asked))
     rows = list(claim_rows(claims, corpus, EVERY, CHUNKER, EMBEDDER, random.Random(1)))
     by_kind = {one.kind: one for one in rows}
     assert (by_kind["rationale"].answers, by_kind["rationale"].supports) == (1, 0)

@@ -14,7 +14,7 @@ from bot.config_sections import ModelSection
 from bot.errors import Failed
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.golden import GoldenQuestion, GoldenResult
-from bot.gate import Item
+from bot.gate import Item, compare
 from bot.lora_evaluation import (
     COMPARISON,
     Evaluation,
@@ -123,12 +123,25 @@ def test_squad_questions_count_by_f1_and_refusals() -> None:
     said = Answer("Who?", "Ada Lovelace wrote it [1].", "answered", "en", "model")
     refused = replace(said, text="", status="refused")
     first, second, third = (
-        squad_item(f"dev:{n}", *pair)
+        squad_item(f"dev:{n}", *pair, document="t")
         for n, pair in enumerate([(known, said), (known, refused), (unknown, refused)], 1)
     )
     assert first.values == {"squad_f1": pytest.approx(2 / 3), "squad_false_refusals": 0}
     assert second.values == {"squad_f1": 0, "squad_false_refusals": 1}
     assert third.values == {"squad_f1": 1, "squad_refusals": 1}
+
+
+def test_questions_about_paragraphs_of_one_article_are_about_one_document() -> None:
+    known = ReferenceQuestion("Who?", ("Ada Lovelace",), "t/0")
+    said = Answer("Who?", "Ada Lovelace [1].", "answered", "en", "model")
+    wrong = replace(said, text="Nobody knows [1].")
+    questions = [replace(known, text=f"t/{paragraph}") for paragraph in range(6)]
+    better, worse = (
+        [squad_item(f"dev:{n}", question, answer, document="t") for n, question in enumerate(questions)]
+        for answer in (said, wrong)
+    )
+    found = next(one for one in compare(better, worse) if one.measure == "squad_f1")
+    assert (found.n, found.documents, found.won, found.is_better) == (6, 1, 6, False)
 
 
 def test_questions_about_documents_that_have_changed_are_left_out_both_ways() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from sqlalchemy import text
 
 from bot.errors import ConfigError, Failed
 from bot.schedule import LONGEST_RETRY_S, Plan, retry_after_s
-from bot.scheduler import ALL, LOOK_S, Scheduler
+from bot.scheduler import ALL, LOOK_S, Scheduler, trigger_of
 from knowledge.database import Database
 
 HOUR = 3600.0
@@ -215,7 +217,30 @@ def test_weekdays_count_from_sunday_as_in_a_crontab(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("cron", ["99 * * * *", "* * * * noday", "* 25 * * *", "*/0 * * * *"])
+@pytest.mark.parametrize(
+    ("weekday", "days"),
+    [
+        ("*/2", {6, 1, 3, 5}),
+        ("*/3", {6, 2, 5}),
+        ("1-5/2", {0, 2, 4}),
+        ("0-6/3", {6, 2, 5}),
+        ("mon-fri/2", {0, 2, 4}),
+        ("1/2", {0, 2, 4, 6}),
+        ("0-0", {6}),
+        ("sun-thu", {6, 0, 1, 2, 3}),
+        ("FRI-sun", {4, 5, 6}),
+        ("*", {0, 1, 2, 3, 4, 5, 6}),
+    ],
+)
+def test_ranges_and_steps_of_weekdays_are_those_of_a_crontab(weekday: str, days: set[int]) -> None:
+    trigger = trigger_of(Plan("a", cron=f"0 0 * * {weekday}"))
+    assert trigger is not None
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    found = [trigger.get_next_fire_time(None, start + timedelta(days=n)) for n in range(7)]
+    assert {one.weekday() for one in found} == days
+
+
+@pytest.mark.parametrize("cron", ["99 * * * *", "* * * * 6-1", "* * * * noday", "* 25 * * *", "*/0 * * * *"])
 def test_crontab_that_cannot_be_is_told_with_the_source(database: Database, cron: str) -> None:
     syncs = Syncs()
     with pytest.raises(ConfigError, match=r"wiki: cron = .* cannot be"):
@@ -282,6 +307,41 @@ def test_failing_source_is_tried_again_and_keeps_no_other_waiting(database: Data
     asyncio.run(run())
 
 
+def test_failing_source_is_not_tried_when_it_is_due_while_its_retry_waits(database: Database) -> None:
+    async def run() -> None:
+        syncs = Syncs(broken={"a"})
+        plans = (Plan("a", every_s=1.0), Plan("b", every_s=1.0))
+        async with scheduled(database, *plans, syncs=syncs) as scheduler:
+            await syncs.until(lambda: syncs.ended.count("b") >= 3)
+            assert syncs.begun.count("a") == 1
+            syncs.broken.clear()
+            await scheduler.now("a")
+            await syncs.until(lambda: syncs.ended.count("a") >= 2)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("then", ["fails", "succeeds"])
+def test_source_has_one_retry_however_often_it_was_tried_meanwhile(database: Database, then: str) -> None:
+    async def run() -> None:
+        waits = [1.0, 1.2, 1.4]
+        syncs = Syncs(broken={"a"})
+        async with scheduled(
+            database, Plan("a"), syncs=syncs, retry_after=lambda _failures: waits.pop() if waits else HOUR
+        ) as scheduler:
+            for tries in range(1, 4):
+                await scheduler.now("a")
+                await syncs.until(lambda: scheduler.failing.get("a") == tries)  # noqa: B023
+            if then == "succeeds":
+                syncs.broken.clear()
+                await scheduler.now("a")
+                await syncs.until(lambda: syncs.ended == ["a"])
+            await asyncio.sleep(1.5)
+        assert len(syncs.begun) == 4
+
+    asyncio.run(run())
+
+
 def test_waits_between_failures_double_up_to_an_hour() -> None:
     waits = [retry_after_s(failures) for failures in range(1, 100)]
     assert waits[:3] == [60, 120, 240]
@@ -332,6 +392,67 @@ def test_folder_that_is_not_there_yet_is_watched_as_soon_as_it_is(database: Data
         assert set(syncs.ended) == {"a"}
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["removed", "link"])
+def test_folder_that_takes_the_place_of_a_watched_one_is_synced_and_watched(
+    database: Database, tmp_path: Path, how: str
+) -> None:
+    folder = tmp_path / "documents"
+    if how == "link":
+        (tmp_path / "first").mkdir()
+        (tmp_path / "second").mkdir()
+        folder.symlink_to("first")
+    else:
+        folder.mkdir()
+
+    def replace() -> None:
+        if how == "removed":
+            number = folder.stat().st_ino
+            shutil.rmtree(folder)
+            folder.mkdir()
+            # Many file systems give the number of the one before to one of the next.
+            for n in range(50):
+                if folder.stat().st_ino != number:
+                    folder.rename(tmp_path / f"{n}")
+                    folder.mkdir()
+        else:
+            (tmp_path / "next").symlink_to("second")
+            (tmp_path / "next").replace(folder)
+
+    async def run() -> None:
+        syncs = Syncs()
+        async with scheduled(database, Plan("a", watch=folder), syncs=syncs):
+            await watched(folder / "notes.md", syncs, {"a"})
+            before = len(syncs.ended)
+            replace()
+            await syncs.until(lambda: len(syncs.ended) > before)
+            await watched(folder / "later.md", syncs, {"a"}, after=len(syncs.ended))
+
+    asyncio.run(run())
+
+
+def test_watched_folder_that_is_away_is_waited_for_and_synced_when_it_is_back(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+
+    async def run() -> None:
+        syncs = Syncs()
+        async with scheduled(database, Plan("a", watch=folder), syncs=syncs):
+            await watched(folder / "notes.md", syncs, {"a"})
+            before = len(syncs.ended)
+            shutil.rmtree(folder)
+            async with asyncio.timeout(60):
+                while "source a cannot be watched" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert len(syncs.ended) == before, "what is away for a moment is not synced as if it were empty"
+            folder.mkdir()
+            await syncs.until(lambda: len(syncs.ended) > before)
+
+    asyncio.run(run())
+    assert caplog.text.count("source a cannot be watched") == 1
 
 
 def test_stop_ends_the_sync_that_is_running_and_it_is_due_again(database: Database) -> None:

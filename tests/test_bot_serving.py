@@ -16,7 +16,9 @@ from bot.gate import Item, Measure
 from bot.golden_runs import golden_runs
 from bot.lora_evaluation import Setting, Way, evaluation, keep
 from bot.serving import Serving
+from bot.source_changes import changed
 from bot.wiring import Project
+from knowledge.sync_lock import only_writer
 from models.weights import sha256_of
 from tests.conftest import Groundling
 from tests.fakes.platform import ANNA, HALL, FakePlatform
@@ -162,6 +164,56 @@ def test_readers_that_are_taken_out_of_the_file_read_nothing_from_then_on(home: 
             assert serving.desk.channel("slack:channel:C01").mention is False
 
     asyncio.run(run())
+
+
+async def until_not_found(serving: Serving, query: str, document: str) -> None:
+    async with asyncio.timeout(180):
+        while document in [  # noqa: ASYNC110
+            one.chunk.document_id for one in await serving.desk.search(query, ANNA, HALL)
+        ]:
+            await asyncio.sleep(0.02)
+
+
+def test_source_that_left_a_collection_is_not_found_in_it_though_it_cannot_be_synced(home: Path) -> None:
+    query = "How many days of annual leave?"
+    legal = BASE.replace('"documents"\n', '"documents"\ncollection = "legal"\n') + READABLE
+    both = legal + READABLE.replace("main", "legal")
+
+    async def run() -> None:
+        async with running(home, FakePlatform()) as serving:
+            await until(lambda: serving.health().unready is None)
+            assert await serving.desk.search(query, ANNA, HALL)
+            home.joinpath("groundling.toml").write_text(legal)
+            await until_not_found(serving, query, "handbook:leave.md")
+        async with running(home, FakePlatform()) as serving:
+            await until(lambda: serving.health().unready is None)
+            assert await serving.desk.search(query, ANNA, HALL) == []
+            home.joinpath("groundling.toml").write_text(both)
+            await until(lambda: serving.desk.collections(ANNA, HALL) == ["legal", "main"])
+            assert await serving.desk.search(query, ANNA, HALL), "whoever reads both has lost nothing"
+
+    with only_writer(home / "data"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("when", ["before it starts", "while it runs"])
+def test_changed_source_is_synced_at_once_and_not_again(home: Path, when: str) -> None:
+    without = BASE.replace('"documents"\n', '"documents"\nexclude = ["parking.txt"]\n') + READABLE
+
+    async def run() -> None:
+        if when == "before it starts":
+            home.joinpath("groundling.toml").write_text(without)
+        async with running(home, FakePlatform()) as serving:
+            await until(lambda: serving.health().unready is None)
+            if when == "while it runs":
+                home.joinpath("groundling.toml").write_text(without)
+            await until_not_found(serving, "When does the car park close?", "handbook:parking.txt")
+            await until(lambda: serving.scheduler.running is None)
+
+    asyncio.run(run())
+    with Project.open(home / "groundling.toml", None) as project:
+        assert {one.path for one in project.catalogue.documents()} == {"leave.md", "rates.csv"}
+        assert changed(project.database, project.config, root=project.root, data=project.data) == []
 
 
 def test_administrator_syncs_and_sees_how_the_bot_is(home: Path) -> None:

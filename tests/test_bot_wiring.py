@@ -82,6 +82,15 @@ def test_source_is_read_from_a_path_relative_to_the_configuration(
     assert [(entry.path, entry.url) for entry in source.entries()] == [("a.md", "https://wiki/a.md")]
 
 
+def test_what_the_program_keeps_itself_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / "leave.md").write_text("# Leave\n")
+    with project(tmp_path, SOURCE.replace('"documents"', '"."')) as opened:
+        (opened.data / "cache").mkdir(parents=True)
+        (opened.data / "cache" / "embedders.json").write_text("{}")
+        (source,) = opened.sources()
+        assert [entry.path for entry in source.entries()] == ["leave.md"]
+
+
 def test_tilde_in_a_path_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     tmp_path.joinpath("docs").mkdir()
@@ -207,6 +216,14 @@ def test_key_that_is_none_is_refused_without_being_shown(
     with pytest.raises(ConfigError, match=told) as caught:
         project(tmp_path, SERVER).model_key()
     assert "hush" not in str(caught.value)
+
+
+def test_key_file_may_begin_with_a_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfsk-from-file\r\n")
+    monkeypatch.setenv("GROUNDLING_MODEL_KEY_FILE", str(tmp_path / "key"))
+    key = project(tmp_path, SERVER).model_key()
+    assert key is not None
+    assert key.text == "sk-from-file"
 
 
 def test_key_file_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from knowledge.catalogue import Catalogue, Changes, Failure, IndexState, KnownDocument
 from knowledge.database import Database
@@ -117,6 +118,35 @@ def test_index_state_follows_each_sync(catalogue: Catalogue) -> None:
     catalogue.set_index(IndexState("minilm", 384, "chunks-1", 1))
     catalogue.record(changes(known("a.md")), index_version=7)
     assert catalogue.index() == IndexState("minilm", 384, "chunks-1", 7)
+
+
+def test_purge_is_owed_until_it_is_done(catalogue: Catalogue) -> None:
+    catalogue.note_purge(owed=True)
+    assert not catalogue.purge_owed()
+    catalogue.set_index(IndexState("minilm", 384, "chunks-1", 1))
+    assert not catalogue.purge_owed()
+    catalogue.note_purge(owed=True)
+    catalogue.set_index(IndexState("minilm", 384, "chunks-1", 2))
+    catalogue.record(changes(known("a.md")), index_version=3)
+    assert catalogue.purge_owed()
+    catalogue.note_purge(owed=False)
+    assert (catalogue.purge_owed(), catalogue.index()) == (False, IndexState("minilm", 384, "chunks-1", 3))
+
+
+def test_index_from_before_it_was_noted_is_owed_a_purge(tmp_path: Path) -> None:
+    file = tmp_path / "groundling.sqlite"
+    database = Database.open(file)
+    Catalogue(database).set_index(IndexState("minilm", 384, "chunks-1", 1))
+    with database.transaction() as connection:
+        connection.execute(text("ALTER TABLE index_states DROP COLUMN purge_owed"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    database.close()
+    database = Database.open(file)
+    try:
+        assert Catalogue(database).purge_owed()
+        assert Catalogue(database).index() == IndexState("minilm", 384, "chunks-1", 1)
+    finally:
+        database.close()
 
 
 def test_sync_that_cannot_be_recorded_whole_is_not_recorded(catalogue: Catalogue) -> None:

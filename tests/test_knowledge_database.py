@@ -17,10 +17,10 @@ from sqlalchemy import text
 
 import bot.channel_store
 import bot.curated
+import bot.due_times
 import bot.inbox
 import bot.journal
 import bot.registry
-import bot.scheduler
 import knowledge.catalogue
 from knowledge.database import Database, metadata, newest_revision
 from knowledge.errors import Busy, DatabaseUnusable, DiskFull
@@ -60,10 +60,10 @@ def test_migrations_make_the_tables_that_the_code_declares(database: Database) -
     for module in (
         bot.channel_store,
         bot.curated,
+        bot.due_times,
         bot.inbox,
         bot.journal,
         bot.registry,
-        bot.scheduler,
         knowledge.catalogue,
     ):
         assert module.metadata is metadata  # type: ignore[attr-defined]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -97,6 +99,21 @@ def test_a_reading_says_what_was_removed_from_text_headings_and_title() -> None:
 
 def test_a_reading_with_nothing_hidden_has_no_note() -> None:
     assert strip(Reading("A", (Section((), (Block("b"),)),))).notes == ()
+
+
+def test_letters_of_a_reading_are_composed() -> None:
+    def reading(form: Literal["NFC", "NFD"]) -> Reading:
+        title, heading, text, page = (
+            unicodedata.normalize(form, word) for word in ("É", "Ö", "Gehälter", "ß ñ")
+        )
+        return Reading(title, (Section((heading,), (Block(text), Block(text, "code")), page),))
+
+    assert strip(reading("NFD")) == strip(reading("NFC")) == reading("NFC")
+
+
+def test_letter_that_something_hidden_took_apart_is_composed() -> None:
+    (section,) = strip(Reading(None, (Section((), (Block("a\u200b\u0308"),)),))).sections
+    assert section.blocks == (Block("ä"),)
 
 
 def test_a_section_that_was_all_hidden_is_gone() -> None:

@@ -86,6 +86,22 @@ def test_lone_surrogates_and_nul_do_not_come_through(reader: ReaderProcess) -> N
     assert reading.sections[0].blocks[0].text.startswith("a: xyz")
 
 
+def test_paragraph_that_is_written_as_a_heading_stays_text(reader: ReaderProcess) -> None:
+    lines = [f"line {number} of the log" for number in range(400)]
+    body = "\n".join([*lines, "---", "", "What follows.", "", "### Below", "", "More."]).encode()
+    reading = reader.read(body, suffix=".md")
+    assert reading.title is not None
+    assert len(reading.title) <= 300
+    assert [len(heading) <= 300 for section in reading.sections for heading in section.headings] == [True] * 3
+    blocks = [block.text for section in reading.sections for block in section.blocks]
+    assert blocks == [" ".join(lines), "What follows.", "More."]
+
+
+def test_limits_of_a_reader_are_told_apart() -> None:
+    assert ReaderProcess().limits == ReaderProcess(ReadingLimits()).limits
+    assert ReaderProcess().limits != ReaderProcess(ReadingLimits(input_bytes=MB)).limits
+
+
 def test_fifty_megabytes_in_one_line_are_refused(reader: ReaderProcess) -> None:
     body = b"word " * 10_000_000
     assert refusal(reader, body, ".md") == "larger than 32 MB, which is too much for text"

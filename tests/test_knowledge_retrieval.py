@@ -113,6 +113,12 @@ def test_cleaned_queries_are_valid_unicode_without_nul(query: str) -> None:
     assert text.encode("utf-8").decode("utf-8") == text
 
 
+def test_letters_of_a_query_are_composed() -> None:
+    assert cleaned("Geha\u0308lter") == "Gehälter"
+    retriever = _retriever([_item("Die Gehälter im März")])
+    assert retriever.search("Geha\u0308lter", mode="keyword")
+
+
 def test_only_what_may_be_read_is_found() -> None:
     retriever = _retriever(HANDBOOK)
     for mode in ("hybrid", "vector", "keyword"):

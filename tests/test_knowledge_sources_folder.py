@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from knowledge.errors import SourceUnavailable, Unreadable
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.source import Entry, Source
+
+Form = Literal["NFC", "NFD"]
 
 
 @pytest.fixture
@@ -52,6 +56,17 @@ def test_patterns_read_like_a_gitignore_file(
     root: Path, include: list[str], exclude: list[str], expected: list[str]
 ) -> None:
     assert paths(FolderSource("docs", root, include=include, exclude=exclude)) == expected
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_folder_is_left_out_however_its_name_is_composed(root: Path, form: Form) -> None:
+    name = unicodedata.normalize(form, "Gehälter")
+    (root / name).mkdir()
+    (root / name / "liste.md").write_text("secret")
+    for written in ("NFC", "NFD"):
+        exclude = unicodedata.normalize(written, "Gehälter/")
+        assert len(paths(FolderSource("docs", root, exclude=[exclude]))) == 5
+    assert f"{name}/liste.md" in paths(FolderSource("docs", root))
 
 
 def test_entry_tells_size_time_and_address(root: Path) -> None:
@@ -136,6 +151,28 @@ def test_missing_root_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(SourceUnavailable):
         paths(FolderSource("docs", tmp_path / "file"))
+
+
+def test_what_is_the_programs_own_is_no_part_of_the_folder(root: Path, tmp_path: Path) -> None:
+    for path in ("state/cache/words.json", "policies/data/note.md", "settings.toml"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (tmp_path / "data").symlink_to(root / "state")
+    own = [tmp_path / "data", root / "settings.toml", root / "nowhere"]
+    source = FolderSource("docs", root, hidden=True, without=own)
+    whole = paths(FolderSource("docs", root, hidden=True))
+    assert set(whole) - set(paths(source)) == {"state/cache/words.json", "settings.toml"}
+    assert source.unlisted() == {}
+    (root / "state").rename(root / "moved")
+    (tmp_path / "data").unlink()
+    (tmp_path / "data").symlink_to(root / "moved")
+    assert "moved/cache/words.json" not in paths(source)
+
+
+def test_folder_of_the_programs_own_files_is_no_source(root: Path) -> None:
+    with pytest.raises(SourceUnavailable, match="own files"):
+        paths(FolderSource("docs", root, without=[root]))
+    assert paths(FolderSource("docs", root / "policies", without=[root])) == ["leave.md", "old/2019.md"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for the superuser")

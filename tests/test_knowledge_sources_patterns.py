@@ -22,6 +22,8 @@ from knowledge.sources.patterns import Patterns
         ("people/*.md", "people/deep/a.md", False),
         ("people/**/*.md", "people/deep/er/a.md", True),
         ("a[12].md", "a1.md", True),
+        ("Gehälter/", "Geha\u0308lter/liste.md", True),
+        ("Geha\u0308lter/", "Gehälter/liste.md", True),
         ("", "a.md", False),
     ],
 )

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from knowledge.catalogue import Catalogue
 from knowledge.documents import Reading
-from knowledge.errors import Busy, DiskFull, IndexMismatch, SourceUnavailable
+from knowledge.errors import Busy, DiskFull, IndexMismatch, SourceUnavailable, Unreadable
 from knowledge.lancedb import LanceStore
 from knowledge.source_sync import SourceReport
 from knowledge.sources.memory import MemorySource
@@ -145,6 +146,24 @@ def test_file_that_failed_twice_is_left_until_it_changes(bench: Bench) -> None:
     assert counts(bench.sync(source).sources[0]) == (1, 0, 0, 1)
 
 
+def test_file_that_was_given_up_is_read_again_when_reading_may_cost_more(bench: Bench) -> None:
+    class Strict(LineReader):
+        def read(self, body: bytes, *, suffix: str) -> Reading:
+            if self.limits == "little":
+                raise Unreadable("larger than 1 MB")
+            return super().read(body, suffix=suffix)
+
+    bench.reader = Strict()
+    source = MemorySource("wiki", {"rows.csv": b"many rows"})
+    for _ in range(4):
+        assert dict(bench.sync(source).sources[0].failed) == {"wiki:rows.csv": "larger than 1 MB"}
+    assert source.reads.count("rows.csv") == 2
+    bench.reader.limits = "much"
+    assert counts(bench.sync(source, dry_run=True).sources[0]) == (1, 0, 0, 0)
+    assert counts(bench.sync(source).sources[0]) == (1, 0, 0, 0)
+    assert bench.found("rows") == ["wiki:rows.csv#0"]
+
+
 def test_file_is_not_given_up_while_nothing_can_be_read(bench: Bench) -> None:
     """Not the file is at fault, but the process that reads it."""
     source = MemorySource("wiki", {"page.md": b"old words"})
@@ -230,6 +249,28 @@ def test_dry_run_says_what_would_happen_and_does_nothing(bench: Bench) -> None:
     assert counts(bench.sync(source, dry_run=True).sources[0]) == (1, 1, 1, 3)
     assert bench.catalogue.documents() == before
     assert bench.embedder.texts == []
+
+
+def test_dry_run_names_the_sources_that_would_go(bench: Bench) -> None:
+    notes = MemorySource("notes", {"n.md": b"a note"})
+    bench.sync(MemorySource("handbook", pages(2)), notes)
+    renamed = MemorySource("wiki", pages(2))
+    planned = bench.sync(renamed, notes, dry_run=True)
+    done = bench.sync(renamed, notes)
+    for report in (planned, done):
+        assert {one.name: counts(one) for one in report.sources} == {
+            "wiki": (2, 0, 0, 0),
+            "notes": (0, 0, 0, 1),
+            "handbook": (0, 0, 2, 0),
+        }
+        assert report.sources[-1].chunks_removed == 4
+
+
+def test_dry_run_of_named_sources_names_no_other(bench: Bench) -> None:
+    wiki = MemorySource("wiki", pages(2))
+    bench.sync(wiki, MemorySource("notes", {"n.md": b"a note"}))
+    report = bench.sync(wiki, dry_run=True, only={"wiki"})
+    assert [one.name for one in report.sources] == ["wiki"]
 
 
 def test_another_embedder_is_refused_with_the_command_that_helps(bench: Bench) -> None:
@@ -371,6 +412,12 @@ def test_two_syncs_at_once_name_the_other(bench: Bench) -> None:
     with only_writer(bench.data), pytest.raises(Busy, match=str(os.getpid())):
         bench.sync(MemorySource("wiki", pages()))
     bench.sync(MemorySource("wiki", pages()))
+
+
+def test_document_without_a_title_is_found_by_its_name_however_that_is_composed(bench: Bench) -> None:
+    name = unicodedata.normalize("NFD", "Gehälter.md")
+    bench.sync(MemorySource("wiki", {name: b"one"}))
+    assert bench.found("Gehälter") == [f"wiki:{name}#0"]
 
 
 def test_names_text_and_paths_of_any_kind_survive(bench: Bench) -> None:

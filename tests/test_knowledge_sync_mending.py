@@ -12,6 +12,7 @@ from knowledge.catalogue import Catalogue
 from knowledge.lancedb import LanceStore
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.memory import MemorySource
+from knowledge.sources.source import Entry
 from knowledge.store import Readable
 from knowledge.sync import INDEX, differences
 from tests.sync_bench import ALL, Bench, CountingEmbedder, LineChunks, pages
@@ -35,6 +36,10 @@ def level(bench: Bench) -> bool:
     state = bench.catalogue.index()
     assert state is not None
     return state.version == store.version and differences(bench.catalogue, store) == (set(), set())
+
+
+def holding(bench: Bench, words: bytes) -> list[Path]:
+    return [path for path in bench.data.rglob("*") if path.is_file() and words in path.read_bytes()]
 
 
 def with_a_folder() -> MemorySource:
@@ -137,8 +142,63 @@ def test_text_of_a_source_that_was_never_recorded_goes_with_it(bench: Bench, chu
     assert bench.found("zanzibar")
     bench.chunker = LineChunks(chunker)
     assert bench.sync(wiki).chunks == 4
-    holding = [path for path in bench.data.rglob("*") if path.is_file() and b"zanzibar" in path.read_bytes()]
-    assert (bench.found("zanzibar"), holding) == ([], [])
+    assert (bench.found("zanzibar"), holding(bench, b"zanzibar")) == ([], [])
+    assert level(bench)
+
+
+class Ended(MemorySource):
+    """A source at which the process is ended while it is `ending`."""
+
+    ending = False
+
+    def entries(self) -> Iterator[Entry]:
+        if self.ending:
+            raise KeyboardInterrupt
+        return super().entries()
+
+
+@pytest.mark.parametrize("left", ["page", "source"])
+def test_text_that_was_removed_before_a_sync_was_broken_off_leaves_the_disk_with_the_next(
+    bench: Bench, left: str
+) -> None:
+    class Dying(Catalogue):
+        def forget_source(self, source):
+            super().forget_source(source)
+            raise KeyboardInterrupt
+
+    wiki = MemorySource("wiki", {**pages(2), "secret.md": b"the canary zanzibar"})
+    notes = Ended("zettel", {"n.md": b"a note"})
+    bench.sync(wiki, notes)
+    sources = [wiki, notes] if left == "page" else [notes]
+    del wiki.bodies["secret.md"]
+    notes.ending = left == "page"
+    whole, bench.catalogue = bench.catalogue, Dying(bench.database)
+    with pytest.raises(KeyboardInterrupt):
+        bench.sync(*sources)
+    bench.catalogue, notes.ending = whole, False
+    assert holding(bench, b"zanzibar") != []
+    version = bench.sync(*sources).index_version
+    assert holding(bench, b"zanzibar") == []
+    assert level(bench)
+    assert bench.sync(*sources).index_version == version
+
+
+def test_text_that_was_taken_back_after_a_sync_was_broken_off_leaves_the_disk(bench: Bench) -> None:
+    class Dying(Catalogue):
+        def record(self, *args, **kwargs):
+            raise KeyboardInterrupt
+
+    wiki = MemorySource("wiki", pages(2))
+    bench.sync(wiki)
+    before = wiki.bodies["page01.md"]
+    wiki.bodies["page01.md"] = before + b"\nthe canary zanzibar"
+    whole, bench.catalogue = bench.catalogue, Dying(bench.database)
+    with pytest.raises(KeyboardInterrupt):
+        bench.sync(wiki)
+    bench.catalogue = whole
+    wiki.bodies["page01.md"] = before
+    assert bench.sync(wiki).sources[0].chunks_removed == 0
+    assert (bench.found("zanzibar"), holding(bench, b"zanzibar")) == ([], [])
     assert level(bench)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,18 @@ def test_the_card_tells_how_it_was_made(exported: Exported) -> None:
         assert told in text
 
 
+def test_whom_it_is_for_is_told_where_that_is_not_everyone(exported: Exported) -> None:
+    def told(one: Exported) -> str:
+        properties = bill_of_materials(one)["metadata"]["component"]["properties"]  # type: ignore[index]
+        return next(p["value"] for p in properties if p["name"] == "groundling:audience")
+
+    assert "Not for everyone" not in card(exported)
+    assert told(exported) == "everyone"
+    closed = replace(exported, trained=replace(exported.trained, audience="hr, legal"))
+    assert "**Not for everyone**: it learned from the collections hr, legal; whoever uses it" in card(closed)
+    assert told(closed) == "hr, legal"
+
+
 def test_no_paper_tells_a_folder_of_this_machine(exported: Exported, tmp_path: Path) -> None:
     whole = with_evaluation(exported, tmp_path)
     papers = card(whole) + json.dumps(bill_of_materials(whole))
@@ -150,6 +163,10 @@ def test_the_bill_of_materials_names_base_rows_and_libraries_by_what_can_be_chec
             json.dumps({"f1": 1, "model": {"lora_sha256": "9" * 64}}),
             "measured the LoRA 999999999999…, not this",
         ),
+        (
+            json.dumps({"lora": "9" * 64, "measures": {"right": {"n": 50}}}),
+            "measured the LoRA 999999999999…, not this",
+        ),
     ],
 )
 def test_what_is_no_evaluation_of_this_file_is_refused_in_one_line(
@@ -160,4 +177,5 @@ def test_what_is_no_evaluation_of_this_file_is_refused_in_one_line(
     with pytest.raises(ExportError, match=says) as refused:
         Evaluation.from_file(file, of=LORA)
     assert "\n" not in str(refused.value)
-    assert Evaluation.from_file(measured(tmp_path, lora_sha256=LORA), of=LORA).name == "answers"
+    for told in ({"lora_sha256": LORA}, {"lora": LORA}, {"lora": "House", "lora_sha256": LORA}):
+        assert Evaluation.from_file(measured(tmp_path, **told), of=LORA).name == "answers"

@@ -23,6 +23,7 @@ from bot.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bot.answer import Answer
     from bot.assistant import Assistant, PassageSearch
     from bot.wiring import Project
     from knowledge.store import Readable
@@ -57,7 +58,7 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
             if question == "-" and not json_:
                 click.echo(click.style(f"> {text}", bold=True))
             terminal = Terminal(functools.partial(click.echo, nl=False))
-            answer = await assistant.answer(
+            answer = too_long(project, text) or await assistant.answer(
                 Question(text, readable=seen), show=None if json_ else terminal.show
             )
             if json_:
@@ -65,6 +66,20 @@ async def _ask(project: Project, question: str, seen: Readable, *, json_: bool) 
             else:
                 terminal.finish(answer)
                 click.echo("\n" if question == "-" else "", nl=False)
+
+
+def too_long(project: Project, text: str) -> Answer | None:
+    """What is said instead of an answer to a question that is longer than the configuration allows."""
+    from bot.answer import Answer
+    from bot.languages import language_of
+    from bot.notices import Notices
+
+    most = project.config.limits.question_characters
+    if len(text) <= most:
+        return None
+    beginning = text[:most].encode("utf-8", "replace").decode()
+    notice = Notices(beginning).too_long(len(text), most)
+    return Answer(text, notice, "failed", language_of(beginning), "none")
 
 
 @contextlib.asynccontextmanager

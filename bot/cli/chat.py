@@ -33,7 +33,7 @@ def chat(project: Project, *, collections: tuple[str, ...], sources: tuple[str, 
 
 async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
     from adapters.terminal import Terminal
-    from bot.cli.ask import assistant_of
+    from bot.cli.ask import assistant_of, too_long
     from bot.question import Question
     from bot.rendering import answer_row
     from models.engine.generator import Turn
@@ -50,14 +50,16 @@ async def _chat(project: Project, seen: Readable, *, json_: bool) -> None:
                 break
             terminal = Terminal(functools.partial(click.echo, nl=False))
             question = Question(text, earlier=tuple(earlier), readable=seen)
-            answer = await assistant.answer(question, show=None if json_ else terminal.show)
+            unread = too_long(project, text)
+            answer = unread or await assistant.answer(question, show=None if json_ else terminal.show)
             if json_:
                 write_json(answer_row(answer))
             else:
                 terminal.finish(answer)
                 click.echo()
-            earlier += [Turn("user", text), Turn("assistant", answer.text)]
-            del earlier[:-MOST_TURNS]
+            if unread is None:
+                earlier += [Turn("user", text), Turn("assistant", answer.text)]
+                del earlier[:-MOST_TURNS]
 
 
 def _read(*, prompt: bool) -> str | None:

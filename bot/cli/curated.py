@@ -249,7 +249,8 @@ def _rows(file: Path) -> Iterator[tuple[str, object]]:
 
 
 def _json_rows(text: str) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: JSON may hold U+2028, U+2029 and U+0085 as they are.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             row: object = None
             with suppress(json.JSONDecodeError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.eval_options import out_option, squad_options, support_option
-from bot.cli.eval_parts import answers_of, extras_of, facts_of, parts_of, titles_of, write_folds
+from bot.cli.eval_parts import answers_of, extras_of, facts_of, lora_json, parts_of, titles_of, write_folds
 from bot.cli.options import as_json, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -68,22 +68,24 @@ def answers(
     folder = None if out is None else ReportFolder(out)
     extras = extras_of(support_model)
 
-    async def run() -> tuple[AnswersFound, list[tuple[str, str]]]:
+    async def run() -> tuple[AnswersFound, list[tuple[str, str]], dict[str, str]]:
         beside = project.config.retrieval.passages if taken_out else distractors
         async with parts_of(project, texts, chosen, distractors=beside) as parts:
             given: Given = "distractors" if taken_out else "oracle" if oracle or distractors else "found"
             arm = Arm(parts.settings.lora, given)
             rows = await answers_of(project, parts, texts, chosen, [arm], distractors=beside, out=out)
             facts = facts_of(parts, squad, lora=arm.lora, command="eval answers", test_fifth=test_fifth)
-            return answers_found(rows[arm.name], extras, seed=seed, folds=folds), facts
+            made = answers_found(rows[arm.name], extras, seed=seed, folds=folds)
+            return made, facts, lora_json(parts.settings, arm.lora)
 
-    found, facts = asyncio.run(run())
+    found, facts, measured = asyncio.run(run())
+    told = {**measured, **answers_json(found)}
     if folder is not None:
         rows = question_rows({"answers": found.asked})
-        folder.write(answers_document(found, facts, bounds), answers_json(found), rows)
+        folder.write(answers_document(found, facts, bounds), told, rows)
         forget(folder.folder)
     if json_:
-        write_json(answers_json(found))
+        write_json(told)
     else:
         _write(found)
     broken = [bound.told(found.measures) for bound in bounds if not bound.kept(found.measures)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bot.cli.eval_options import out_option, squad_options, support_option
-from bot.cli.eval_parts import answers_of, extras_of, facts_of, parts_of, titles_of, write_folds
+from bot.cli.eval_parts import answers_of, extras_of, facts_of, lora_json, parts_of, titles_of, write_folds
 from bot.cli.options import as_json, table, with_any_project, write_json
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def arms(
         extras = extras_of(support_model)
         grid = arms_of(name, oracle=oracle)
 
-        async def run() -> tuple[ArmsFound, list[tuple[str, str]]]:
+        async def run() -> tuple[ArmsFound, list[tuple[str, str]], dict[str, str]]:
             quotes = None if quote is None else quote == "always"
             async with parts_of(own, texts, chosen, distractors=distractors, quote=quotes) as parts:
                 if parts.generator is None:
@@ -91,14 +91,16 @@ def arms(
                     test_fifth=test_fifth,
                     lora_file=None if lora is None else Path(lora).name,
                 )
-                return arms_found(rows, grid, extras, seed=seed, folds=folds), facts
+                made = arms_found(rows, grid, extras, seed=seed, folds=folds)
+                return made, facts, lora_json(parts.settings, name)
 
-        found, facts = asyncio.run(run())
+        found, facts, measured = asyncio.run(run())
+    told = {**measured, **arms_json(found)}
     if folder is not None:
-        folder.write(arms_document(found, facts), arms_json(found), question_rows(found.rows))
+        folder.write(arms_document(found, facts), told, question_rows(found.rows))
         forget(folder.folder)
     if json_:
-        write_json(arms_json(found))
+        write_json(told)
     else:
         _write(found)
 

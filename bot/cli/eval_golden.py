@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.eval_options import FILE, P, R, out_option
-from bot.cli.eval_parts import configured
+from bot.cli.eval_parts import configured, lora_json
 from bot.cli.options import as_json, with_project, write_json
 
 if TYPE_CHECKING:
@@ -56,16 +56,19 @@ def golden(
 
     questions = load_golden(file)
     folder = None if out is None else ReportFolder(out)
-    report = asyncio.run(_asked(project, questions, out))
+    report, measured = asyncio.run(_asked(project, questions, out))
     right, answerable = report.count(answerable=True)
     refused, unanswerable = report.count(answerable=False)
     passed = right >= least_answers * answerable and refused >= least_refusals * unanswerable
     failure = None if passed and not report.dangling else "the golden questions fail the gate"
+    if lost := report.without_model:
+        failure = f"{len(lost)} of {len(questions)} questions were answered without the model: {lost[0]}"
+    told = {**measured, **_golden_row(report)}
     if folder is not None:
-        folder.write(golden_document(report, [("questions", file.name)], failure), _golden_row(report))
+        folder.write(golden_document(report, [("questions", file.name)], failure), told)
         forget(folder.folder)
     if json_:
-        write_json(_golden_row(report))
+        write_json(told)
     else:
         click.echo(
             f"answered rightly {right} of {answerable}, refused {refused} of {unanswerable} unanswerable"
@@ -75,13 +78,17 @@ def golden(
         if led:
             click.echo(f"words above the quotes hold the facts alone: {leading} of {led}")
         click.echo(f"citations that do not resolve: {report.dangling}")
+        if lost:
+            click.echo(f"answered without the model, which could not be used: {len(lost)}")
     if failure is not None:
         raise Failed(failure)
 
 
-async def _asked(project: Project, questions: Sequence[GoldenQuestion], out: Path | None) -> GoldenReport:
-    """Every question asked. With `out` each answer is kept there as it comes, and a run of the same that was ended
-    goes on where it was; raises `Failed` where one of something else was."""
+async def _asked(
+    project: Project, questions: Sequence[GoldenQuestion], out: Path | None
+) -> tuple[GoldenReport, dict[str, str]]:
+    """Every question asked, and the LoRA that was measured. With `out` each answer is kept there as it comes, and a
+    run of the same that was ended goes on where it was; raises `Failed` where one of something else was."""
     from bot.cli.ask import assistant_of
     from bot.evaluation.golden import run_golden
     from bot.evaluation.unfinished import UnfinishedGolden
@@ -98,9 +105,10 @@ async def _asked(project: Project, questions: Sequence[GoldenQuestion], out: Pat
                     f"going on: {len(known)} of {len(questions)} questions were asked before", err=True
                 )
             keep = None if kept is None else kept.add
-            return await run_golden(
+            report = await run_golden(
                 questions, assistant, project.retriever, known=known, keep=keep, progress=_say
             )
+            return report, lora_json(assistant.settings, assistant.settings.lora)
 
 
 def _digest(project: Project, assistant: Assistant, questions: Sequence[GoldenQuestion]) -> str:
@@ -145,6 +153,7 @@ def _golden_row(report: GoldenReport) -> dict[str, object]:
         "unanswerable": {"n": unanswerable, "refused": refused},
         "leads": {"n": led, "right": leading},
         "unresolved_citations": report.dangling,
+        "without_model": len(report.without_model),
         "questions": [
             {
                 "id": result.question.id,

@@ -60,7 +60,7 @@ async def parts_of(
                 "distractors": WithoutAnswer(found, questions, max(1, distractors)),
             }
             longest = max(len(question.ask) for question in questions)
-            yield Parts(model, embedder, project.judge, _patient(settings, quote, longest), searches)
+            yield Parts(model, embedder, project.judge, patient(settings, quote, longest), searches)
     finally:
         if model is not None:
             await model.close()
@@ -160,7 +160,14 @@ def configured(project: Project) -> tuple[object, ...]:
     )
 
 
-def _patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:
+def lora_json(settings: AnswerSettings, lora: str | None) -> dict[str, str]:
+    """The sha256 of the LoRA that was measured as a command's JSON names it, for the card of its file; nothing
+    where none was, or a server does not tell."""
+    sha256 = None if lora is None else settings.lora_sha256.get(lora)
+    return {} if not sha256 else {"lora_sha256": sha256}
+
+
+def patient(settings: AnswerSettings, quote: bool | None, longest: int) -> AnswerSettings:
     """With time enough for a slow machine, and room for the longest question."""
     below: Quote = "always" if quote else "never"
     return replace(

@@ -92,7 +92,7 @@ def export(project: Project, *, json_: bool, **asked: Any) -> None:
     if json_:
         write_json(told)
         return
-    for line in _lines(wanted, told):
+    for line in _lines(wanted, told, _closed(project, str(told["audience"]))):
         click.echo(line)
 
 
@@ -140,6 +140,7 @@ def _export(project: Project, wanted: _Wanted) -> dict[str, object]:
     return {
         "file": file,
         "sha256": exported.sha256,
+        "audience": exported.trained.audience or "everyone",
         "parity": same,
         "compared": compared,
         "card": card,
@@ -230,7 +231,15 @@ def _write_papers(exported: Exported) -> tuple[Path, Path]:
     return readme, bom
 
 
-def _lines(wanted: _Wanted, told: dict[str, object]) -> list[str]:
+def _closed(project: Project, audience: str) -> list[str]:
+    """The collections of `audience` that not all who are answered may read."""
+    from bot.chat_rules import access_rules
+    from bot.lora_audience import NOTE, audience_in, not_for_all
+
+    return not_for_all(audience_in({NOTE: audience}), access_rules(project.config).readers)
+
+
+def _lines(wanted: _Wanted, told: dict[str, object], closed: list[str]) -> list[str]:
     """What is said to people."""
     from models.finetune.merge import Merged
     from models.finetune.parity import Parity
@@ -248,7 +257,9 @@ def _lines(wanted: _Wanted, told: dict[str, object]) -> list[str]:
         found.append(f'[model]\npath = "{out}"\n')
     elif isinstance(file, LoraHeader):
         found.append(f"{out}: rank {file.rank}, {file.file_bytes:,} bytes; to use it:\n")
-        found.append(f'[[lora]]\nname = "{wanted.name}"\npath = "{out}"\n\n[model]\nlora = "{wanted.name}"\n')
+        places = [f'[[collection]]\nname = "{name}"' for name in closed] or ["[model]"]
+        used = "".join(f'\n{place}\nlora = "{wanted.name}"\n' for place in places)
+        found.append(f'[[lora]]\nname = "{wanted.name}"\npath = "{out}"\n{used}')
     return [*found, f"card: {told['card']}", f"bill of materials: {told['bom']}"]
 
 

@@ -19,7 +19,7 @@ from bot.cli.options import shown
 if TYPE_CHECKING:
     from bot.evaluation.golden import GoldenQuestion
     from bot.finetuning.grounded import Ground, Pair
-    from bot.finetuning.prepare import Asked, Shares
+    from bot.finetuning.prepare import Asked, Made, Shares
     from bot.finetuning.prepared import Source
     from bot.looking import Looking
     from bot.wiring import Model, Project
@@ -197,36 +197,54 @@ async def _own_rows(
     project: Project, found: Sources, model: Model, shares: Shares, *, most: int | None, seed: int
 ) -> tuple[list[Row], list[Row]]:
     """The rows over this project's own index, the most trusted first."""
-    from bot.finetuning.golden import golden_rows
     from bot.finetuning.grounded import grounded_rows
 
     if not (found.golden or any(found.pairs.values())):
         return [], []
     ground = _ground(project, model)
-    rows: list[Row] = []
-    test: list[Row] = []
+    golden, left_out = await _golden(project, found, ground)
+    pairs = [pair for name in _by_trust(found.pairs) for pair in found.pairs[name]]
+    grounded = await grounded_rows(
+        pairs, ground, shares=shares, seed=seed, most=most, golden=golden, progress=progress
+    )
+    found.questions.update(grounded.questions)
+    left_out.update(grounded.left_out)
+    for place, source in enumerate(found.told):
+        lost = Counter(source.left_out)
+        lost.update({reason: n for (name, reason), n in left_out.items() if name == source.name})
+        found.told[place] = replace(source, left_out=dict(lost))
+    return list(grounded.rows), list(grounded.test)
+
+
+async def _golden(
+    project: Project, found: Sources, ground: Ground
+) -> tuple[tuple[list[Made], list[Made]], Counter[tuple[str, str]]]:
+    """The rows of the golden questions to train and to measure on, and how many of a source gave none, why."""
+    from bot.finetuning.golden import golden_rows
+    from bot.finetuning.grounded import NOTHING_FOUND, UNSUPPORTED
+
+    train: list[Made] = []
+    test: list[Made] = []
+    left_out: Counter[tuple[str, str]] = Counter()
     licence = {source.name: source.licence for source in found.told}
     for name, questions in found.golden.items():
-        for held_back, some in ((False, rows), (True, test)):
-            some += await golden_rows(
+        given: set[str] = set()
+        for held_back, some in ((False, train), (True, test)):
+            made = await golden_rows(
                 questions,
                 project.retriever,
                 ground.looking,
-                model,
+                ground.generator,
                 origin=name,
                 licence=licence[name],
                 held_back=held_back,
                 audience=ground.audience,
             )
-    rest = None if most is None else max(0, most - len(rows))
-    pairs = [pair for name in _by_trust(found.pairs) for pair in found.pairs[name]]
-    grounded = await grounded_rows(pairs, ground, shares=shares, seed=seed, most=rest, progress=progress)
-    found.questions.update(grounded.questions)
-    for place, source in enumerate(found.told):
-        lost = Counter(source.left_out)
-        lost.update({reason: n for (name, reason), n in grounded.left_out.items() if name == source.name})
-        found.told[place] = replace(source, left_out=dict(lost))
-    return [*rows, *grounded.rows], [*test, *grounded.test]
+            some += made.values()
+            given |= made.keys()
+        lost = (question for question in questions if question.id not in given)
+        left_out.update((name, UNSUPPORTED if one.answerable else NOTHING_FOUND) for one in lost)
+    return (train, test), left_out
 
 
 def _by_trust(names: Sequence[str] | dict[str, list[Pair]]) -> list[str]:

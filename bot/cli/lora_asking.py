@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.eval_parts import patient
+
 if TYPE_CHECKING:
+    from bot.answer import Answer
     from bot.assistant import Assistant, PassageSearch
     from bot.evaluation.datasets import ReferenceQuestion, Text
     from bot.evaluation.golden import GoldenQuestion, GoldenResult
@@ -82,10 +85,12 @@ class _OneWay:
         said = _Progress(self._which, len(left))
 
         def done(result: GoldenResult) -> None:
+            _check_model(result.question.id, result.answer)
             self._keep(golden_item(result))
             said(result)
 
-        assistant = _assistant(self._project, self._model, self._lora)
+        longest = max((len(question.ask) for question in left), default=0)
+        assistant = _assistant(self._project, self._model, self._lora, longest)
         await run_golden(left, assistant, self._project.retriever, progress=done)
 
     async def ask_squad(
@@ -101,12 +106,15 @@ class _OneWay:
         if not left:
             return
         said = _Progress(self._which, len(left))
+        titles = {text.name: text.title for text in texts}
+        longest = max(len(question.ask) for question in left.values())
         with temporary_index(texts, self._project.embedder, _quiet) as (store, _):
             search = self._project.retriever_over(store)
-            assistant = _assistant(self._project, self._model, self._lora, search)
+            assistant = _assistant(self._project, self._model, self._lora, longest, search)
             for key, question in left.items():
                 answer = await assistant.answer(Question(question.ask))
-                self._keep(squad_item(key, question, answer))
+                _check_model(key, answer)
+                self._keep(squad_item(key, question, answer, document=titles[question.text]))
                 said(question)
 
     def _keep(self, item: Item) -> None:
@@ -115,12 +123,22 @@ class _OneWay:
 
 
 def _assistant(
-    project: Project, model: LocalModel, lora: Lora | None, search: PassageSearch | None = None
+    project: Project, model: LocalModel, lora: Lora | None, longest: int, search: PassageSearch | None = None
 ) -> Assistant:
     made = project.assistant(model, search)
     name = None if lora is None else lora.name
-    made.settings = replace(made.settings, lora=name, lora_sha256=model.loras)
+    made.settings = replace(patient(made.settings, None, longest), lora=name, lora_sha256=model.loras)
     return made
+
+
+def _check_model(name: str, answer: Answer) -> None:
+    """Raises `Failed` where the model could not be used: quotes in its place would measure something else."""
+    from bot.errors import Failed
+    from bot.evaluation.golden import model_failure
+
+    why = model_failure(answer)
+    if why is not None:
+        raise Failed(f"the evaluation ended at {name}: {why} Evaluate again, and it goes on there.")
 
 
 def _local(project: Project) -> LocalModel:

@@ -16,6 +16,7 @@ from bot.cli.lora_showing import write_evaluation, write_list, write_move, write
 from bot.cli.options import Words, as_json, login, with_project
 
 if TYPE_CHECKING:
+    from bot.registry import Artefact
     from bot.wiring import Project
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -109,6 +110,9 @@ def evaluate(
     help="What must be better.",
 )
 @click.option("--equal-is-enough", is_flag=True, help="The target need not be better, only no worse.")
+@click.option(
+    "--for-everyone", is_flag=True, help="Also where not all who are answered may read what it learned from."
+)
 @as_json
 @with_project
 def activate(
@@ -121,6 +125,7 @@ def activate(
     margin: float | None,
     target: str,
     equal_is_enough: bool,
+    for_everyone: bool,
     json_: bool,
 ) -> None:
     """Let LORA answer from now on, if its evaluation is no worse on any measure and better on the target."""
@@ -138,6 +143,8 @@ def activate(
     if active.sha256 == found.sha256 and active.origin == "activated":
         raise Failed(f"{found.manifest.name} ({found.sha256[:12]}) is active already")
     project.lora_choices.folder.whole(found.sha256, base)
+    if not for_everyone:
+        _check_audience(project, found)
     file = golden_file(project, golden)
     artefact, evaluation = evaluation_for(
         project.registry,
@@ -205,6 +212,17 @@ def votes(project: Project, *, channel: str | None, json_: bool) -> None:
         return [(entry, vote) for vote in found if (entry := entries[vote.question]) is not None]
 
     write_votes(count_votes(asyncio.run(voted()), channel=channel), json_=json_)
+
+
+def _check_audience(project: Project, lora: Artefact) -> None:
+    """Raises `Failed` where somebody would be answered by it who may not read what it learned from."""
+    from bot.chat_rules import access_rules
+    from bot.errors import Failed
+    from bot.lora_audience import audience_of, not_for_all, why_not
+
+    audience = audience_of(project.lora_choices.folder.path(lora.sha256))
+    if names := not_for_all(audience, access_rules(project.config).readers):
+        raise Failed(f"{lora.manifest.name} is not activated: {why_not(names)}, or add --for-everyone")
 
 
 def _without(changed: int) -> str:

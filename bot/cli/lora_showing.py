@@ -5,7 +5,7 @@ Rule: figures come with their intervals, and what keeps a LoRA from answering is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.lora_choice import LoraChoice
     from bot.lora_evaluation import Evaluation
     from bot.lora_votes import Votes
-    from bot.registry import Artefact, Move
+    from bot.registry import Artefact, Move, Registry
     from bot.wiring import Project
     from models.engine.settings import Lora
 
@@ -29,7 +29,6 @@ _AGAIN = "A running `serve` takes it over within half a minute."
 def write_list(project: Project, *, json_: bool) -> None:
     """Every LoRA that was exported or evaluated, where it is from, what answers, and the history."""
     from bot.lora_evaluation import COMPARISON, kept
-    from bot.lora_origins import origin, taint_of
 
     registry = project.registry
     choice, problem = _choice(project)
@@ -61,10 +60,8 @@ def write_list(project: Project, *, json_: bool) -> None:
     for line in table(("name", "sha256", "tag", "licence", "since", "evaluations"), rows):
         click.echo(line)
     for one in known:
-        if made := origin(registry, one):
-            click.echo(f"{one.manifest.name} {one.sha256[:12]} comes from {shown(made)}")
-        if taint := taint_of(registry, one.sha256):
-            click.echo(f"{one.manifest.name} {one.sha256[:12]}: {taint}")
+        for line in _known_of(registry, one):
+            click.echo(f"{one.manifest.name} {one.sha256[:12]}{line}")
     for artefact, evaluation in evaluations[:10]:
         click.echo(_evaluation_line(artefact, evaluation, names))
     for move in moves:
@@ -180,6 +177,19 @@ def _choice(project: Project) -> tuple[LoraChoice | None, str | None]:
 
 def _choice_row(choice: LoraChoice) -> dict[str, object]:
     return {"lora": choice.name, "lora_sha256": choice.sha256, "origin": choice.origin, "why": choice.why}
+
+
+def _known_of(registry: Registry, one: Artefact) -> Iterator[str]:
+    """Where a LoRA is from, whom it is for, and what is wrong with that, as its name goes on."""
+    from bot.lora_audience import audience_in, in_words
+    from bot.lora_origins import origin, taint_of
+
+    if made := origin(registry, one):
+        yield f" comes from {shown(made)}"
+    if audience := audience_in(one.manifest.notes):
+        yield f" is {shown(in_words(audience))}"
+    if taint := taint_of(registry, one.sha256):
+        yield f": {taint}"
 
 
 def _lora_row(

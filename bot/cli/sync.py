@@ -50,6 +50,7 @@ def sync(
 ) -> None:
     """Bring the index up to date with the sources (all, or those named)."""
     from bot.errors import Failed, WrongUse
+    from bot.source_changes import note_synced
 
     if accept:
         if source or dry_run or rebuild or allow_shrink or read_ahead:
@@ -65,6 +66,9 @@ def sync(
     only = source or None
     run = project.sync(allow_shrink=allow_shrink, progress=_Progress() if not json_ else None)
     report = run.dry_run(sources, only=only) if dry_run else run.run(sources, only=only, rebuild=rebuild)
+    if not dry_run:
+        listed = {one.name for one in report.sources if not one.unavailable}
+        note_synced(project.database, project.config, listed, root=project.root, data=project.data)
     passages = asyncio.run(_read_ahead(project)) if read_ahead else None
     if json_:
         write_json(_as_contract(report) | ({} if passages is None else {"passages_read_ahead": passages}))

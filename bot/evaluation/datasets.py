@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,15 +83,12 @@ def load_squad(file: Path) -> Judged:
     queries: dict[str, str] = {}
     relevant: dict[str, dict[str, int]] = {}
     try:
-        for article in json.loads(_read(file))["data"]:
-            title = str(article["title"]).replace("_", " ")
-            for place, paragraph in enumerate(article["paragraphs"]):
-                name = f"{title}/{place}"
-                texts.append(Text(name, title, str(paragraph["context"])))
-                for question in paragraph["qas"]:
-                    if not question.get("is_impossible"):
-                        queries[str(question["id"])] = str(question["question"])
-                        relevant[str(question["id"])] = {name: 1}
+        for text, asked in _paragraphs(file):
+            texts.append(text)
+            for question in asked:
+                if not question.get("is_impossible"):
+                    queries[str(question["id"])] = str(question["question"])
+                    relevant[str(question["id"])] = {text.name: 1}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongUse(f"{file} is not a SQuAD file: {error!r}") from error
     return Judged(tuple(texts), queries, relevant)
@@ -101,14 +99,12 @@ def load_answers(file: Path) -> tuple[tuple[Text, ...], tuple[ReferenceQuestion,
     texts: list[Text] = []
     questions: list[ReferenceQuestion] = []
     try:
-        for article in json.loads(_read(file))["data"]:
-            title = str(article["title"]).replace("_", " ")
-            for place, paragraph in enumerate(article["paragraphs"]):
-                texts.append(Text(f"{title}/{place}", title, str(paragraph["context"])))
-                for row in paragraph["qas"]:
-                    known = () if row.get("is_impossible") else row["answers"]
-                    references = tuple(dict.fromkeys(str(answer["text"]) for answer in known))
-                    questions.append(ReferenceQuestion(str(row["question"]), references, texts[-1].name))
+        for text, asked in _paragraphs(file):
+            texts.append(text)
+            for row in asked:
+                known = () if row.get("is_impossible") else row["answers"]
+                references = tuple(dict.fromkeys(str(answer["text"]) for answer in known))
+                questions.append(ReferenceQuestion(str(row["question"]), references, text.name))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongUse(f"{file} is not a SQuAD file: {error!r}") from error
     return tuple(texts), tuple(questions)
@@ -136,6 +132,17 @@ def load_spans(folder: Path) -> tuple[tuple[Text, ...], tuple[SpanQuery, ...]]:
     if not queries:
         raise WrongUse(f"{folder} has no questions about any corpora/*.md")
     return texts, tuple(queries)
+
+
+def _paragraphs(file: Path) -> Iterator[tuple[Text, list[dict[str, Any]]]]:
+    """Each paragraph of a SQuAD file with its questions, numbered under its title from 0, whose articles may be
+    several."""
+    places: Counter[str] = Counter()
+    for article in json.loads(_read(file))["data"]:
+        title = str(article["title"]).replace("_", " ")
+        for paragraph in article["paragraphs"]:
+            yield Text(f"{title}/{places[title]}", title, str(paragraph["context"])), paragraph["qas"]
+            places[title] += 1
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -97,6 +97,19 @@ class GoldenReport:
         """Markers without a citation and citations without a marker, over all answers."""
         return sum(result.dangling for result in self.results)
 
+    @property
+    def without_model(self) -> list[str]:
+        """Why a model that was wanted could not be used, for each question where that was so."""
+        return [why for result in self.results if (why := model_failure(result.answer)) is not None]
+
+
+def model_failure(answer: Answer) -> str | None:
+    """Why the model that was wanted had no part in `answer`, in one line: it measures something else then. None
+    where it had, and where none was wanted."""
+    if answer.status == "failed":
+        return answer.note or answer.text
+    return answer.note if answer.voice == "quotes" else None
+
 
 def load_golden(file: Path) -> list[GoldenQuestion]:
     """The questions of `file`; raises `WrongUse` with one line when it is not as it must be."""

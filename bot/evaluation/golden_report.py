@@ -30,6 +30,11 @@ def golden_document(found: GoldenReport, facts: Sequence[tuple[str, str]], gate:
                     ("expected document found", str(found.retrieved), str(answerable)),
                     ("answered rightly by the words above the quotes", str(leading), str(led)),
                     ("citations that do not resolve", str(found.dangling), ""),
+                    (
+                        "without the model, which failed",
+                        str(len(found.without_model)),
+                        str(len(found.results)),
+                    ),
                 ),
             ),
             Table(

@@ -14,6 +14,7 @@ from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.attribution import Outcome, outcomes
 from bot.evaluation.citing import CitationScores, citation_scores
 from bot.evaluation.facts import FactScores, fact_scores
+from bot.evaluation.golden import model_failure
 from bot.evaluation.model_support import ModelSupport, SupportModel, model_support
 from bot.evaluation.overlap import Overlap, OverlapScores
 
@@ -66,7 +67,7 @@ def measure(asked: Sequence[AskedQuestion], extras: Extras = Extras()) -> Measur
         overlap=None if extras.overlap is None else extras.overlap.scores(asked),
         support=None if extras.support is None else model_support(asked, extras.support),
         outcomes=outcomes(asked),
-        without_model=sum(one.answer.note is not None for one in asked),
+        without_model=sum(model_failure(one.answer) is not None for one in asked),
     )
 
 

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from bot.evaluation.golden import GoldenQuestion, holds
 from bot.evaluation.split import is_test
 from bot.evidence import Evidence
-from bot.finetuning.prepare import SEARCHED, row_for
+from bot.finetuning.prepare import SEARCHED, Made, row_for
 from bot.languages import REFUSALS, language_of
 from bot.looking import Looking
 from knowledge.retrieval import Retriever
 from models.engine.generator import Generator
-from models.finetune.rows import Row
 
 MOST_SENTENCES = 2
 
@@ -31,13 +30,13 @@ async def golden_rows(
     licence: str,
     held_back: bool = False,
     audience: Callable[[Set[str]], str] = lambda _collections: "",
-) -> list[Row]:
-    """One row for each question that allows one, outside the test fifth; `generator` only counts tokens.
+) -> dict[str, Made]:
+    """A row for each question that allows one, by its id, outside the test fifth; `generator` only counts tokens.
 
     With `held_back` the rows are those whose answer a document of the test fifth gives, to measure on.
     `audience` marks a row by the collections of its passages.
     """
-    rows = []
+    rows = {}
     for question in questions:
         found = retriever.search(question.ask, limit=SEARCHED)
         if not held_back:
@@ -58,18 +57,17 @@ async def golden_rows(
             document = passages[numbers[0]].title
         if held_back != is_test(document) or (held_back and not question.answerable):
             continue
-        rows.append(
-            await row_for(
-                question.ask,
-                answer,
-                passages,
-                generator,
-                origin=origin,
-                licence=licence,
-                document=document,
-                audience=audience({passage.collection for passage in passages.values()}),
-            )
+        row = await row_for(
+            question.ask,
+            answer,
+            passages,
+            generator,
+            origin=origin,
+            licence=licence,
+            document=document,
+            audience=audience({passage.collection for passage in passages.values()}),
         )
+        rows[question.id] = Made(row, "answer" if question.answerable else "refusal")
     return rows
 
 

@@ -29,6 +29,8 @@ from models.finetune.rows import Row
 
 MOST_SENTENCES = 4
 UNSUPPORTED = "not supported by the index"
+NOTHING_FOUND = "nothing found to refuse from"
+REFUSED_ENOUGH = "refusals enough"
 _DECISIONS = frozenset("yes no ja nein".split())
 _POLITE = frozenset("hi hello hey hallo thank thanks welcom sure ok okay cheer dank gern gruss".split())
 TOO_LONG = "answer too long"
@@ -91,21 +93,23 @@ async def grounded_rows(
     shares: Shares = Shares(),
     seed: int = 0,
     most: int | None = None,
+    golden: tuple[Sequence[Made], Sequence[Made]] = ((), ()),
     progress: Progress = lambda _what, _done, _of: None,
 ) -> Grounded:
     """The rows of `pairs`, at most `most` to train on; of some a second one, whose passages do not answer.
+    Before them go the `golden` ones, to train and to measure on; the shares are those of all together.
 
     An answer of a document of the test fifth makes a row to measure on; none of its passages stands in
     the others.
     """
     ground = replace(ground, looking=ground.looking.remembering())
-    train: list[Made] = []
-    test: list[Made] = []
+    train, test = list(golden[0]), list(golden[1])
+    refusals = sum(one.kind != "answer" for one in train)
     left_out: Counter[tuple[str, str]] = Counter()
     questions: dict[str, frozenset[str]] = {}
     for done, pair in enumerate(pairs):
         progress("questions", done, len(pairs))
-        if most is not None and len(train) >= most * 1.3:
+        if most is not None and len(train) - refusals >= most * 1.3:
             break
         asking = _Asking(pair, ground, shares, random.Random(f"{seed} {pair.ask}"))  # noqa: S311
         before = len(train), len(test)
@@ -115,8 +119,14 @@ async def grounded_rows(
         if reason:
             left_out[pair.origin, reason] += 1
     chance = random.Random(seed)  # noqa: S311 (a sample, not a secret)
-    rows = [tuple(one.row for one in mixed(made, shares, chance)) for made in (train, test)]
-    return Grounded(rows[0][:most], rows[1], dict(left_out), questions)
+    rows, measured = (mixed(made, shares, chance) for made in (train, test))
+    kept = set(map(id, rows))
+    left_out.update((one.row.origin, REFUSED_ENOUGH) for one in golden[0] if id(one) not in kept)
+    if most is not None:
+        rows = mixed(rows[:most], shares, chance)  # the first ones may refuse more often than all
+    return Grounded(
+        tuple(one.row for one in rows), tuple(one.row for one in measured), dict(left_out), questions
+    )
 
 
 class _Asking:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from bot.finetuning.grounded import Pair
 
 QUESTIONS = ("question", "ask", "query", "prompt", "frage", "request", "subject")
 ANSWERS = ("answer", "reply", "response", "completion", "antwort", "resolution", "solution")
+_NO_TEXT = re.compile(r"(?:[\W_](?i:id|by)|[a-z](?:I[dD]|By))$")
+"""How the name of a column ends that tells a number or a person."""
+
+_TEXT = ("text", "body")
 _Cells = dict[str, str]
 
 
@@ -53,7 +58,8 @@ def transcript_pairs(
 ) -> tuple[list[Pair], Columns]:
     """The rows of a file with both a question and an answer, and the columns they were read from."""
     rows = list(_rows(file))
-    columns = _columns(file, list(rows[0]), question, answer)
+    names = dict.fromkeys(name for row in rows for name in row)  # JSON leaves out what is not there
+    columns = _columns(file, list(names), question, answer)
     pairs = [
         Pair(" ".join(ask.split()), said, file.stem, licence)
         for row in rows
@@ -143,9 +149,10 @@ def _column(file: Path, names: Sequence[str], wanted: str | None, known: Sequenc
         if one in plain:
             return plain[one]
     for one in known:
-        near = [name for folded, name in plain.items() if one in folded]
-        if near:
-            return near[0]
+        near = {folded: name for folded, name in plain.items() if one in folded}
+        told = [folded for folded, name in near.items() if not _NO_TEXT.search(name.strip())]
+        if told:
+            return near[next((folded for folded in told if folded.endswith(_TEXT)), told[0])]
     raise WrongUse(
         f"{file}: which column is the {kind}? name it with --{kind}-column; there are: {', '.join(names)}"
     )

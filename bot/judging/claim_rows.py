@@ -57,10 +57,8 @@ def claim_rows(
 ) -> Iterator[Row]:
     """Claims with their rationales (they speak to the claim, and carry it or not), and with abstracts that do not:
     of other claims, and those that the search finds first."""
-    documents = {
-        str(one["_id"]): one for one in map(json.loads, corpus.read_text(encoding="utf-8").splitlines())
-    }
-    rows = [json.loads(line) for line in claims.read_text(encoding="utf-8").splitlines()]
+    documents = {str(one["_id"]): one for one in _lines(corpus)}
+    rows = _lines(claims)
     cited = sorted({str(one) for claim in rows for one in claim["cited_doc_ids"]})
     cited = [one for one in cited if one in documents and side_of(documents[one]["title"]) in sides]
     rows = [claim for claim in rows if {str(one) for one in claim["cited_doc_ids"]} & set(cited)]
@@ -83,6 +81,11 @@ def claim_rows(
             if other != title:
                 stray = next(one for one in documents.values() if one["title"] == other)
                 yield row(ask, other, str(stray["text"])[:500], "other abstract", answers=0, supports=0)
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def _found(

@@ -21,6 +21,7 @@ from typing import Final
 from knowledge.documents import Reading
 from knowledge.errors import Unreadable
 from knowledge.hidden_text import strip
+from knowledge.long_headings import shortened
 from knowledge.media_types import detect
 from knowledge.readers.formats import reader
 
@@ -85,11 +86,11 @@ def _line(error: Exception) -> str:
 
 
 def _reading(body: bytes, suffix: str, text_bytes: int) -> Reading:
-    """What a document says, without hidden text. Raises `Unreadable`, or anything in a broken file."""
+    """What a document says, without hidden text and endless headings. Raises `Unreadable`, or anything in a broken file."""
     name = detect(body, suffix=suffix)
     if name in _TEXT and len(body) > text_bytes:
         raise Unreadable(f"larger than {text_bytes // _MB} MB, which is too much for text")
-    reading = strip(reader(name)(body))
+    reading = shortened(strip(reader(name)(body)))
     if not reading.sections:
         raise Unreadable("no text inside")
     return reading

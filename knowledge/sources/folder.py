@@ -6,6 +6,7 @@ folder and follows no symbolic link; only regular files are read.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -22,6 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO that took a file's place must not wait for its writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DEEPEST = 100
+_Identity = tuple[int, int]
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
 
@@ -33,7 +35,8 @@ class FolderSource:
     folders whose name begins with a dot are left out unless `hidden`. Symbolic links are never
     followed, except that `root` itself may be one. A hard link is a file like any other: whoever can
     link a file into the folder could have copied it there. `url` is a template such as
-    "https://wiki.example/{path}". Only size and time of a file make its fingerprint.
+    "https://wiki.example/{path}". Only size and time of a file make its fingerprint. `without` are the
+    program's own files and folders: wherever in the folder they lie, under whatever name, they are left out.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class FolderSource:
         exclude: Sequence[str] = (),
         hidden: bool = False,
         url: str | None = None,
+        without: Sequence[Path] = (),
     ) -> None:
         self._name = name
         self._collection = collection or name
@@ -54,7 +58,9 @@ class FolderSource:
         self._exclude = Patterns(exclude)
         self._hidden = hidden
         self._url = url
+        self._without = without
         self._unlisted: dict[str, str] = {}
+        self._left_out: frozenset[_Identity] = frozenset()
 
     @property
     def name(self) -> str:
@@ -67,8 +73,13 @@ class FolderSource:
     def entries(self) -> Iterator[Entry]:
         """Every file, in the order of its path. Raises `SourceUnavailable` when the root cannot be listed."""
         self._unlisted = {}
+        self._left_out = _identities(self._without)
         root = self._open_root()
         try:
+            if _identity(os.fstat(root)) in self._left_out:
+                raise SourceUnavailable(
+                    f"folder {self._root} holds the program's own files; put the documents into another one"
+                )
             yield from self._walk(root, "", 0)
         finally:
             os.close(root)
@@ -114,6 +125,8 @@ class FolderSource:
             except OSError as error:
                 self._unlisted[path] = f"cannot be looked at: {error.strerror}"
                 continue
+            if _identity(status) in self._left_out:
+                continue
             if stat.S_ISREG(status.st_mode) and self._wanted(path):
                 yield self._entry(path, status)
             elif stat.S_ISDIR(status.st_mode) and not self._exclude.match(f"{path}/"):
@@ -150,6 +163,18 @@ class FolderSource:
             updated_at=_time(status.st_mtime),
             url=self._url.replace("{path}", quote(path)) if self._url else None,
         )
+
+
+def _identities(paths: Sequence[Path]) -> frozenset[_Identity]:
+    found = set()
+    for path in paths:
+        with contextlib.suppress(OSError):  # what is not there is not in the way
+            found.add(_identity(path.stat()))
+    return frozenset(found)
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return status.st_dev, status.st_ino
 
 
 def _open_inner(folder: int, name: str, flags: int) -> int:

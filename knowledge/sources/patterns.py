@@ -1,11 +1,13 @@
 """Which paths a list of patterns means, in the way of a .gitignore file.
 
 Rule: a pattern without a slash matches a name at any depth; one with a slash matches from the root; one
-that matches a folder matches everything below it; "!" takes paths out again, the last match decides.
+that matches a folder matches everything below it; "!" takes paths out again, the last match decides. How
+an accented letter is composed makes no difference: file systems and keyboards do it in two ways.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from wcmatch import glob
@@ -19,7 +21,7 @@ class Patterns:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._rules: list[tuple[bool, WcMatcher[str]]] = []
-        for line in lines:
+        for line in map(_composed, lines):
             taken_out = line.startswith("!")
             wanted = _globs(line.removeprefix("!"))
             if wanted:
@@ -27,11 +29,15 @@ class Patterns:
 
     def match(self, path: str) -> bool:
         """Whether `path` (relative, with "/" between names; a folder's ends in one) is meant."""
-        meant = False
+        meant, path = False, _composed(path)
         for kept, matcher in self._rules:
             if meant is not kept and matcher.match(path):
                 meant = kept
         return meant
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _globs(pattern: str) -> list[str]:

@@ -61,6 +61,7 @@ def _model(exported: Exported, data: list[str]) -> Json:
         "steps": str(trained.step),
         "tokens": str(trained.tokens),
         "recipe": f"sha256:{trained.digest}",
+        "audience": trained.audience or "everyone",
         **trained.settings,
     }
     return {

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from models.finetune.layout import ExportError
 from models.finetune.lineage import Trained
 
 Relation = Literal["adapter", "merge", "quantized"]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HUB_LICENCE = re.compile(r"[A-Za-z0-9.+-]+")
 _KINDS: dict[Relation, str] = {
     "adapter": "A LoRA in GGUF, for use beside its unchanged base",
@@ -47,14 +48,8 @@ class Evaluation:
             ) from error
         if not isinstance(told, dict) or not (numbers := tuple(_numbers(told, ""))):
             raise ExportError(f"{file} holds no numbers of an evaluation; give what eval wrote with --json")
-        model = told.get("model")
-        named = {
-            held["lora_sha256"]
-            for held in (told, model if isinstance(model, dict) else {})
-            if isinstance(held.get("lora_sha256"), str)
-        }
-        if named - {of}:
-            raise ExportError(f"{file} measured the LoRA {min(named)[:12]}…, not this one ({of[:12]}…)")
+        if others := _loras(told) - {of}:
+            raise ExportError(f"{file} measured the LoRA {min(others)[:12]}…, not this one ({of[:12]}…)")
         return cls(file.stem, hashlib.sha256(content).hexdigest(), numbers)
 
 
@@ -80,6 +75,12 @@ def card(exported: Exported) -> str:
     trained = exported.trained
     lines = ["---", *_metadata(exported), "---", "", f"# {exported.name}", ""]
     lines += [f"{_KINDS[exported.relation]}: it answers from numbered passages and cites them.", ""]
+    if trained.audience:
+        lines += [
+            f"**Not for everyone**: it learned from the collections {trained.audience}; whoever uses it must be allowed "
+            "to read these.",
+            "",
+        ]
     lines += _table(
         ("what", "value"),
         [
@@ -111,6 +112,16 @@ def card(exported: Exported) -> str:
             *_table(("measure", "value"), measured),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _loras(told: dict[str, Any]) -> set[str]:
+    """The sha256s by which an evaluation names the LoRA that it measured; `finetune evaluate` writes it as `lora`,
+    where others have a name."""
+    model = told.get("model")
+    found = {told.get("lora_sha256"), model.get("lora_sha256") if isinstance(model, dict) else None}
+    named = {one for one in found if isinstance(one, str)}
+    lora = told.get("lora")
+    return named | ({lora} if isinstance(lora, str) and _SHA256.fullmatch(lora) else set())
 
 
 def _metadata(exported: Exported) -> Iterator[str]:

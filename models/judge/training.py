@@ -140,7 +140,7 @@ def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
 
 def load_examples(file: Path, tokens: PairTokens) -> list[Example]:
     """The rows of `file` as numbers."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
     pairs = tokens.pairs([row["question"] for row in rows], [row["passage"] for row in rows])
     return [_example(row, pair) for row, pair in zip(rows, pairs, strict=True)]
 
