@@ -249,7 +249,7 @@ class Sync:
             if must:
                 raise
             todo = plan_unlisted(source, self._catalogue, again=start.again, reason=str(error))
-            if todo.moved:
+            if todo.moved or todo.removed:
                 return self._done(source, todo, start)
             self._catalogue.note_unavailable(source.name, str(error), at=datetime.now(UTC))
             return unavailable(source.name, error)

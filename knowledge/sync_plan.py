@@ -98,7 +98,10 @@ def plan(
         Failure(document_id(source.name, path), source.name, "", reason, 0, datetime.now(UTC))
         for path, reason in sorted(unlisted.items())
     ]
-    missing = [key for key in known if key not in listed and not _below(known[key].path, unlisted)]
+    refused = _refused(source, known)
+    missing = [
+        key for key in known.keys() - listed.keys() - set(refused) if not _below(known[key].path, unlisted)
+    ]
     held_back = _too_many(missing, known, rules)
     mine = [key for key in strays if key.startswith(f"{source.name}:")]
     return Plan(
@@ -107,7 +110,7 @@ def plan(
         read=read,
         again=_again(known, again),
         moved=moved,
-        removed=[*mine, *([] if held_back else missing)],
+        removed=[*mine, *refused, *([] if held_back else sorted(missing))],
         failures=failures,
         unchanged=unchanged,
         held_back=held_back,
@@ -117,7 +120,8 @@ def plan(
 def plan_unlisted(
     source: Source, catalogue: Catalogue, *, again: Collection[str] | None, reason: str
 ) -> Plan:
-    """What there is to do for a source that cannot be listed for `reason`: its documents move with it, unread."""
+    """What there is to do for a source that cannot be listed for `reason`: its documents move with it, unread, and
+    those go that the configuration leaves out."""
     known = {document.id: document for document in catalogue.documents(source.name)}
     return Plan(
         source=source.name,
@@ -125,7 +129,7 @@ def plan_unlisted(
         read=(),
         again=_again(known, again),
         moved=_moved(source, known, {}),
-        removed=(),
+        removed=_refused(source, known),
         failures=catalogue.failures(source.name),
         unchanged=0,
         held_back=reason,
@@ -144,6 +148,11 @@ def _moved(source: Source, known: Mapping[str, KnownDocument], listed: Mapping[s
         for key, before in known.items()
         if before.collection != source.collection or (key in listed and listed[key].url != before.url)
     )
+
+
+def _refused(source: Source, known: Mapping[str, KnownDocument]) -> list[str]:
+    """What the configuration leaves out goes at once, however much it is, and whether the source can be listed or not."""
+    return [key for key, document in known.items() if not source.wanted(document.path)]
 
 
 def _given_up(failure: Failure, attempt: str, rules: SyncRules) -> bool:

@@ -38,6 +38,10 @@ class SourceContract:
         assert list(source.entries()) == list(source.entries())
         assert source.unlisted() == {}
 
+    def test_what_is_listed_is_wanted(self, make: Make) -> None:
+        source = make(BODIES)
+        assert all(source.wanted(entry.path) for entry in source.entries())
+
     def test_bodies_are_read_byte_for_byte(self, make: Make) -> None:
         source = make(BODIES)
         assert {entry.path: source.read(entry) for entry in source.entries()} == BODIES

@@ -219,6 +219,24 @@ def test_source_that_shrinks_too_much_is_held_back_until_allowed(bench: Bench) -
     assert counts(bench.sync(source).sources[0]) == (0, 0, 25, 6)
 
 
+@pytest.mark.parametrize("down", [None, "the share is away"])
+@pytest.mark.parametrize("collection", ["wiki", "board"])
+def test_what_the_configuration_leaves_out_goes_however_much_it_is(
+    bench: Bench, collection: str, down: str | None
+) -> None:
+    source = MemorySource("wiki", pages(30))
+    bench.sync(source)
+    source.collection = collection
+    source.refused = set(list(source.bodies)[:25])
+    source.down = down
+    report = bench.sync(source)
+    assert (report.sources[0].held_back, report.sources[0].removed, report.documents) == (down, 25, 5)
+    left = bench.catalogue.documents()
+    assert {one.collection for one in left} == {collection}
+    assert source.refused.isdisjoint(one.path for one in left)
+    assert differences(bench.catalogue, LanceStore.open(bench.data / INDEX)) == (set(), set())
+
+
 def test_folder_that_cannot_be_listed_keeps_its_documents(bench: Bench) -> None:
     source = MemorySource("wiki", {"a.md": b"one", "deep/b.md": b"two", "deeper.md": b"three"})
     bench.sync(source)

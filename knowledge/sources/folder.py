@@ -87,6 +87,12 @@ class FolderSource:
     def unlisted(self) -> Mapping[str, str]:
         return dict(self._unlisted)
 
+    def wanted(self, path: str) -> bool:
+        """Whether `include` and `exclude` let the file `path` be a document."""
+        if self._include is not None and not self._include.match(path):
+            return False
+        return not self._exclude.match(path)
+
     def read(self, entry: Entry) -> bytes:
         """The body of a file that was listed; up to 512 MB."""
         folder = self._open_root()
@@ -127,7 +133,7 @@ class FolderSource:
                 continue
             if _identity(status) in self._left_out:
                 continue
-            if stat.S_ISREG(status.st_mode) and self._wanted(path):
+            if stat.S_ISREG(status.st_mode) and self.wanted(path):
                 yield self._entry(path, status)
             elif stat.S_ISDIR(status.st_mode) and not self._exclude.match(f"{path}/"):
                 yield from self._inner(folder, name, path, depth)
@@ -148,11 +154,6 @@ class FolderSource:
             yield from self._walk(inner, path, depth + 1)
         finally:
             os.close(inner)
-
-    def _wanted(self, path: str) -> bool:
-        if self._include is not None and not self._include.match(path):
-            return False
-        return not self._exclude.match(path)
 
     def _entry(self, path: str, status: os.stat_result) -> Entry:
         return Entry(

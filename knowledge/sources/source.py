@@ -45,6 +45,10 @@ class Source(Protocol):
         """
         ...
 
+    def wanted(self, path: str) -> bool:
+        """Whether the configuration lets a document at `path` be part of the source; asked of known ones, there or not."""
+        ...
+
     def read(self, entry: Entry) -> bytes:
         """The body. Raises `Unreadable` for this one, `SourceUnavailable` for all."""
         ...
