@@ -20,6 +20,7 @@ MARKERS = re.compile(
 OWN_MARKERS = re.compile(r"\s*\[(\d{1,3})\]")
 """As the program itself writes them."""
 
+_WORD_BEFORE = re.compile(r"\w+$")
 _LIKE_MARKERS = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
 
 
@@ -49,6 +50,8 @@ def attached(mark: re.Match[str]) -> bool:
 
 def _cites(mark: re.Match[str], passages: Sequence[Passage]) -> bool:
     bracket = mark[0].strip()
+    if _indexes(mark, passages):
+        return False
     if "[" in bracket or "]" in bracket or not bracket[1].isdigit():
         return True
     if attached(mark) or not all(1 <= number <= len(passages) for number in _numbers(mark)):
@@ -56,6 +59,12 @@ def _cites(mark: re.Match[str], passages: Sequence[Passage]) -> bool:
     return not any(
         bracket in f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}" for passage in passages
     )
+
+
+def _indexes(mark: re.Match[str], passages: Sequence[Passage]) -> bool:
+    """Whether a square bracket stands right behind a word as it does in a passage: "argv[1]"."""
+    before = _WORD_BEFORE.search(mark.string[: mark.start()]) if mark[0][0] == "[" else None
+    return before is not None and any(before[0] + mark[0] in passage.chunk.text for passage in passages)
 
 
 def _numbers(mark: re.Match[str]) -> list[int]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from bot.words import FUNCTION_WORDS, stem, words
 
 _OPPOSED = {
-    "en": "on/off before/after over/under above/below until,till/from,since more/less,fewer least/most minimum/maximum "
+    "en": "on/off before/after over/under above/below until,till/from,since more/less,fewer more/most less,fewer/least least/most minimum/maximum "
     "inside/outside allowed,permitted/forbidden,prohibited open/closed opens/closes",
-    "de": "an,ein/aus vor/nach ab,von/bis über/unter mehr/weniger mindestens/höchstens,maximal minimal/maximal "
+    "de": "an/aus vor/nach ab,von/bis über/unter mehr/weniger mehr/höchstens weniger/mindestens mindestens/höchstens,maximal minimal/maximal "
     "vormittags/nachmittags erlaubt,gestattet/verboten,untersagt offen,geöffnet/geschlossen",
     "fr": "avant/après plus/moins minimum/maximum autorisé/interdit ouvert/fermé dès,depuis/jusqu'à,jusqu'au",
     "es": "antes/después más/menos desde/hasta mínimo/máximo permitido/prohibido abierto/cerrado",
@@ -22,8 +22,8 @@ _OPPOSED = {
     "pt": "antes/depois mais/menos desde/até mínimo/máximo permitido/proibido aberto/fechado",
     "ru": "до/после больше,более/меньше,менее разрешено/запрещено",
 }
-_SWITCHES = frozenset("on off an aus ein aan uit".split())
-"""These stand behind what they speak of as well: "turn the printer off"."""
+_SWITCHES = frozenset("on off an aus aan uit".split())
+"""These stand behind what they speak of: "turn the printer off"."""
 
 _HOUR = re.compile(r"(\d(?:[\d.:]*\d)?)\s?([ap])\.?\s?m\b", re.IGNORECASE)
 
@@ -57,14 +57,14 @@ def _instead(
 
 
 def _beside(said: Sequence[str], those: frozenset[str], language: str) -> Iterator[tuple[str, str]]:
-    """The word of content behind each of `those` words, and for a switch the one before it too."""
+    """The word of content behind each of `those` words, for a switch the one before it."""
     little = FUNCTION_WORDS.get(language, frozenset())
     for place, word in enumerate(said):
         if word not in those:
             continue
         behind = next((one for one in said[place + 1 :] if one not in little), None)
         before = next((one for one in said[place - 1 :: -1] if one not in little), None) if place else None
-        if behind is not None:
+        if behind is not None and word not in _SWITCHES:
             yield "behind", stem(behind, language)
         if before is not None and word in _SWITCHES:
             yield "before", stem(before, language)

@@ -6,16 +6,16 @@ however well the rest fits; the same for a "not" that the passage does not have,
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from bot import opposites
 from bot.evidence import Unit
-from bot.measures import changed_measure
+from bot.measures import changed_measure, plain
 from bot.table_rows import is_row
 from bot.words import content_words, plain_number, stem, words
-from bot.written_numbers import plain_figures, written_numbers
 from knowledge.documents import Passage
 
 SHARE = 0.75
@@ -35,7 +35,7 @@ _UNIT_BEHIND = re.compile(
     r"|mm)\b)",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[^\W\d_a-zß-öø-ÿ][\w’'-]+")
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[^\W\d_a-zß-öø-ÿ][\w’'-]+(?:[.,:]\d+)*")
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+|www\.[^\s<>\"']+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _NEGATIONS = {
     "en": frozenset("not no never none neither nor cannot n't nothing nobody nowhere".split()),
@@ -55,7 +55,6 @@ _NEGATIONS = {
 }
 """French "personne" is a person too; where it is nobody, "ne" stands beside it."""
 
-_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
 _CALENDAR = {
     language: frozenset(row.split())
     for language, row in {
@@ -72,6 +71,28 @@ _CALENDAR = {
     }.items()
 }
 """Months and days where they are written small; elsewhere they are names."""
+
+_ONE = frozenset("one ein eine einen einem einer eines un une una uno een um uma".split())
+
+_NO_NOT = [
+    (re.compile(form, re.IGNORECASE), other)
+    for form, other in (
+        (r"\bno\.?\s*(?=\d)", ""),
+        (r"\b(?:no|not) more than\b", "at most"),
+        (r"\b(?:no|not) (?:less|fewer) than\b", "at least"),
+        (r"\b(?:no|not) later than\b", "by"),
+        (r"\b(?:no|not) (?:earlier|sooner) than\b", "from"),
+        (r"\bnot only\b", "also"),
+        (r"\bnot (?:counting|including)\b", "besides"),
+        (r"\bnicht mehr als\b", "höchstens"),
+        (r"\bnicht weniger als\b", "mindestens"),
+        (r"\bnicht später als\b", "bis"),
+        (r"\bnicht nur\b", "auch"),
+    )
+]
+
+_LEAD = re.compile(r"^\s*(?:(?:[-*•]|\d{1,2}[.)])\s+)?[*_¡¿\"'«“„(]*")
+"""The mark of a list's item, and signs before the first word."""
 
 _WITHOUT = frozenset("without ohne sans sin senza zonder sem без".split())
 """One of these is no "not" of the sentence: nobody may enter without a key, and that is not whoever has none."""
@@ -100,6 +121,7 @@ def check(
 
     A sentence without a content word supports nothing and needs nothing: it is unsupported too.
     """
+    sentence = plain(_LEAD.sub("", sentence), language)
     stems = set(content_words(sentence, language))
     if not stems:
         return Support(None, "says nothing")
@@ -112,7 +134,7 @@ def check(
             if best.unit is None and reason and share >= SHARE:
                 best = Support(None, reason)
             continue
-        if _turned(sentence, unit.text if is_row(unit.text) else unit.reading, language):
+        if _turned(sentence, _said_by(unit, sentence, stems, language), language, row=is_row(unit.text)):
             best = best if best.unit else Support(None, "turns the passage round")
             continue
         if share > best_share:
@@ -122,7 +144,6 @@ def check(
 
 def foreign_facts(sentence: str, text: str) -> list[str]:
     """The numbers, addresses and names of `sentence` that do not stand in `text`."""
-    sentence, text = plain_figures(sentence), plain_figures(text)
     numbers = {form for found in _NUMBER.finditer(text) for form in _forms(found)}
     there = set(words(text))
     missing = [found[0] for found in _NUMBER.finditer(sentence) if not _forms(found) & numbers]
@@ -148,7 +169,7 @@ def _forms(found: re.Match[str]) -> set[str]:
 
 
 def _foreign(sentence: str, passage: Passage, language: str) -> str:
-    text = f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}"
+    text = plain(f"{passage.title}\n{passage.chunk.location}\n{passage.chunk.text}", language)
     there = {stem(word, language) for word in words(text)}
     missing = [
         fact
@@ -156,22 +177,28 @@ def _foreign(sentence: str, passage: Passage, language: str) -> str:
         if not {stem(word, language) for word in words(fact)} <= there or any(c.isdigit() for c in fact)
     ]
     asked, said = words(sentence), words(text)
-    written = {figures for _, figures in written_numbers(said, language)}
-    missing = [fact for fact in missing if fact not in written and _SIGNS.get(fact, "\0") not in text]
-    missing += [
-        form for form, figures in written_numbers(asked, language) if figures not in {*written, *said}
-    ]
+    missing = [fact for fact in missing if fact != "1" or not _one(asked, said, language)]
     missing += [measure] if (measure := changed_measure(sentence, text)) else []
     missing += [word for word in asked if word in _CALENDAR.get(language, ()) and word not in said]
     return f"{missing[0]} does not stand in the passage" if missing else ""
+
+
+def _one(asked: Sequence[str], said: Sequence[str], language: str) -> bool:
+    """Whether each "1" that is `asked` is `said` as an article or a word, before the same word."""
+    pairs = {(one, stem(behind, language)) for one, behind in itertools.pairwise(said) if one in _ONE}
+    return all(
+        any((one, stem(behind, language)) in pairs for one in _ONE)
+        for number, behind in zip(asked, [*asked[1:], ""], strict=True)
+        if number == "1"
+    )
 
 
 def _carried(
     stems: set[str], found: Sequence[Unit], passage: Passage, language: str
 ) -> tuple[float, Unit | None]:
     """The share of `stems` in the best unit with the one after it and the headings; and that unit."""
-    around = set(content_words(f"{passage.title} {passage.chunk.location}", language))
-    sets = [set(content_words(unit.reading, language)) for unit in found]
+    around = set(content_words(plain(f"{passage.title} {passage.chunk.location}", language), language))
+    sets = [set(content_words(plain(unit.reading, language), language)) for unit in found]
     best, carrier = 0.0, None
     for place, own in enumerate(sets):
         after = sets[place + 1] if place + 1 < len(sets) else set()
@@ -182,22 +209,45 @@ def _carried(
     return best, carrier
 
 
-def _turned(sentence: str, text: str, language: str) -> bool:
+def _said_by(unit: Unit, sentence: str, stems: Set[str], language: str) -> str:
+    """The words of a unit; of a row those cells that the sentence speaks of, with the names of their columns."""
+    reading = plain(unit.reading, language)
+    if not is_row(unit.text) or sentence in reading:
+        return reading
+    return "; ".join(cell for cell in reading.split("; ") if not stems.isdisjoint(_own_words(cell, language)))
+
+
+def _own_words(cell: str, language: str) -> list[str]:
+    """What a cell says, or the name of its column where that is but yes or no."""
+    name, _, said = cell.rpartition(": ")
+    return content_words(said, language) or content_words(name, language)
+
+
+def _turned(sentence: str, text: str, language: str, *, row: bool) -> bool:
     """Whether one of the two says "not" and the other does not. Some words out of `text`, as they stand there,
     are not turned by a "not" that is further off. Where no "not" of `language` is known, only the same words are
-    no other way round."""
+    no other way round. What a table's `row` is without need not be said again."""
+    sentence, text = _at_most(sentence), _at_most(text)
     if opposites.turned(sentence, text, language):
         return True
     said, there = words(sentence), words(text)
     if language not in _NEGATIONS:
         return said != there
-    if (_negated(said, language), _without(said)) == (_negated(there, language), _without(there)):
+    same = _negated(said, language) == _negated(there, language)
+    if same and (_without(said) == _without(there) or (row and _without(there))):
         return False
     places = [place for place in range(len(there)) if there[place : place + len(said)] == said]
     return all(
         _negated(near, language) or _without(near)
         for near in (there[max(0, place - NEAR) : place] for place in places)
     )
+
+
+def _at_most(text: str) -> str:
+    """`text` with those "not" that deny nothing said otherwise: "no more than" is "at most"."""
+    for form, other in _NO_NOT:
+        text = form.sub(other, text)
+    return text
 
 
 def _negated(said: Sequence[str], language: str) -> bool:

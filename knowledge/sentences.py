@@ -19,7 +19,7 @@ _END = re.compile(
 )
 _ABBREVIATION = re.compile(
     r"""(?: \b(?: Mr|Mrs|Ms|Dr|Dr\.\ med|Prof|Dipl|Ing|St|vs|etc|e\.g|i\.e|cf|No|Nr|Fig|Eq|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr
-                |Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|approx|ca|al|bzw|usw|vgl|sog|ggf|ggfs|evtl|inkl|exkl|zzgl|Mio|Mrd|Tsd
+                |Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec|approx|ca|al|bzw|usw|vgl|sog|ggf|ggfs|evtl|incl|inkl|exkl|zzgl|Mio|Mrd|Tsd
                 |Abs|Art|Hr|Fr|Sr|Sra|Mme|Mlle|M|janv|févr|avr|juil|déc|env|aprox|pág|núm|p|pp|vol )
           | \b[A-Z]
           | \b(?![ap]\.m)[^\W\d_]\.\s?[^\W\d_] )\.$""",
@@ -28,7 +28,7 @@ _ABBREVIATION = re.compile(
 """What ends in a full stop and hardly ever ends a sentence; also two letters with one each: "z. B.", "u.a."."""
 
 _BEFORE_A_NUMBER = re.compile(
-    r"\b(?:ext|max|min|mind|tel|nos?|art|figs?|eq|secs?|ch|chap|kap|ziff|par|para|cl|cap|rn|bd|str)\.$",
+    r"\b(?:ext|abb|max|min|mind|tel|nos?|art|figs?|eq|secs?|ch|chap|kap|ziff|par|para|cl|cap|rn|bd|str)\.$",
     re.IGNORECASE,
 )
 _HOUR = re.compile(r"\b[ap]\.?m\.$", re.IGNORECASE)

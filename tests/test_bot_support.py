@@ -130,6 +130,93 @@ def test_a_word_in_the_place_of_its_opposite_turns_a_sentence_round(
     assert check(sentence, said, units(said), language).unit is not None
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence", "text"),
+    [
+        (
+            "en",
+            "The yearly budget for training is 2,000 euros.",
+            "The yearly budget for training is two thousand euros.",
+        ),
+        (
+            "en",
+            "The yearly budget for training is two million euros.",
+            "The yearly budget for training is €2 million.",
+        ),
+        ("en", "Two people must sign.", "2 people must sign."),
+        ("en", "The trial lasts 1 month for everybody.", "The trial lasts one month for everybody."),
+        (
+            "de",
+            "Die Frist beträgt in der Probezeit 1 Monat.",
+            "Die Frist beträgt in der Probezeit einen Monat.",
+        ),
+        ("de", "Die Pauschale für Reisen beträgt 28 Euro.", "Die Pauschale für Reisen beträgt 28 €."),
+        ("de", "Reisekosten werden zu 50 Prozent erstattet.", "Reisekosten werden zu 50 % erstattet."),
+        ("fr", "Le remboursement est de 20 pour cent.", "Le remboursement est de 20 %."),
+        (
+            "en",
+            "Claims must be filed within 30 days.",
+            "Claims must be filed within 30 working days. A call takes 30 minutes.",
+        ),
+        (
+            "en",
+            "Staff get a 20% discount on meals in the canteen.",
+            "Staff get 20% off meals in the canteen.",
+        ),
+        ("en", "Claims must be sent by 30 June.", "Claims must be sent no later than 30 June."),
+        ("en", "Room 5 is for guests.", "Room No. 5 is for guests."),
+        ("de", "Hotels dürfen höchstens 150 EUR kosten.", "Hotels dürfen nicht mehr als 150 EUR kosten."),
+        ("en", "Our chat runs on GPT-4.1 since May.", "Our chat runs on GPT-4.1 since May."),
+        ("en", "The pump weighs 5 kg.", "The pump weighs 5kg."),
+        ("en", "- **You have 26 days of annual leave.**", "Full-time staff have 26 days of annual leave."),
+        ("en", "1. Submit the form within 30 days.", "Submit the form within 30 days."),
+        (
+            "en",
+            "Dogs are not allowed in the office.",
+            "| Place | Not allowed |\n|---|---|\n| office | dogs |",
+        ),
+        (
+            "en",
+            "For an amount up to 20,000 EUR ask the regional manager.",
+            "| Amount without tax | Who |\n|---|---|\n| up to 20,000 EUR | regional manager |",
+        ),
+    ],
+)
+def test_the_same_said_otherwise_is_supported(language: str, sentence: str, text: str) -> None:
+    found = passages(text)
+    assert check(sentence, found, units(found), language).unit is not None
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "text"),
+    [
+        ("en", "The large room holds 50 people.", "The large room holds one hundred and fifty people."),
+        ("en", "The yearly budget is 1000000 euros.", "The yearly budget is 2 million euros."),
+        ("de", "Der Raum fasst zweihundertfünfzig Personen.", "Der Raum fasst dreihundertfünfzig Personen."),
+        ("es", "La sala tiene doscientas sillas.", "La sala tiene trescientas sillas."),
+        ("fr", "Le forfait est de 60 euros.", "Le forfait est de soixante-dix euros."),
+        ("fr", "Le remboursement est de 100 pour cent.", "Le remboursement est de 20 pour cent."),
+        ("en", "Hotels may cost more than 150 EUR.", "Hotels may cost no more than 150 EUR."),
+        ("en", "Dogs are allowed in the office.", "| Place | Not allowed |\n|---|---|\n| office | dogs |"),
+    ],
+)
+def test_another_number_or_the_contrary_is_not(language: str, sentence: str, text: str) -> None:
+    found = passages(text)
+    assert check(sentence, found, units(found), language).unit is None
+
+
+def test_every_reading_of_a_table_is_supported_by_its_row() -> None:
+    text = "| Item | Without asking | Needs approval |\n|---|---|---|\n| Docking station | no | yes, £140 |"
+    (row,) = (unit for unit in units(passages(text)) if unit.reading != unit.text)
+    assert check(row.reading, passages(text), units(passages(text)), "en").unit == row
+
+
+def test_an_index_behind_a_word_is_no_citation() -> None:
+    found = passages("The first argument of the script is sys.argv[1].")
+    assert without_markers("It is sys.argv[1].", found) == "It is sys.argv[1]."
+    assert without_markers("It is the first argument[1].", found) == "It is the first argument."
+
+
 def test_an_opposite_of_something_else_turns_nothing_round() -> None:
     found = passages("The office closes at 5 p.m. and opens at 9 a.m. on Mondays, before the shop.")
     said = "The office opens at 9 am."
