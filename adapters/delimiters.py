@@ -16,6 +16,7 @@ _NO_TARGET = re.compile(r"\([^\s()<>\"'\\]+[ ]+[^\s()<>\"'\\]")
 _AUTOLINK = re.compile(
     r"<(?:[A-Za-z][A-Za-z0-9+.\-]{1,31}:[^<>\x00-\x20]*|[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+)>", re.ASCII
 )
+_INNER = re.compile(r"[^\W_\u0e00-\U0010ffff]\*[^\W_\u0e00-\U0010ffff]")
 _HALF_AUTOLINK = re.compile(r"<[^<>\s]*\Z")
 
 
@@ -123,6 +124,12 @@ def _after_style(text: str, at: int, end: int) -> int | None:
     return None
 
 
+def within_word(text: str, at: int) -> bool:
+    """Whether at `at` one star stands between letters or figures, as in a product; those of scripts that put no
+    spaces between words do not count."""
+    return at > 0 and _INNER.match(text, at - 1) is not None
+
+
 def _run_end(text: str, at: int) -> int:
     run = _RUN.match(text, at)
     assert run is not None
@@ -130,7 +137,10 @@ def _run_end(text: str, at: int) -> int:
 
 
 def _flanks(text: str, at: int, stop: int) -> tuple[bool, bool]:
-    """Whether a run of marks can open and can close a style, by CommonMark's rules (0.31, section 6.2)."""
+    """Whether a run of marks can open and can close a style, by CommonMark's rules (0.31, section 6.2), but for
+    stars within words."""
+    if within_word(text, at):
+        return False, False
     before, after = text[at - 1] if at else " ", text[stop]
     space_before, space_after = isWhiteSpace(ord(before)), isWhiteSpace(ord(after))
     sign_before = isMdAsciiPunct(ord(before)) or isPunctChar(before)

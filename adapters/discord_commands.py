@@ -297,22 +297,11 @@ class Commands:
         if not self._desk.is_admin(person):
             return blocks.lines([words.say("for_admins")])
         if not (used.text("key") and used.text("value")):
-            return blocks.lines([f"{plain(name)}: {plain(value)}" for name, value in self._settings_of(used)])
+            return blocks.lines(
+                [f"{plain(name)}: {plain(value)}" for name, value in self._channel(used).as_typed()]
+            )
         line = await self._desk.set_channel(person, channel, used.text("key"), used.text("value"))
         return blocks.lines([words.say("for_admins") if line is None else plain(line)])
-
-    def _settings_of(self, used: Used) -> list[tuple[str, str]]:
-        now = self._channel(used)
-        every = "default"
-        return [
-            ("collections", ", ".join(now.collections) if now.collections is not None else every),
-            ("persona", now.persona or every),
-            ("language", now.language or every),
-            ("lora", now.lora or every),
-            ("length", str(now.max_answer_tokens or every)),
-            ("mention", "on" if now.mention else "off"),
-            ("private", "on" if now.private else "off"),
-        ]
 
     async def _forget(self, used: Used, person: Person, _place: Place) -> Post:
         count = await self._desk.forget(person)

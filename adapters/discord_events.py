@@ -119,7 +119,7 @@ def heard(message: discord.Message, bot: str) -> Heard | None:
         _roles(author),
         _text(message, bot),
         bot in mentioned,
-        others or bool(mentioned - {bot}),
+        others or bool(mentioned - {bot}) or _several_called(message, bot),
         isinstance(message.channel, discord.TextChannel),
         answers,
         bool(message.attachments),
@@ -191,6 +191,12 @@ async def _after(place: discord.abc.Messageable, since: str) -> AsyncIterator[di
             yield message
     except (discord.Forbidden, discord.NotFound) as error:
         log.info("a channel cannot be read back: %s", error.code)
+
+
+def _several_called(message: discord.Message, bot: str) -> bool:
+    """Whether a message calls everyone, or a role other than the bot's own."""
+    managed = (str(role.tags.bot_id) if role.tags else "" for role in message.role_mentions)
+    return message.mention_everyone or any(owner != bot for owner in managed)
 
 
 def _where(channel: Any, guild: int | None) -> Where:

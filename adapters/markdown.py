@@ -1,8 +1,9 @@
 """An answer's Markdown as a small tree of blocks and inlines.
 
 Rule: CommonMark with tables, strikethrough and task lists, less what lets later text change earlier text
-(link definitions, underlined headings, tables without outer bars) or what hides it (HTML, indented code):
-these are text. Every leaf is clean.
+(link definitions, underlined headings, tables without outer bars) or what hides it (HTML, indented code),
+and what is far more often meant as it stands (a star within a word, a backslash before another or before a
+full stop): these are text. Every leaf is clean.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from functools import cache
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, table
+from markdown_it.rules_inline import StateInline, emphasis, escape
 from markdown_it.token import Token
 
+from adapters.delimiters import within_word
 from adapters.inert_text import clean
 
 _CONTAINERS = ("blockquote_open", "bullet_list_open", "ordered_list_open", "list_item_open", "table_open")
 
 _MOST_COLUMNS = 30
 """A row is filled up to the head's cells, so their number bounds how far a short text can grow."""
+
+_NUMBER = re.compile(r"(?:^|\n)[ \t]*\d{1,9}$")
 
 _MOST_NESTED = 100
 """Levels that are read, a list and its item being two; what is nested deeper is left out, for the parser
@@ -179,6 +184,8 @@ def _parser() -> MarkdownIt:
 def _new_parser() -> MarkdownIt:
     parser = _Parser("commonmark", {"html": False, "maxNesting": _MOST_NESTED})
     parser.block.ruler.at("table", _table_rule, {"alt": ["paragraph"]})
+    parser.inline.ruler.at("escape", _escape_rule)
+    parser.inline.ruler.at("emphasis", _emphasis_rule)
     parser.enable(["table", "strikethrough"]).disable(["reference", "lheading", "code"])
     return parser
 
@@ -192,6 +199,29 @@ def _table_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Markdown-it's rule, for tables whose head begins with a bar and has no more than `_MOST_COLUMNS` cells."""
     head = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]]
     return head.startswith("|") and head.count("|") <= _MOST_COLUMNS + 1 and table(state, start, end, silent)
+
+
+def _escape_rule(state: StateInline, silent: bool) -> bool:
+    """Markdown-it's rule; the backslash stays before another one (a share's name) and before a full stop (a
+    pattern) that could not be that of a numbered item."""
+    at = state.pos
+    if not escape(state, silent):
+        return False
+    pair = state.src[at : at + 2]
+    if not silent and (
+        pair == "\\\\" or (pair == "\\." and not _NUMBER.search(state.src[max(0, at - 20) : at]))
+    ):
+        state.tokens[-1].content = pair
+    return True
+
+
+def _emphasis_rule(state: StateInline, silent: bool) -> bool:
+    """Markdown-it's rule, but for a star within a word."""
+    if not silent and within_word(state.src, state.pos):
+        state.push("text", "", 0).content = "*"
+        state.pos += 1
+        return True
+    return emphasis.tokenize(state, silent)
 
 
 @dataclass(slots=True)

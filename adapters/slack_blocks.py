@@ -7,7 +7,7 @@ Rule: blocks are plain values and need no library; words of models and documents
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,9 @@ NOTIFICATION_CHARACTERS = 2_900
 MOST_SOURCES = 10
 QUOTE_CHARACTERS = 300
 _SECTION_CHARACTERS = 3_000
+_HEAD_CHARACTERS = _SECTION_CHARACTERS - len("\n> …")
+_TITLE_CHARACTERS = 120
+_MOST_CONTEXTS = 25
 _ESCAPE = re.compile(r"\\([^\w\s])")
 
 
@@ -56,11 +59,7 @@ def layout(reply: Reply, words: SlackWords, *, now: datetime | None = None) -> L
     answer = reply.answer
     if reply.kind != "answer" or answer is None:
         return Layout(tuple(bodies))
-    tail: list[Block] = []
-    if answer.note:
-        tail.append(_context(slack_markup.plain(answer.note)))
-    if answer.status == "refused":
-        tail.append(_context(slack_markup.plain(words.say("refused_hint"))))
+    tail: list[Block] = [_context(line) for line in _remarks(answer, words)]
     tail += sources(reply.id, answer, words, now=now or datetime.now(UTC))
     tail.append(_feedback(reply.id, words))
     if reply.shareable:
@@ -74,10 +73,12 @@ def plain_parts(reply: Reply, words: SlackWords) -> list[str]:
     lines = [slack_markup.mrkdwn(reply.text, links=links)]
     if reply.kind == "stopped":
         lines.append(words.notices.stopped())
-    if reply.kind == "answer" and reply.answer is not None and reply.answer.citations:
-        lines.append("*" + words.notices.sources() + "*")
-        now = datetime.now(UTC)
-        lines += [_source_text([one], links, words, now) for one in reply.answer.citations]
+    if reply.kind == "answer" and reply.answer is not None:
+        lines += _remarks(reply.answer, words)
+        if reply.answer.citations:
+            lines.append("*" + words.notices.sources() + "*")
+            now = datetime.now(UTC)
+            lines += [_source_text([one], words, now) for one in reply.answer.citations]
     return splitting.parts("\n".join(line for line in lines if line), PLAIN_CHARACTERS) or [
         words.say("empty")
     ]
@@ -105,10 +106,9 @@ def sources(id: str, answer: Answer, words: SlackWords, *, now: datetime) -> lis
     groups = _grouped(answer.citations)
     if not groups:
         return []
-    links = links_of(answer)
     found: list[Block] = [_context(f"*{slack_markup.plain(words.notices.sources())}*")]
     for group in groups[:MOST_SOURCES]:
-        text = _source_text(group, links, words, now)
+        text = _source_text(group, words, now)
         found.append(
             {
                 "type": "section",
@@ -117,9 +117,21 @@ def sources(id: str, answer: Answer, words: SlackWords, *, now: datetime) -> lis
             }
         )
     if rest := groups[MOST_SOURCES:]:
-        line = " · ".join(f"{_markers(group)} {slack_markup.plain(group[0].title)}" for group in rest)
-        found.append(_context(splitting.parts(line, 2_000)[0]))
+        lines = (
+            f"{_markers(group)} {slack_markup.plain(_short(_title(group[0]), _TITLE_CHARACTERS))}"
+            for group in rest
+        )
+        parts = splitting.parts("\n".join(lines), 2_000)[:_MOST_CONTEXTS]
+        found += [_context(" · ".join(part.split("\n"))) for part in parts]
     return found
+
+
+def headed(written: Callable[[str], str], title: str, url: str | None) -> str:
+    """What `written` makes of a title's mrkdwn, in one section with room for more; linked where that fits."""
+    head = written(slack_markup.plain(title))
+    if url and len(linked := written(slack_markup.link(url, title, links={url}))) <= _HEAD_CHARACTERS:
+        return linked
+    return splitting.parts(head, _HEAD_CHARACTERS)[0]
 
 
 def progress(text: str, id: str, words: SlackWords) -> list[Block]:
@@ -154,18 +166,33 @@ def literal(text: str, *, most: int = 9_000) -> list[Block]:
     ]
 
 
-def _source_text(group: Sequence[Citation], links: frozenset[str], words: SlackWords, now: datetime) -> str:
+def _remarks(answer: Answer, words: SlackWords) -> Iterator[str]:
+    """What is said below an answer, line by line."""
+    if answer.note:
+        yield slack_markup.plain(answer.note)
+    if answer.status == "refused":
+        yield slack_markup.plain(words.say("refused_hint"))
+
+
+def _source_text(group: Sequence[Citation], words: SlackWords, now: datetime) -> str:
     first = group[0]
-    title = _short(first.title or first.document_id)
-    head = slack_markup.link(first.url, title, links=links) if first.url else slack_markup.plain(title)
     facts = [slack_markup.plain(_short(first.location))] if first.location else []
     if first.updated_at is not None:
         facts.append(slack_markup.plain(words.age(first.updated_at.date(), now.date())))
-    lines = [f"*{_markers(group)}* {head}" + "".join(f" · {fact}" for fact in facts if fact)]
+    told = "".join(f" · {fact}" for fact in facts if fact)
+    head = headed(lambda title: f"*{_markers(group)}* {title}{told}", _short(_title(first)), first.url)
     quotes = dict.fromkeys(" ".join(one.quote.split()) for one in group)
-    lines += [f"> “{slack_markup.plain(_short(quote))}”" for quote in quotes if quote]
-    text = "\n".join(lines)
-    return text if len(text) <= _SECTION_CHARACTERS else lines[0][:_SECTION_CHARACTERS]
+    return _quoting(head, [f"> “{slack_markup.plain(_short(quote))}”" for quote in quotes if quote])
+
+
+def _quoting(head: str, quotes: Iterable[str]) -> str:
+    """`head` with as many of the `quotes` below it as fit a section."""
+    text = head
+    for quote in quotes:
+        if len(text) + 1 + len(quote) > _HEAD_CHARACTERS:
+            return f"{text}\n> …"
+        text += f"\n{quote}"
+    return text
 
 
 def _grouped(citations: Sequence[Citation]) -> list[list[Citation]]:
@@ -179,8 +206,12 @@ def _markers(group: Sequence[Citation]) -> str:
     return " ".join(f"[{one.number}]" for one in group)
 
 
-def _short(quote: str) -> str:
-    return quote if len(quote) <= QUOTE_CHARACTERS else quote[: QUOTE_CHARACTERS - 1].rstrip() + "…"
+def _title(one: Citation) -> str:
+    return one.title or one.document_id
+
+
+def _short(text: str, most: int = QUOTE_CHARACTERS) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _feedback(id: str, words: SlackWords) -> Block:

@@ -5,7 +5,6 @@ Rule: only what can be nothing else is taken for such a word; everything else is
 
 from __future__ import annotations
 
-import dataclasses
 import time
 
 from adapters.slack_calls import Identity, Json
@@ -73,12 +72,8 @@ class SlackCommands:
             return f"{error}."
 
     def _settings(self, settings: ChannelSettings, words: SlackWords) -> str:
-        unset = ChannelSettings()
-        changed = [
-            f"{field.name} = {getattr(settings, field.name)}"
-            for field in dataclasses.fields(settings)
-            if getattr(settings, field.name) != getattr(unset, field.name)
-        ]
+        unset = ChannelSettings().as_typed()
+        changed = [" ".join(pair) for pair in settings.as_typed() if pair not in unset]
         shown = "; ".join(changed) or words.say("nothing_set")
         keys = words.say("settings_help", keys=", ".join(KEYS), command=self._command)
         return f"{words.say('settings_now', settings=shown)}\n{keys}"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adapters import slack_markup
-from adapters.slack_blocks import Block, literal, plain_text
+from adapters.slack_blocks import Block, headed, literal, plain_text
 from adapters.slack_words import SlackWords
 from bot.desk import SourceLine
 
@@ -38,15 +38,12 @@ def passage_view(
     updated_at: datetime | None,
 ) -> View:
     """The passage that citation `number` stands on, `text` word for word."""
-    links = frozenset({url} if url else ())
-    linked = slack_markup.link(url, title, links=links) if url else slack_markup.plain(title)
-    head = f"*{linked}*"
-    if location:
-        head += f"\n{slack_markup.plain(location)}"
+    told = f"\n{slack_markup.plain(location)}" if location else ""
     if updated_at is not None:
         age = words.age(updated_at.date(), datetime.now(UTC).date())
-        head += f"\n{slack_markup.plain(age)}"
-    blocks: list[Block] = [section(head[:3_000]), {"type": "divider"}, *literal(text)]
+        told += f"\n{slack_markup.plain(age)}"
+    head = headed(lambda linked: f"*{linked}*{told}", title, url)
+    blocks: list[Block] = [section(head), {"type": "divider"}, *literal(text)]
     return modal(words.say("passage", number=number), blocks, words)
 
 

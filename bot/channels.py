@@ -43,6 +43,20 @@ class ChannelSettings:
             kept["loras"] = ()  # whoever names one wants no comparison
         return replace(self, **kept)  # type: ignore[arg-type]
 
+    def as_typed(self) -> tuple[tuple[str, str], ...]:
+        """Each key that can be set in the chat, with its value, both as they are typed there."""
+        lengths = {tokens: name for name, tokens in LENGTHS.items()}
+        unset = "default"
+        return (
+            ("collections", unset if self.collections is None else ", ".join(self.collections)),
+            ("persona", self.persona or unset),
+            ("language", self.language or unset),
+            ("lora", self.lora or unset),
+            ("length", lengths.get(self.max_answer_tokens, unset)),
+            ("mention", "on" if self.mention else "off"),
+            ("private", "on" if self.private else "off"),
+        )
+
     def lora_for(self, conversation: str) -> str | None:
         """The LoRA for a question of `conversation`: the same for all of its questions, in every process, and
         over many conversations each of `loras` as often."""

@@ -16,7 +16,8 @@ _TEXTS = {
         "files": "I do not read attached files.",
         "only_files": "I do not read attached files; please write your question to me as text.",
         "too_old": "I was not running when you asked this. Please ask again if you still need the answer.",
-        "too_long": "Your question has {has:,} characters; I read at most {most:,}. Please shorten it.",
+        "too_long": "Your question has {has} characters; I read at most {most}. Please shorten it.",
+        "thousands": ",",
         "failed": "Something went wrong while I worked on this. Please ask again; the reference for your administrator is {reference}.",
         "not_admitted": "I answer members of this team only.",
         "nothing_readable": "There are no documents that I may use for an answer here. An administrator can open a collection for this place or for you.",
@@ -38,7 +39,8 @@ _TEXTS = {
         "files": "Angehängte Dateien lese ich nicht.",
         "only_files": "Angehängte Dateien lese ich nicht; bitte schreiben Sie mir Ihre Frage als Text.",
         "too_old": "Als Sie das fragten, lief ich nicht. Bitte fragen Sie noch einmal, wenn Sie die Antwort noch brauchen.",
-        "too_long": "Ihre Frage hat {has:,} Zeichen; ich lese höchstens {most:,}. Bitte kürzen Sie sie.",
+        "too_long": "Ihre Frage hat {has} Zeichen; ich lese höchstens {most}. Bitte kürzen Sie sie.",
+        "thousands": ".",
         "failed": "Dabei ist etwas schiefgegangen. Bitte fragen Sie noch einmal; das Zeichen für Ihre Verwaltung ist {reference}.",
         "not_admitted": "Ich antworte nur Mitgliedern dieses Teams.",
         "nothing_readable": "Es gibt keine Dokumente, die ich hier für eine Antwort benutzen darf. Die Verwaltung kann eine Sammlung für diesen Ort oder für Sie öffnen.",
@@ -83,7 +85,10 @@ class Notices:
 
     def too_long(self, has: int, most: int) -> str:
         """For a question of `has` characters."""
-        return self._texts["too_long"].format(has=has, most=most)
+        sign = self._texts["thousands"]
+        return self._texts["too_long"].format(
+            has=f"{has:,}".replace(",", sign), most=f"{most:,}".replace(",", sign)
+        )
 
     def failed(self, reference: str) -> str:
         """For whatever was not expected."""

@@ -278,6 +278,8 @@ async def test_administrators_set_what_is_particular_to_a_channel(tmp_path: Path
         await set_("private", "on", "private is now on")
         shown = await made.shown(discord.slash(discord.ada, discord.general, "settings"), "private: on")
         assert "collections: main" in shown.text
+        await set_("length", "short", "length is now short")
+        await made.shown(discord.slash(discord.ada, discord.general, "settings"), "length: short")
         message = discord.mention(discord.bob, discord.general, "Days?")
         await made.done()
         assert discord.answers(message.channel) == ["I answer you in a direct message."]

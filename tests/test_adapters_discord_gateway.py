@@ -18,6 +18,7 @@ from bot.errors import ConfigError
 from tests.discord_bench import Bench, bench, settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.discord_gateway import MESSAGE_CONTENT
+from tests.fakes.discord_world import MENTION_EVERYONE
 
 COMMANDS = "PUT /applications/{}/commands"
 
@@ -359,6 +360,27 @@ async def test_threads_go_on_without_a_mention_where_the_intent_allows(tmp_path:
             await made.done(3)
             asked = [one.text for one in made.answers.asked]
             assert asked == ["Days?", "And for contractors?", "Since when?"]
+
+
+async def test_what_calls_everyone_or_a_role_in_a_thread_is_no_question(tmp_path: Path) -> None:
+    async with FakeDiscord() as discord:
+        discord.allow_intents(MESSAGE_CONTENT)
+        team = discord.add_role(discord.guild, "team", permissions=MENTION_EVERYONE)
+        discord.grant(discord.guild, discord.bob, team)
+        own = discord.add_role(discord.guild, "Groundling", discord.bot, bot=discord.bot)
+        async with bench(tmp_path, discord, chosen=settings(discord, message_content=True)) as made:
+            message = discord.mention(discord.bob, discord.general, "Days?")
+            await made.done()
+            thread = made.thread_of(message)
+            discord.post(discord.bob, thread, "@everyone lunch is here")
+            discord.post(discord.bob, thread, "@here lunch is still here")
+            discord.post(discord.bob, thread, f"<@&{team.id}> who takes this?")
+            discord.mention(discord.bob, thread, "@everyone Since when?")
+            await made.done(2)
+            discord.post(discord.bob, thread, f"<@&{own.id}> And until when?")
+            await made.done(3)
+            asked = [one.text for one in made.answers.asked]
+            assert asked == ["Days?", "@everyone Since when?", f"<@&{own.id}> And until when?"]
 
 
 async def test_a_message_that_could_not_be_kept_is_read_again(tmp_path: Path) -> None:

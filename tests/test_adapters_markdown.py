@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from textwrap import dedent
@@ -112,6 +113,31 @@ def test_names_with_underscores_and_stars_are_not_styled() -> None:
     assert shown(discord(source)) == expected.replace("y_c", "y\\_c").replace("x_r", "x\\_r").replace(
         "a_b", "a\\_b"
     )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "The pay is salary*0.1*months.",
+        "Prices*, net. *VAT is added.",
+        "Dial *62*number*20# to forward calls.",
+        r"The forms are in \\fileserver\hr\forms on the network.",
+        r"Match versions with ^v\d+\.\d+$ only.",
+    ],
+)
+def test_signs_that_documents_mean_as_they_stand_are_shown(source: str) -> None:
+    """R07."""
+    assert shown(mrkdwn(source)) == source
+    for text in (markdown(source), discord(source)):
+        assert re.sub(r"\\([^\w\s])", r"\1", shown(text)) == source
+
+
+def test_a_star_beside_a_word_still_styles() -> None:
+    """R07."""
+    assert markdown("It is *not* so, and **very**much so, 这是*重要*的.") == (
+        "It is *not* so, and **very**much so, 这是*重要*的."
+    )
+    assert shown(mrkdwn(r"1\. a")) == "1. a"
 
 
 def test_a_style_around_nothing_or_in_mrkdwn_around_a_literal_mark_is_no_markup() -> None:

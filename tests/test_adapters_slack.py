@@ -336,7 +336,9 @@ async def test_words_beside_questions(tmp_path: Path) -> None:
         assert "Only an administrator" in await said(BEN, "sync")
         assert "private is now on" in await said(ADA, "settings private on")
         assert bot.desk.channel(f"slack:channel:{GENERAL}").private is True
-        assert "private = True" in await said(ADA, "settings")
+        assert "private on" in (await said(ADA, "settings")).splitlines()[0]
+        await said(ADA, "settings length short")
+        assert "length short; private on" in await said(ADA, "settings")
         assert "on" in await said(ADA, "settings mention maybe")
         assert "Only an administrator" in await said(BEN, "settings private off")
         assert "forgotten: 0" in await said(BEN, "forget-me")

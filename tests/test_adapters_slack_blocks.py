@@ -75,6 +75,54 @@ def test_long_text_is_cut_into_parts_that_fit(length: int) -> None:
     assert " ".join(whole.bodies).split() == text.split()
 
 
+def test_sources_past_the_buttons_are_all_named_however_long_their_titles() -> None:
+    """R08."""
+    marks = " ".join(f"[{n}]" for n in range(1, 41))
+    many = (replace(passage(n), title="& the rules of procurement " * 30) for n in range(1, 41))
+    whole = shared(reply(f"Text {marks}", *many, shareable=True), "ada", WORDS)
+    check_blocks(whole.blocks(0))
+    text = json.dumps(whole.tail)
+    assert all(f"[{n}]" in text for n in range(1, 41))
+
+
+@pytest.mark.parametrize("url", [None, "https://wiki.acme.example/?" + "a=1&" * 60])
+def test_quotes_of_one_place_stand_while_they_fit(url: str | None) -> None:
+    """R08."""
+    one = passage(1, url=url)
+    several = [replace(one, chunk=replace(one.chunk, text=f"{n} <li>A & B</li>" * 20)) for n in range(1, 9)]
+    whole = layout(reply("Text " + " ".join(f"[{n}]" for n in range(1, 9)), *several), WORDS, now=NOW)
+    check_blocks(whole.blocks(0))
+    (text,) = [block["text"]["text"] for block in whole.tail if block["type"] == "section"]
+    *quotes, last = text.split("\n")[1:]
+    assert len(quotes) > 2
+    assert all(quote.startswith("> “") and quote.endswith("”") for quote in quotes)
+    assert last == "> …"
+
+
+def test_quotes_that_fit_are_all_shown() -> None:
+    """R08."""
+    one = passage(1)
+    several = [replace(one, chunk=replace(one.chunk, text=f"Quote {n}.")) for n in range(1, 9)]
+    whole = layout(reply("Text " + " ".join(f"[{n}]" for n in range(1, 9)), *several), WORDS, now=NOW)
+    text = json.dumps(whole.tail, ensure_ascii=False)
+    assert all(f"“Quote {n}.”" in text for n in range(1, 9))
+    assert "…" not in text
+
+
+def test_address_that_is_too_long_for_a_section_is_left_out() -> None:
+    """R08."""
+    url = "https://wiki.acme.example/" + "a" * 3_000
+    whole = layout(reply("Text [1]", passage(1, url=url)), WORDS, now=NOW)
+    (text,) = [block["text"]["text"] for block in whole.tail if block["type"] == "section"]
+    assert text.startswith("*[1]* Leave ")
+    assert text.endswith("> “The notice is 1 weeks.”")
+    assert "wiki" not in text
+    view = views.passage_view(1, WORDS, title="Leave", location="Notice", url=url, text="x", updated_at=None)
+    assert view["blocks"][0]["text"]["text"] == "*Leave*\nNotice"
+    short = views.passage_view(1, WORDS, title="Leave", location="", url=url[:99], text="x", updated_at=None)
+    assert short["blocks"][0]["text"]["text"] == f"*<{url[:99]}|Leave>*"
+
+
 def test_stopped_text_says_so() -> None:
     assert "(stopped)" in layout(reply("Half a", kind="stopped"), WORDS).bodies[0]
     assert "(stopped)" in layout(reply("", kind="stopped"), WORDS).bodies[0]
@@ -101,6 +149,15 @@ def test_plain_parts_carry_the_sources() -> None:
     (text,) = plain_parts(reply("Text [1]", passage(1)), WORDS)
     assert "Sources" in text
     assert "https://wiki.acme.example/leave" in text
+
+
+def test_plain_parts_carry_the_note_and_the_hint() -> None:
+    whole = reply("Text [1]", passage(1))
+    assert whole.answer is not None
+    noted = replace(whole, answer=replace(whole.answer, note="I do not read attached files."))
+    assert "I do not read attached files." in "\n".join(plain_parts(noted, WORDS))
+    refused = replace(whole, answer=answer_of("q", "I found nothing.", status="refused"))
+    assert "Other words may help" in "\n".join(plain_parts(refused, WORDS))
 
 
 def test_words_of_documents_are_literal_in_dialogs() -> None:

@@ -1,10 +1,15 @@
-"""Comparing LoRAs in a channel: a conversation keeps to one of them, and over many each has its share."""
+"""Settings of a channel: LoRAs compared, a conversation with one of them each, and what is typed to set them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
-from bot.channels import ChannelSettings
+import pytest
+
+from bot.channel_store import KEYS, ChannelStore
+from bot.channels import LENGTHS, ChannelSettings
+from knowledge.database import Database
 
 COMPARING = ChannelSettings(lora="formal", loras=("active", "house", "none"))
 
@@ -28,3 +33,31 @@ def test_channel_that_compares_nothing_has_its_one_lora() -> None:
 def test_lora_that_is_set_in_the_chat_ends_the_comparison() -> None:
     assert COMPARING.changed({"lora": "house"}).lora_for("any") == "house"
     assert COMPARING.changed({"persona": "Be kind."}).loras == COMPARING.loras
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ChannelSettings(),
+        ChannelSettings(
+            collections=("hr", "it"),
+            persona="Be kind.",
+            language="de",
+            lora="house",
+            max_answer_tokens=LENGTHS["short"],
+            mention=False,
+            private=True,
+        ),
+    ],
+)
+async def test_settings_are_told_as_they_are_typed(tmp_path: Path, settings: ChannelSettings) -> None:
+    database = Database.open(tmp_path / "bot.sqlite3")
+    try:
+        store = ChannelStore(database, {}, collections={"hr", "it"}, loras={"house"})
+        typed = settings.as_typed()
+        assert tuple(key for key, _ in typed) == KEYS
+        for key, value in typed:
+            await store.change("slack:channel:C1", key, value, "slack:user:U1")
+        assert store.settings("slack:channel:C1") == settings
+    finally:
+        database.close()

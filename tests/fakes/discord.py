@@ -209,9 +209,12 @@ class FakeDiscord(People):
             self.events.member("GUILD_MEMBER_REMOVE", guild, member)
 
     @on_loop
-    def add_role(self, guild: Guild, name: str, *members: User, permissions: int = 0) -> Role:
-        """A role, given to `members`."""
-        role = Role(self.world.snowflake(), name, permissions, len(guild.roles))
+    def add_role(
+        self, guild: Guild, name: str, *members: User, permissions: int = 0, bot: User | None = None
+    ) -> Role:
+        """A role, given to `members`; Discord's own for the program `bot`."""
+        managed = bot.id if bot else None
+        role = Role(self.world.snowflake(), name, permissions, len(guild.roles), managed)
         guild.roles[role.id] = role
         self.events.role("GUILD_ROLE_CREATE", guild, role.id)
         for user in members:

@@ -60,6 +60,7 @@ def member(one: Member, *, with_user: bool = True) -> Json:
 
 
 def role(one: Role) -> Json:
+    tags = {"tags": {"bot_id": str(one.bot)}} if one.bot else {}
     return {
         "id": str(one.id),
         "name": one.name,
@@ -68,9 +69,10 @@ def role(one: Role) -> Json:
         "hoist": False,
         "position": one.position,
         "permissions": str(one.permissions),
-        "managed": False,
+        "managed": bool(one.bot),
         "mentionable": False,
         "flags": 0,
+        **tags,
     }
 
 

@@ -53,6 +53,7 @@ class Role:
     name: str
     permissions: int
     position: int
+    bot: int | None = None
 
 
 @dataclass(slots=True)
