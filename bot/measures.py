@@ -54,7 +54,7 @@ _CURRENCY = {
 }
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=2048)
 def plain(text: str, language: str) -> str:
     """`text` with numbers in figures, and hours, percent and currencies as one word behind them."""
     if not text.isascii():

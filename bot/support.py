@@ -36,7 +36,7 @@ _UNIT_BEHIND = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[^\W\d_a-zß-öø-ÿ][\w’'-]+(?:[.,:]\d+)*")
-_ADDRESS = re.compile(r"https?://[^\s<>\"']+|www\.[^\s<>\"']+|[\w.+-]+@[\w-]+\.[\w.-]+")
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+|www\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+")
 _NEGATIONS = {
     "en": frozenset("not no never none neither nor cannot n't nothing nobody nowhere".split()),
     "de": frozenset(
@@ -157,15 +157,15 @@ def foreign_facts(sentence: str, text: str) -> list[str]:
 
 def _forms(found: re.Match[str]) -> set[str]:
     """What a number may be called; one with a unit beside it is an amount, and 2.50 of it are 2.5."""
-    plain = plain_number(found[0])
+    figures = plain_number(found[0])
     if _MINUS.search(found.string[max(0, found.start() - 7) : found.start()]):
-        plain = f"-{plain}"
+        figures = f"-{figures}"
     unit = _UNIT_BEHIND.match(found.string, found.end()) or _CURRENCY_BEFORE.search(
         found.string[max(0, found.start() - 5) : found.start()]
     )
-    if unit is None or not re.fullmatch(r"-?\d+(?:\.\d+)?", plain):
-        return {plain}
-    return {plain, f"{plain.rstrip('0').rstrip('.') if '.' in plain else plain} of a unit"}
+    if unit is None or not re.fullmatch(r"-?\d+(?:\.\d+)?", figures):
+        return {figures}
+    return {figures, f"{figures.rstrip('0').rstrip('.') if '.' in figures else figures} of a unit"}
 
 
 def _foreign(sentence: str, passage: Passage, language: str) -> str:

@@ -75,20 +75,21 @@ def _figures(run: str, language: str) -> str:
         if part == _BETWEEN.get(language):
             between = part
             continue
-        if part in large:
-            number.times(large[part])
-        elif part in _ONE.get(language, ()) and part not in small:
-            number.add(1, twenties=False)
-        elif part in small and number.add(small[part], twenties=language == "fr"):
-            pass
-        else:
+        if not _taken(number, part, small, large, language):
             number = _begun(number, done)
             done += [between] if between else [","] if done else []
-            if not (number.add(small[part], twenties=False) if part in small else number.read(part)):
+            if not _taken(number, part, small, large, language):
                 done.append(part)
         between = ""
     _begun(number, done)
     return " ".join(done)
+
+
+def _taken(number: _Number, part: str, small: dict[str, int], large: dict[str, int], language: str) -> bool:
+    if part in large:
+        return number.times(large[part])
+    value = 1 if part in _ONE.get(language, ()) else small.get(part)
+    return number.read(part) if value is None else number.add(value, twenties=language == "fr")
 
 
 class _Number:
@@ -97,6 +98,7 @@ class _Number:
     def __init__(self) -> None:
         self._whole = 0
         self._part: float | None = None
+        self._least = 10**12
 
     def add(self, value: int, *, twenties: bool) -> bool:
         """Takes a word below a hundred, or a hundred in one word; False where another number begins with it."""
@@ -112,19 +114,24 @@ class _Number:
         return True
 
     def read(self, figures: str) -> bool:
-        """Takes figures; False where they are no plain number."""
-        if not re.fullmatch(r"\d{1,4}(?:[.,]\d{1,2})?", figures):
+        """Takes figures; False where they are no plain number, or one was begun."""
+        if self.text or not re.fullmatch(r"\d{1,4}(?:[.,]\d{1,2})?", figures):
             return False
         self._part = float(figures.replace(",", "."))
         return True
 
-    def times(self, large: int) -> None:
-        """Takes a word such as hundred or million."""
+    def times(self, large: int) -> bool:
+        """Takes a word such as hundred or million; False where another number begins with it."""
         value = (1 if self._part is None else self._part) * large
         if large == 100:
+            if self._part is not None and self._part >= 100:
+                return False
             self._part = value
-        else:
-            self._whole, self._part = self._whole + round(value), None
+            return True
+        if large >= self._least:
+            return False
+        self._whole, self._part, self._least = self._whole + round(value), None, large
+        return True
 
     @property
     def text(self) -> str:
@@ -171,7 +178,8 @@ def _known(language: str) -> tuple[re.Pattern[str], dict[str, int], dict[str, in
     words = "|".join(re.escape(word) for word in sorted(alone, key=len, reverse=True))
     one = f"(?:{words})"
     if language in ("de", "nl", "it"):
-        one = f"(?:(?:{words}|ein|een|und|en|ën)*(?:{words}))"
+        # Never tried in another way, so that no document can keep it busy.
+        one = rf"(?!(?:ein|een|und|en|ën)(?![^\W\d_]))(?>{words}|ein|een|und|en|ën)++"
     many = "|".join(re.escape(word) for word in sorted(large, key=len, reverse=True))
     begins = "|".join([r"\d[\d.,]*(?<=\d)", *_ONE.get(language, ())])
     between = rf"[\s-]|\s+{_BETWEEN[language]}\s+" if language in _BETWEEN else r"[\s-]"
