@@ -25,6 +25,7 @@ _MEASURES = {
     "dollar": "dollar",
     "pound": "pound",
     "franc": "franc",
+    "yen": "yen",
     "kilometre": "km kilometers? kilometres? kilometer",
     "metre": "m meters? metres? meter",
     "kilogram": "kg kilos? kilograms? kilogramm",
@@ -42,7 +43,8 @@ _PERCENT = re.compile(
 _CURRENCIES = {
     "euro": r"€|\beur\b|\beuros?\b",
     "dollar": r"\$|\busd\b|\bdollars?\b",
-    "pound": r"£|\bgbp\b",
+    "pound": r"£|\bgbp\b|\bpounds?\b",
+    "yen": r"¥|\bjpy\b|\byen\b",
     "franc": r"\bchf\b|\bfranken\b|\bfrancs?\b",
 }
 _CURRENCY = {

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from bot.words import FUNCTION_WORDS, stem, words
 
 _OPPOSED = {
-    "en": "on/off before/after over/under above/below until,till/from,since more/less,fewer more/most less,fewer/least least/most minimum/maximum "
-    "inside/outside allowed,permitted/forbidden,prohibited open/closed opens/closes",
-    "de": "an/aus vor/nach ab,von/bis über/unter mehr/weniger mehr/höchstens weniger/mindestens mindestens/höchstens,maximal minimal/maximal "
-    "vormittags/nachmittags erlaubt,gestattet/verboten,untersagt offen,geöffnet/geschlossen",
+    "en": "on/off before/after over/under above/below until,till/from,since more/less,fewer more/most "
+    "less,fewer/least least/most minimum/maximum inside/outside allowed,permitted/forbidden,prohibited open/closed opens/closes",
+    "de": "an/aus vor/nach ab,von/bis über/unter mehr/weniger mehr/höchstens weniger/mindestens "
+    "mindestens/höchstens,maximal minimal/maximal vormittags/nachmittags erlaubt,gestattet/verboten,untersagt offen,geöffnet/geschlossen",
     "fr": "avant/après plus/moins minimum/maximum autorisé/interdit ouvert/fermé dès,depuis/jusqu'à,jusqu'au",
     "es": "antes/después más/menos desde/hasta mínimo/máximo permitido/prohibido abierto/cerrado",
     "it": "prima/dopo più/meno dal,dalle/fino minimo/massimo consentito/vietato aperto/chiuso",
@@ -25,11 +25,11 @@ _OPPOSED = {
 _SWITCHES = frozenset("on off an aus aan uit".split())
 """These stand behind what they speak of: "turn the printer off"."""
 
-_HOUR = re.compile(r"(\d(?:[\d.:]*\d)?)\s?([ap])\.?\s?m\b", re.IGNORECASE)
+_HOUR = re.compile(r"(\d(?:[\d.:]*\d)?)\s?([ap])m\b", re.IGNORECASE)
 
 
 def turned(sentence: str, text: str, language: str) -> bool:
-    """Whether `sentence` has a word whose opposite stands in its place in `text`."""
+    """Whether `sentence` has a word whose opposite stands in its place in `text`; both as `bot.measures.plain` gives them."""
     hours, others = set(_hours(sentence)), set(_hours(text))
     if any((hour, half) not in others and {(hour, "a"), (hour, "p")} & others for hour, half in hours):
         return True

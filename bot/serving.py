@@ -97,7 +97,8 @@ class Serving:
             collections=config.collections,
             loras={one.name for one in config.lora},
         )
-        self._search = LateSearch(self._open_search, source_collections(config))
+        sources = source_collections(config)
+        self._search = LateSearch(self._open_search, sources)
         self.scheduler = Scheduler(
             database, plans(config, project.root), self._sync, tidy=self._tidy, ignore=project.data
         )
@@ -105,11 +106,7 @@ class Serving:
             database, config, root=project.root, data=project.data, begin=self.scheduler.now
         )
         self._library = DocumentLibrary(
-            project.catalogue,
-            self._search,
-            list(source_collections(config).items()),
-            begin=self.scheduler.now,
-            state=self._state,
+            project.catalogue, self._search, [*sources.items()], begin=self.scheduler.now, state=self._state
         )
         self._curated = CuratedAnswers(database, project.embedder)
         self._assistant = LateAssistant(self._model, self._make_assistant)

@@ -29,12 +29,7 @@ _NUMBER = re.compile(r"(?<!\w)\d{1,3}(?:['’\u2009\u00a0\u202f ]\d{3})+(?!\d)(?
 ("rooms 101 102 103") is one number too, which says less than it might."""
 
 _MINUS = re.compile(r"(?:(?<![\w.,:/)%°])[-−–]|\bminus\s)$", re.IGNORECASE)
-_CURRENCY_BEFORE = re.compile(r"(?:[€$£¥]|\b(?:eur|usd|gbp|chf))\s?$", re.IGNORECASE)
-_UNIT_BEHIND = re.compile(
-    r"\s?(?:[%‰€$£¥]|(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?|franken|percent|per cent|prozent|kg|km|cm"
-    r"|mm)\b)",
-    re.IGNORECASE,
-)
+_UNIT_BEHIND = re.compile(r"\s?(?:‰|(?:euro|dollar|pound|franc|yen|percent|kg|km|cm|mm)\b)", re.IGNORECASE)
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[^\W\d_a-zß-öø-ÿ][\w’'-]+(?:[.,:]\d+)*")
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+|www\.[^\s<>\"']+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+")
 _NEGATIONS = {
@@ -143,7 +138,7 @@ def check(
 
 
 def foreign_facts(sentence: str, text: str) -> list[str]:
-    """The numbers, addresses and names of `sentence` that do not stand in `text`."""
+    """The numbers, addresses and names of `sentence` that do not stand in `text`; both as `plain` gives them."""
     numbers = {form for found in _NUMBER.finditer(text) for form in _forms(found)}
     there = set(words(text))
     missing = [found[0] for found in _NUMBER.finditer(sentence) if not _forms(found) & numbers]
@@ -160,9 +155,7 @@ def _forms(found: re.Match[str]) -> set[str]:
     figures = plain_number(found[0])
     if _MINUS.search(found.string[max(0, found.start() - 7) : found.start()]):
         figures = f"-{figures}"
-    unit = _UNIT_BEHIND.match(found.string, found.end()) or _CURRENCY_BEFORE.search(
-        found.string[max(0, found.start() - 5) : found.start()]
-    )
+    unit = _UNIT_BEHIND.match(found.string, found.end())
     if unit is None or not re.fullmatch(r"-?\d+(?:\.\d+)?", figures):
         return {figures}
     return {figures, f"{figures.rstrip('0').rstrip('.') if '.' in figures else figures} of a unit"}

@@ -427,7 +427,10 @@ def test_folder_that_takes_the_place_of_a_watched_one_is_synced_and_watched(
             before = len(syncs.ended)
             replace()
             await syncs.until(lambda: len(syncs.ended) > before)
-            await watched(folder / "later.md", syncs, {"a"}, after=len(syncs.ended))
+            replaced = len(syncs.ended)
+            await watched(folder / "later.md", syncs, {"a"}, after=replaced)
+        assert set(syncs.ended) == {"a"}
+        assert len(syncs.ended) > replaced > before
 
     asyncio.run(run())
 

@@ -12,6 +12,7 @@ from bot.citations import without_markers
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.given import answers_to
 from bot.evidence import units
+from bot.measures import plain
 from bot.support import check, foreign_facts
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
@@ -34,7 +35,8 @@ def grounded(sentence: str, passages: Sequence[Passage], language: str) -> bool:
 def facts_from_nowhere(answer: Answer, sentence: str | None = None) -> list[str]:
     """The numbers and names of an answer, or of one `sentence` of it, that stand in no passage."""
     told = "\n".join(f"{p.title}\n{p.chunk.location}\n{p.chunk.text}" for p in answer.passages)
-    return foreign_facts(without_markers(answer.text) if sentence is None else sentence, told)
+    said = without_markers(answer.text) if sentence is None else sentence
+    return foreign_facts(plain(said, answer.language), plain(told, answer.language))
 
 
 def is_right(question: ReferenceQuestion, answer: Answer, number: int) -> bool:
