@@ -1,11 +1,11 @@
-"""The table that keeps over restarts when jobs are due next, and how each source was described when it was synced.
+"""The table that keeps over restarts when jobs are due next.
 
 Rule: a row's name tells everything that it depends on, so that what is to be done otherwise was never done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from sqlalchemy import Column, Float, Table, Text, delete, insert, select
 
@@ -13,7 +13,6 @@ from knowledge.database import Database, metadata
 
 TIDY = "tidy"
 _SYNC = "sync:"
-_DESCRIBED = "described:"
 
 _due = Table(
     "due_times",
@@ -43,19 +42,3 @@ def save(database: Database, job: str, due_at: float, *, ran_at: float) -> None:
     with database.transaction() as connection:
         connection.execute(delete(_due).where(_due.c.job == job))
         connection.execute(insert(_due).values(job=job, due_at=due_at, ran_at=ran_at))
-
-
-def note_described(database: Database, sources: Mapping[str, str], *, at: float) -> None:
-    """Notes for each source by its name the digest of how it was described when it was synced."""
-    with database.transaction() as connection:
-        for source, digest in sources.items():
-            row = f"{_DESCRIBED}{source}:"
-            connection.execute(delete(_due).where(_due.c.job.startswith(row, autoescape=True)))
-            connection.execute(insert(_due).values(job=f"{row}{digest}", due_at=0.0, ran_at=at))
-
-
-def described(database: Database) -> dict[str, str]:
-    """The digest of how each source was described when it was synced last."""
-    with database.reading() as connection:
-        rows = connection.execute(select(_due.c.job).where(_due.c.job.startswith(_DESCRIBED))).scalars()
-        return dict(row.removeprefix(_DESCRIBED).rsplit(":", 1) for row in rows)

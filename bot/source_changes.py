@@ -11,17 +11,24 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
-from bot import due_times
+from sqlalchemy import Column, Table, Text, delete, insert, select
+
 from bot.config import Config
 from knowledge.catalogue import Catalogue
-from knowledge.database import Database
+from knowledge.database import Database, metadata
 from knowledge.errors import KnowledgeError
 
 log = logging.getLogger(__name__)
+
+_descriptions = Table(
+    "source_descriptions",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+)
 
 ONLY_WHEN = {"name", "every", "cron", "watch"}
 """The keys of a source that say when it is synced; the others say what of it is read, and by whom."""
@@ -78,7 +85,8 @@ def changed(database: Database, config: Config, *, root: Path, data: Path) -> li
     now = _digests(config, root, data)
     if synced - now.keys():
         return [None] if now else []
-    before = due_times.described(database)
+    with database.reading() as connection:
+        before = {str(name): str(digest) for name, digest in connection.execute(select(_descriptions))}
     return [name for name, digest in now.items() if name in synced and before.get(name) != digest]
 
 
@@ -87,7 +95,11 @@ def note_synced(
 ) -> None:
     """Notes that the sources `names` were synced as `config` describes them."""
     now = _digests(config, root, data)
-    due_times.note_described(database, {name: now[name] for name in now if name in names}, at=time.time())
+    rows = [{"source": name, "digest": digest} for name, digest in now.items() if name in names]
+    with database.transaction() as connection:
+        connection.execute(delete(_descriptions).where(_descriptions.c.source.in_(names)))
+        if rows:
+            connection.execute(insert(_descriptions), rows)
 
 
 def _digests(config: Config, root: Path, data: Path) -> dict[str, str]:

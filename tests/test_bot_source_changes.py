@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from bot.config import Config, parse
 from bot.source_changes import changed, note_synced
@@ -90,6 +91,29 @@ def test_source_of_which_nobody_noted_how_it_was_synced_counts_as_changed(home: 
     home.sync(SOURCE)
     Catalogue(home.database).note_unavailable("handbook", "synced by an older program", at=datetime.now(UTC))
     assert home.changed(SOURCE) == ["handbook"]
+
+
+def test_descriptions_are_taken_along_from_where_they_were_kept_before(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "groundling.sqlite"
+    database = Database.open(file)
+    Home(tmp_path, database).sync(SOURCE, "handbook")
+    with database.transaction() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO due_times (job, due_at) "
+                "SELECT 'described:' || source || ':' || digest, 0 FROM source_descriptions UNION SELECT 'tidy', 5"
+            )
+        )
+        connection.execute(text("DROP TABLE source_descriptions"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    database.close()
+    database = Database.open(file)
+    try:
+        assert Home(tmp_path, database).changed(SOURCE) == []
+        with database.reading() as connection:
+            assert connection.execute(text("SELECT job FROM due_times")).scalars().all() == ["tidy"]
+    finally:
+        database.close()
 
 
 def test_sync_notes_what_it_was_done_with_and_a_project_may_be_moved_as_a_whole(

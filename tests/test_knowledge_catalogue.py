@@ -139,6 +139,7 @@ def test_index_from_before_it_was_noted_is_owed_a_purge(tmp_path: Path) -> None:
     Catalogue(database).set_index(IndexState("minilm", 384, "chunks-1", 1))
     with database.transaction() as connection:
         connection.execute(text("ALTER TABLE index_states DROP COLUMN purge_owed"))
+        connection.execute(text("DROP TABLE source_descriptions"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     database.close()
     database = Database.open(file)

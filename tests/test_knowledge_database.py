@@ -21,6 +21,7 @@ import bot.due_times
 import bot.inbox
 import bot.journal
 import bot.registry
+import bot.source_changes
 import knowledge.catalogue
 from knowledge.database import Database, metadata, newest_revision
 from knowledge.errors import Busy, DatabaseUnusable, DiskFull
@@ -64,6 +65,7 @@ def test_migrations_make_the_tables_that_the_code_declares(database: Database) -
         bot.inbox,
         bot.journal,
         bot.registry,
+        bot.source_changes,
         knowledge.catalogue,
     ):
         assert module.metadata is metadata  # type: ignore[attr-defined]
