@@ -55,6 +55,10 @@ _LARGE = {
 _ONE = {"en": ("one", "a")}
 """Counted only before a large word: "a hundred"."""
 
+_AFTER_TENS = {"en": ("one",), "fr": ("un", "une"), "es": ("uno", "una", "un"), "pt": ("um", "uma")}
+_AFTER_TENS |= {"ru": ("один", "одна", "одно")}
+"""Counted only behind a ten: "twenty-one"."""
+
 _BETWEEN = {"en": "and", "fr": "et", "es": "y", "pt": "e", "de": "und"}
 
 
@@ -88,7 +92,8 @@ def _figures(run: str, language: str) -> str:
 def _taken(number: _Number, part: str, small: dict[str, int], large: dict[str, int], language: str) -> bool:
     if part in large:
         return number.times(large[part])
-    value = 1 if part in _ONE.get(language, ()) else small.get(part)
+    one = part in _ONE.get(language, ()) or part in _AFTER_TENS.get(language, ())
+    value = 1 if one else small.get(part)
     return number.read(part) if value is None else number.add(value, twenties=language == "fr")
 
 
@@ -180,9 +185,12 @@ def _known(language: str) -> tuple[re.Pattern[str], dict[str, int], dict[str, in
     if language in ("de", "nl", "it"):
         # Never tried in another way, so that no document can keep it busy.
         one = rf"(?!(?:ein|een|und|en|ën)(?![^\W\d_]))(?>{words}|ein|een|und|en|ën)++"
+    between = rf"[\s-]|\s+{_BETWEEN[language]}\s+" if language in _BETWEEN else r"[\s-]"
+    if language in _AFTER_TENS:
+        tens = "|".join(word for word in _TENS[language].split() if word != "-")
+        one = rf"(?:(?:{tens})(?:{between}|-et-)(?:{'|'.join(_AFTER_TENS[language])})(?![\w-])|{one})"
     many = "|".join(re.escape(word) for word in sorted(large, key=len, reverse=True))
     begins = "|".join([r"\d[\d.,]*(?<=\d)", *_ONE.get(language, ())])
-    between = rf"[\s-]|\s+{_BETWEEN[language]}\s+" if language in _BETWEEN else r"[\s-]"
     pattern = rf"(?<![\w-])(?:(?:{begins})[\s-](?=(?:{many})\b))?{one}(?:(?:{between}){one})*(?![\w-])"
     return re.compile(pattern, re.IGNORECASE), small, large
 
@@ -203,9 +211,11 @@ def _small(language: str) -> dict[str, int]:
         found["quatre-vingts"] = 80
     if language == "es":
         found |= {f"veinti{unit}": 20 + one for unit, one in ones.items()}
+        found |= {"veintiuno": 21, "veintiuna": 21, "veintiún": 21}
         found |= {"veintidós": 22, "veintitrés": 23, "veintiséis": 26}
     if language == "it":
         for ten, number in tens.items():
             found |= {f"{ten}{unit}": number + one for unit, one in ones.items()}
             found |= {f"{ten[:-1]}otto": number + 8, f"{ten}sei": number + 6}
+            found |= {f"{ten[:-1]}uno": number + 1, f"{ten[:-1]}un": number + 1}
     return found
