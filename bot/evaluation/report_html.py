@@ -25,9 +25,10 @@ body { color: var(--ink); background: var(--page); font: 15px/1.5 system-ui, san
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--rule);
-  vertical-align: top; font-variant-numeric: tabular-nums; }
+  vertical-align: top; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th, dt, .note, figcaption { color: var(--faint); font-weight: 500; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; } dd { margin: 0; }
+@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } }
 figure { margin: 2rem 0; } svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 12px; }
 .rule { stroke: var(--rule); } .faint { fill: var(--faint); } .whisker { stroke: var(--ink); stroke-width: 1.5; }
 .failed { color: var(--c3); }"""
