@@ -383,6 +383,51 @@ def test_book_is_read_in_the_order_of_its_spine() -> None:
     assert reading.sections == (Section(("One",), (Block("fürst"),)), Section(("Two",), (Block("second"),)))
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "contents"),
+    [
+        (
+            "n.xhtml",
+            'properties="nav" media-type="application/xhtml+xml"',
+            '<html><body><nav epub:type="toc"><a href="t/a.xhtml">Rights</a><a href="t/b.xhtml#x">Sick\nleave</a>'
+            '<a href="t/d.xhtml#1">One</a><a href="t/d.xhtml#2">Two</a></nav>'
+            '<nav epub:type="landmarks"><a href="t/b.xhtml">Begin</a></nav></body></html>',
+        ),
+        (
+            "n.ncx",
+            'media-type="application/x-dtbncx+xml"',
+            '<ncx><navMap><navPoint><navLabel><text>Rights</text></navLabel><content src="t/a.xhtml"/>'
+            '<navPoint><navLabel><text>Sick leave</text></navLabel><content src="t/b.xhtml"/></navPoint></navPoint>'
+            "</navMap></ncx>",
+        ),
+    ],
+)
+def test_a_chapter_without_a_heading_has_the_name_that_the_contents_give_it(
+    name: str, kind: str, contents: str
+) -> None:
+    chapters = {
+        "a": "<h1>Copyright</h1><p>2024</p>",
+        "b": "<p>Call before nine.</p>",
+        "c": "<p>This goes on.</p>",
+        "d": "<h2>Leave</h2><p>Ten days.</p>",
+    }
+    manifest = f'<item href="{name}" {kind}/>' + "".join(
+        f'<item id="{part}" href="t/{part}.xhtml" media-type="application/xhtml+xml"/>' for part in chapters
+    )
+    spine = "".join(f'<itemref idref="{part}"/>' for part in chapters)
+    book = {
+        "META-INF/container.xml": '<c><rootfile full-path="O/p.opf"/></c>',
+        "O/p.opf": f"<package><manifest>{manifest}</manifest><spine>{spine}</spine></package>",
+        f"O/{name}": contents,
+        **{f"O/t/{part}.xhtml": f"<html><body>{text}</body></html>" for part, text in chapters.items()},
+    }
+    assert reader("epub")(archive(book)).sections == (
+        Section(("Copyright",), (Block("2024"),)),
+        Section(("Sick leave",), (Block("Call before nine."), Block("This goes on."))),
+        Section(("Sick leave", "Leave"), (Block("Ten days."),)),
+    )
+
+
 def pdf(*pages: str, extra: str = "", trailer: str = "") -> bytes:
     """A PDF with these content streams as pages; F1 is Helvetica, F2 is Helvetica-Bold."""
     kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
@@ -498,6 +543,32 @@ def test_rows_of_a_pdf_whose_parts_stand_in_columns_are_a_table() -> None:
         "| Country | Full day | Half day |\n| --- | --- | --- |\n| Germany | 28 | 14 |\n| France |  | 17 |",
         "They are paid at the end of the month.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("turned", "matrix"), [(90, "0 1 -1 0 {0} {1}"), (180, "-1 0 0 -1 {2} {0}"), (270, "0 -1 1 0 {3} {4}")]
+)
+def test_a_page_that_is_shown_turned_reads_as_one_that_is_not(turned: int, matrix: str) -> None:
+    prose = (
+        "When a colleague joins the team the manager prepares",
+        "the desk, the keys and a laptop well before that day.",
+        "In the first days the mentor shows the way of working.",
+        "Many ask when the trial period ends: in six months.",
+        "We tell everybody in writing that the time is over.",
+        "Illness in it does not make the trial any longer.",
+    )
+    rows = [(60, "Joining", "/F1 20"), *((100 + 13 * at, text, "/F1 11") for at, text in enumerate(prose))]
+
+    def page(form: str) -> str:
+        placed = ((form.format(down, 60, 535, 595 - down, 782), *row) for down, *row in rows)
+        return "".join(f"BT {font} Tf {place} Tm ({text}) Tj ET\n" for place, text, font in placed)
+
+    upright = "".join(
+        f"BT {font} Tf 1 0 0 1 60 {842 - down} Tm ({text}) Tj ET\n" for down, text, font in rows
+    )
+    body = pdf(page(matrix)).replace(b"/Type/Page/Parent", b"/Type/Page/Rotate %d/Parent" % turned)
+    assert reader("pdf")(body).sections == reader("pdf")(pdf(upright)).sections
+    assert reader("pdf")(body).sections == (Section(("Joining",), (Block(" ".join(prose)),), "page 1"),)
 
 
 def test_bullets_of_a_pdf_are_no_table() -> None:

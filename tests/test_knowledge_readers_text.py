@@ -132,6 +132,23 @@ def test_an_unknown_directive_in_a_list_leaves_its_text_and_no_complaint() -> No
     assert blocks(read("rst", text)) == [Block("- one\n  Whales\n  They sing.\n- two")]
 
 
+def test_code_tables_and_boxes_in_a_list_of_rst_keep_their_lines() -> None:
+    text = (
+        "1. Install it::\n\n     pip install it\n     it init\n\n   then\n\n"
+        "   .. code-block:: sh\n\n      it run\n        --fast\n\n   .. a comment\n\n"
+        "2. Look at\n\n   === ===\n   A   B\n   === ===\n   1   2\n   === ===\n\n"
+        "3. Done.\n\n   .. note:: Mind\n\n      this::\n\n        it stop\n        it rest\n"
+    )
+    reading = read("rst", text)
+    assert blocks(reading) == [
+        Block(
+            "1. Install it:\n  pip install it\n  it init\n  then\n  it run\n    --fast\n"
+            "2. Look at\n  | A | B |\n  | --- | --- |\n  | 1 | 2 |\n3. Done.\n  Mind\n  this:\n  it stop\n  it rest"
+        )
+    ]
+    assert reading.notes == ("hidden text removed: 1 comment",)
+
+
 def test_a_cell_over_two_rows_of_an_rst_table_stands_in_both_also_in_the_last_column() -> None:
     rule, inner = "+---+---+------+", "+---+---+      +"
     lines = [
@@ -172,6 +189,31 @@ def test_plain_text_keeps_paragraphs_lists_and_underlined_headings() -> None:
             (Block(wrapped.replace("\n", " ")), Block("- one\n- two"), Block("1 Main St\nBig City")),
         ),
     )
+
+
+def test_rows_of_a_table_in_plain_text_keep_their_lines() -> None:
+    rows = (
+        "Product name            Department          Price in euros",
+        "Alpha machine           Sales department          4711 EUR",
+        "Beta machine            Support department        4712 EUR",
+    )
+    bars = [f"| {row.replace('   ', ' | ')} |" for row in rows]
+    text = "\n".join(rows) + "\n\n" + "\n".join(bars)
+    assert blocks(read("txt", text)) == [Block("\n".join(rows)), Block("\n".join(bars))]
+
+
+def test_what_a_mail_quotes_is_joined_with_its_sign_at_the_start() -> None:
+    quoted = (
+        "> The notice period is three months from the end of a quarter\n"
+        "> in which you give notice, as far as I remember, or is it now\n> six weeks?\n"
+        "Six weeks, as we agreed upon it in the meeting of last Friday."
+    )
+    assert blocks(read("txt", quoted)) == [
+        Block(
+            "> The notice period is three months from the end of a quarter in which you give notice, as far as I"
+            " remember, or is it now six weeks?\nSix weeks, as we agreed upon it in the meeting of last Friday."
+        )
+    ]
 
 
 def test_html_keeps_structure_and_leaves_furniture_and_hidden_text_out() -> None:
@@ -273,7 +315,25 @@ def test_csv_becomes_one_table(separator: str) -> None:
 def test_lines_above_the_header_of_a_csv_are_its_caption() -> None:
     reading = read("csv", "Price list 2026,,\n,,\nvalid from May,,\nItem,Price,Unit\nApple,3,kg\nTotal,,\n")
     table = "| Item | Price | Unit |\n| --- | --- | --- |\n| Apple | 3 | kg |\n| Total |  |  |"
-    assert blocks(reading) == [Block("Price list 2026\nvalid from May"), Block(table, "table")]
+    assert blocks(reading) == [Block("Price list 2026"), Block("valid from May"), Block(table, "table")]
+
+
+def test_an_empty_row_and_another_header_begin_another_table_of_a_csv() -> None:
+    reading = read("csv", "sep=;\nAccount;1234\n\nName;Phone;Room\nAnn;12;5\n\nBob;13;6\n")
+    table = "| Name | Phone | Room |\n| --- | --- | --- |\n| Ann | 12 | 5 |\n| Bob | 13 | 6 |"
+    assert blocks(reading) == [Block("| Account | 1234 |\n| --- | --- |", "table"), Block(table, "table")]
+
+
+def test_a_table_of_words_goes_on_behind_an_empty_row() -> None:
+    reading = read("csv", "Name,Team,Town\n\nAnn,Sales,York\n\nBob,,Leeds\n\nCy,Sales,Ely\n")
+    rows = "| Name | Team | Town |\n| --- | --- | --- |\n| Ann | Sales | York |\n| Bob |  | Leeds |\n| Cy | Sales | Ely |"
+    assert blocks(reading) == [Block(rows, "table")]
+
+
+def test_decimal_numbers_of_json_stand_as_they_are_written() -> None:
+    assert blocks(read("json", '{"rate": 0.00001, "price": 12.50, "count": 3}')) == [
+        Block("rate: 0.00001\nprice: 12.50\ncount: 3")
+    ]
 
 
 def test_json_records_become_a_table_and_the_rest_lines() -> None:

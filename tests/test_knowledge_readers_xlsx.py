@@ -94,3 +94,15 @@ def test_a_merged_line_over_the_whole_width_stands_once() -> None:
         Block("Rates of 2024"),
         Block("| Grade | Pay | Bonus |\n| --- | --- | --- |\n| A | 1 | 2 |\n| Without tax. |  |  |", "table"),
     ]
+
+
+def test_a_table_of_words_goes_on_behind_an_empty_row() -> None:
+    rows = (("Name", "Team"), ("Ann", "Sales"), (), ("Bob", "Support"), (), ("Item", "Price"), ("Pump", 3))
+    other = (*rows[:4], (), ("Old staff",), ("Name", "Town"), ("Cy", "York"))
+    table = "| Name | Team |\n| --- | --- |\n| Ann | Sales |\n| Bob | Support |"
+    assert sheet_of(rows)[0].text.startswith(table)
+    assert sheet_of(other) == [
+        Block(table, "table"),
+        Block("Old staff"),
+        Block("| Name | Town |\n| --- | --- |\n| Cy | York |", "table"),
+    ]

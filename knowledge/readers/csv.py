@@ -1,11 +1,13 @@
 """Reads tables in text: comma, semicolon, tab or bar between the cells.
 
-Rule: one table, its header the first row of more than one cell; a file with nothing between cells is a list.
+Rule: a table's header is its first row of more than one cell, an empty row and another header begin another
+table; a file with nothing between cells is a list.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from io import StringIO
 from typing import Final
 
@@ -13,14 +15,16 @@ from knowledge.documents import Reading
 from knowledge.errors import Unreadable
 from knowledge.readers.encodings import decode
 from knowledge.readers.outline import Outline
-from knowledge.readers.tables import above_header, lines_of, pipe_table
+from knowledge.readers.tables import above_header, lines_of, pipe_table, regions
 
 _SEPARATORS: Final = ",;\t|"
 _SAMPLE_LINES: Final = 50
+_SAID: Final = re.compile(r"sep=([^\n])(?:\n|$)", re.I)
+"""What Excel begins a file with that is for it alone."""
 
 
 def read(body: bytes) -> Reading:
-    """A CSV or TSV file as one section with one table, lines of one cell above it as text: they are its caption."""
+    """A CSV or TSV file as one section with its tables, lines of one cell above each as text: they are its caption."""
     text = decode(body).replace("\0", "").lstrip("\n")
     csv.field_size_limit(max(131_072, len(text)))
     try:
@@ -28,17 +32,20 @@ def read(body: bytes) -> Reading:
     except csv.Error as error:
         raise Unreadable(f"a damaged table ({error})") from error
     outline = Outline()
-    header = above_header(rows)
-    outline.add(lines_of(rows[:header]))
-    outline.add(pipe_table(rows[header:]), "table")
+    if _SAID.match(text):
+        del rows[0]
+    for table in regions(rows, lambda row: [cell.strip() for cell in row]):
+        header = above_header(table)
+        outline.add(lines_of(table[:header]))
+        outline.add(pipe_table(table[header:]), "table")
     return Reading(title=None, sections=outline.sections())
 
 
 def _separator(text: str) -> str:
     """The separator that cuts the first lines into the most cells of equal number."""
     lines = text[:65_536].split("\n")[:_SAMPLE_LINES]
-    if lines[0].lower().startswith("sep=") and len(lines[0]) == 5:
-        return lines[0][4]
+    if said := _SAID.match(text):
+        return said[1]
     best, most = ",", 0.0
     for separator in _SEPARATORS:
         counts = [len(row) for row in csv.reader(lines, delimiter=separator) if row]

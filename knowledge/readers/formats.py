@@ -12,7 +12,7 @@ from typing import Final, cast
 from knowledge.documents import Reading
 from knowledge.media_types import Format
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Goes up when a reader gives other sections than before; the next sync then reads every document again."""
 
 READERS: Final[dict[Format, str]] = {

@@ -6,7 +6,6 @@ Rule: what a browser shows, without navigation and page furniture; what it hides
 from __future__ import annotations
 
 import re
-from collections import Counter
 from datetime import datetime
 from typing import Final
 
@@ -18,40 +17,11 @@ from knowledge.errors import Unreadable
 from knowledge.hidden_text import removed
 from knowledge.readers.dates import from_words
 from knowledge.readers.encodings import decode
+from knowledge.readers.html_hidden import cleaned
 from knowledge.readers.html_text import BLOCKS, HEADINGS, LISTS, lines_of, raised, text_of
 from knowledge.readers.outline import Outline
 from knowledge.readers.tables import pipe_table
 
-_FURNITURE: Final = frozenset(
-    [
-        "script",
-        "style",
-        "nav",
-        "footer",
-        "noscript",
-        "template",
-        "svg",
-        "iframe",
-        "object",
-        "embed",
-        "canvas",
-        "audio",
-        "video",
-        "map",
-        "button",
-        "select",
-        "option",
-        "datalist",
-        "textarea",
-        "head",
-        "link",
-        "meta",
-    ]
-)
-_HIDING_STYLE: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:px|pt|em|rem|%)?\s*(?:;|$|!)",
-    re.I,
-)
 _DECLARED: Final = re.compile(rb"""<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w-]+)""", re.I)
 _DATES: Final = frozenset(
     {
@@ -65,6 +35,7 @@ _DATES: Final = frozenset(
 )
 _SPACE: Final = re.compile(r"\s+")
 _MAX_SPAN: Final = 50
+_ENDS: Final = (".", ":", "?", "!")
 
 
 def read(body: bytes) -> Reading:
@@ -105,7 +76,7 @@ def parse(text: str) -> etree._Element:
 
 def walk(root: etree._Element, outline: Outline) -> tuple[str, ...]:
     """Adds everything visible under `root` to the outline; gives notes on what was hidden."""
-    hidden = _clean(root)
+    hidden = cleaned(root)
     _Walk(outline).run(root)
     return removed(hidden)
 
@@ -120,49 +91,6 @@ def _metadata(root: etree._Element) -> tuple[str | None, datetime | None]:
     found = head.find("title") if head is not None else None
     title = " ".join("".join(map(str, found.itertext())).split()) if found is not None else ""
     return title or None, updated_at
-
-
-def _clean(root: etree._Element) -> Counter[str]:
-    """Takes page furniture, comments and invisible elements out of the tree and counts the hidden ones."""
-    hidden: Counter[str] = Counter()
-    doomed: list[etree._Element] = []
-    for element in root.iter():
-        if isinstance(element, etree._Comment):
-            hidden["HTML comment"] += bool((element.text or "").strip())
-        elif not isinstance(element.tag, str) or element.tag in _FURNITURE:
-            pass
-        elif _is_hidden(element):
-            hidden["invisible element"] += any(str(text).strip() for text in element.itertext())
-        elif element.get("role") not in ("navigation", "contentinfo"):
-            continue
-        doomed.append(element)
-    for element in doomed:
-        _take_out(element)
-    return hidden
-
-
-def _take_out(element: etree._Element) -> None:
-    """Removes an element; what follows it stays."""
-    parent = element.getparent()
-    if parent is None:
-        return
-    if element.tail:
-        before = element.getprevious()
-        if before is not None:
-            before.tail = (before.tail or "") + element.tail
-        else:
-            parent.text = (parent.text or "") + element.tail
-    parent.remove(element)
-
-
-def _is_hidden(element: etree._Element) -> bool:
-    attributes = element.attrib
-    if not attributes:
-        return False
-    if "hidden" in attributes and attributes["hidden"] != "until-found":
-        return True
-    style = attributes.get("style")
-    return style is not None and _HIDING_STYLE.search(style) is not None
 
 
 def _is_permalink(element: etree._Element) -> bool:
@@ -180,6 +108,8 @@ class _Walk:
         self._lists: list[list[int]] = []  # an open list: [number of its last item; -1 without numbers]
         self._bullet = ""
         self._heading = 0
+        self._terms: list[str] = []  # what the next definition is of
+        self._in_term = False
 
     def run(self, root: etree._Element) -> None:
         events = etree.iterwalk(root, events=("start", "end"))
@@ -197,6 +127,7 @@ class _Walk:
                 if element.tail and element is not root:
                     self._inline.append(_SPACE.sub(" ", element.tail))
         self._flush()
+        self._close_terms()
         self._close_list()
 
     def _start(self, tag: str, element: etree._Element) -> bool:
@@ -209,6 +140,7 @@ class _Walk:
             self._inline.append("[x] " if "checked" in element.attrib else "[ ] ")
         elif tag in LISTS:
             self._flush()
+            self._close_terms()
             if not self._lists:
                 self._close_list()
             self._lists.append([_start_of(element) if tag == "ol" else -1])
@@ -217,16 +149,24 @@ class _Walk:
             self._open_item()
         elif tag in HEADINGS:
             self._flush()
+            self._close_terms()
             self._close_list()
             self._heading = HEADINGS[tag]
         elif tag == "pre" or (tag == "table" and _holds_data(element)):
             self._flush()
+            self._close_terms()
             self._close_list()
             self._whole(element)
             return True
         elif tag in BLOCKS:
-            self._flush()
+            self._open_block(tag)
         return False
+
+    def _open_block(self, tag: str) -> None:
+        self._flush()
+        if tag == "dl":
+            self._close_terms()
+        self._in_term = self._in_term or tag == "dt"
 
     def _whole(self, element: etree._Element) -> None:
         if element.tag == "pre":
@@ -248,8 +188,14 @@ class _Walk:
                 self._lists.pop()
             if not self._lists:
                 self._close_list()
+        elif tag == "dt":
+            text = self._take()
+            self._in_term = False
+            self._terms.extend([text] if text else [])
         elif tag == "li" or tag in BLOCKS:
             self._flush()
+            if tag == "dl":
+                self._close_terms()
 
     def _open_item(self) -> None:
         indent = "  " * max(0, len(self._lists) - 1)
@@ -269,15 +215,27 @@ class _Walk:
         text = self._take()
         if not text:
             return
-        if self._heading:  # a block inside a heading: the heading's text goes on
+        if self._heading or self._in_term:  # a block inside a heading or a term: its text goes on
             self._inline.append(text + " ")
-        elif self._lists:
+            return
+        if self._terms:
+            term = ", ".join(self._terms)
+            text = f"{term}{'' if term.endswith(_ENDS) else ':'} {text}"
+            self._terms.clear()
+        if self._lists:
             indent = "  " * len(self._lists)
             self._lines.append((self._bullet or indent) + text.replace("\n", "\n" + indent))
             self._bullet = ""
         else:
             self._close_list()
             self._outline.add(text)
+
+    def _close_terms(self) -> None:
+        """Terms whose definition is no text stand on their own."""
+        text = ", ".join(self._terms)
+        self._terms.clear()
+        self._inline.append(text)
+        self._flush()
 
     def _close_list(self) -> None:
         if self._lines:
@@ -329,4 +287,6 @@ def _rows(table: etree._Element) -> list[list[str]]:
 
 def _span(cell: etree._Element, name: str) -> int:
     value = cell.get(name) or "1"
-    return min(int(value), _MAX_SPAN) if value.isascii() and value.isdigit() and 0 < len(value) < 6 else 1
+    return (
+        min(int(value) or 1, _MAX_SPAN) if value.isascii() and value.isdigit() and 0 < len(value) < 6 else 1
+    )

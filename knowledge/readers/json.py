@@ -40,13 +40,14 @@ def read(body: bytes) -> Reading:
 
 
 def _value(text: str) -> object:
+    """The value, with decimal numbers as they are written: as floats, 0.00001 would become 1e-05 and 12.50 12.5."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=str)
     except ValueError:
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) < 2:
             raise
-        return [json.loads(line) for line in lines]
+        return [json.loads(line, parse_float=str) for line in lines]
 
 
 def _add(value: object, outline: Outline) -> None:

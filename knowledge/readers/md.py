@@ -13,17 +13,20 @@ from typing import Final
 import yaml
 from cmarkgfm import markdown_to_html_with_extensions  # type: ignore[import-untyped]
 from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
+from lxml import etree
 
 from knowledge.documents import Reading
 from knowledge.readers.dates import from_words, in_utc
 from knowledge.readers.encodings import decode
 from knowledge.readers.html import parse, walk
+from knowledge.readers.html_text import HEADINGS, text_of
 from knowledge.readers.outline import Outline
 
 _FRONT_MATTER: Final = re.compile(r"\A\s*---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _TOML: Final = re.compile(r"\A\s*\+\+\+[ \t]*\n(.*?\n)?\+\+\+[ \t]*(?:\n|\Z)", re.S)
 _DATE_KEYS: Final = ("updated", "last_updated", "lastUpdated", "last_modified", "lastmod", "modified", "date")
 _MAX_FRONT_MATTER: Final = 20_000
+_NOTED: Final = frozenset({*HEADINGS, "p", "li", "td", "th"})
 _FIELD: Final = re.compile(r"([A-Za-z_][\w-]{0,40})[ \t]*:(?:[ \t]+(.*)|()$)")
 
 
@@ -52,7 +55,54 @@ def add(text: str, outline: Outline) -> tuple[str, ...]:
         options=Options.CMARK_OPT_UNSAFE | Options.CMARK_OPT_FOOTNOTES,
         extensions=["table", "strikethrough", "autolink", "tasklist", "tagfilter"],
     )
-    return walk(parse(f"<html><body>{html}</body></html>"), outline)
+    root = parse(f"<html><body>{html}</body></html>")
+    _place_footnotes(root)
+    return walk(root, outline)
+
+
+def _place_footnotes(root: etree._Element) -> None:
+    """Puts footnotes behind what refers to them: at the end of the page they would stand under its last heading.
+
+    In a table they come in brackets. A note that is more than paragraphs stays where it is.
+    """
+    section = next((part for part in root.iter("section") if part.get("class") == "footnotes"), None)
+    if section is None:
+        return
+    for link in [link for link in section.iter("a") if link.get("class") == "footnote-backref"]:
+        _remove(link)
+    notes = {
+        f"#{item.get('id')}": item for item in section.iter("li") if all(part.tag == "p" for part in item)
+    }
+    behind: dict[etree._Element, dict[str, None]] = {}
+    for mark in [mark for mark in root.iter("sup") if mark.get("class") == "footnote-ref"]:
+        around = [outer for outer in mark.iterancestors() if outer is section or outer.tag in _NOTED]
+        note = notes.get(next((link.get("href", "") for link in mark.iter("a")), ""))
+        if note is None or not around or section in around:
+            continue
+        if around[0].tag in ("td", "th"):
+            mark.tail = f" ({text_of(note)}){mark.tail or ''}"
+        else:
+            behind.setdefault(around[0], {})[f"Note {text_of(mark)}: {text_of(note)}"] = None
+        _remove(note)
+    for block, texts in behind.items():
+        _add_behind(block, list(texts))
+
+
+def _add_behind(block: etree._Element, texts: list[str]) -> None:
+    """Adds paragraphs behind a block, within it where it is the item of a list."""
+    for text in texts if block.tag == "li" else reversed(texts):
+        paragraph = etree.Element("p")
+        paragraph.text = text
+        if block.tag == "li":
+            block.append(paragraph)
+        else:
+            block.addnext(paragraph)
+
+
+def _remove(element: etree._Element) -> None:
+    parent = element.getparent()
+    if parent is not None:
+        parent.remove(element)
 
 
 def front_matter(text: str) -> tuple[str | None, datetime | None, str]:

@@ -1,10 +1,11 @@
 """Reads OpenDocument files: text, and with the same walk spreadsheets and presentations.
 
-Rule: follows OASIS OpenDocument 1.3 as far as text goes; deleted text stays out.
+Rule: follows OASIS OpenDocument 1.3 as far as text goes; deleted text stays out, hidden sheets, slides and text too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
@@ -13,11 +14,12 @@ from lxml import etree
 
 from knowledge.documents import Reading
 from knowledge.errors import Unreadable
+from knowledge.hidden_text import removed
 from knowledge.readers import xml
 from knowledge.readers.archive import Archive
 from knowledge.readers.dates import from_words
 from knowledge.readers.outline import Outline
-from knowledge.readers.tables import above_header, lines_of, pipe_table
+from knowledge.readers.tables import above_header, lines_of, pipe_table, regions
 
 _LEFT_OUT: Final = frozenset(
     {
@@ -31,6 +33,15 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 _MAX_REPEATED: Final = 100
+# What is not shown: of which family its style is, and what the properties of that style say.
+_HIDING: Final = {
+    "p": ("paragraph", "text-properties", "display", "none"),
+    "h": ("paragraph", "text-properties", "display", "none"),
+    "span": ("text", "text-properties", "display", "none"),
+    "table": ("table", "table-properties", "display", "false"),
+    "page": ("drawing-page", "drawing-page-properties", "visibility", "hidden"),
+}
+_SVG: Final = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
 
 
 def read(body: bytes) -> Reading:
@@ -42,7 +53,7 @@ def read(body: bytes) -> Reading:
     if root is None:
         raise Unreadable("an OpenDocument file without its content")
     title, updated_at = _properties(archive)
-    walk = _Walk(_title_styles(root))
+    walk = _Walk(_title_styles(root), _hiding_styles(root))
     for element in root.iter():
         if xml.local(element) in ("text", "spreadsheet", "presentation") and _is_body(element):
             walk.blocks(element)
@@ -52,6 +63,7 @@ def read(body: bytes) -> Reading:
         title=title or walk.title or walk.outline.first_heading,
         sections=sections,
         updated_at=updated_at,
+        notes=walk.notes(),
     )
 
 
@@ -81,19 +93,44 @@ def _title_styles(root: etree._Element) -> frozenset[str]:
     return frozenset({"Title", *filter(None, names)})
 
 
+def _hiding_styles(root: etree._Element) -> frozenset[tuple[str, str]]:
+    """The styles of this document whose text, sheets or slides are not shown, each as its family and its name."""
+    names = set()
+    for style in (element for element in root.iter() if xml.local(element) == "style"):
+        family = xml.attribute(style, "family") or ""
+        for inner in style:
+            said = {
+                (family, xml.local(inner), name, xml.attribute(inner, name))
+                for name in ("display", "visibility")
+            }
+            if said.intersection(_HIDING.values()):
+                names.add((family, xml.attribute(style, "name") or ""))
+    return frozenset(names)
+
+
 class _Walk:
     """One pass over a document's body."""
 
-    def __init__(self, title_styles: frozenset[str]) -> None:
+    def __init__(self, title_styles: frozenset[str], hiding_styles: frozenset[tuple[str, str]]) -> None:
         self._title_styles = title_styles
+        self._hiding_styles = hiding_styles
+        self._hidden: Counter[str] = Counter()
+        self._hidden_sheets: list[str] = []
+        self._hidden_slides = 0
         self.outline = Outline()
         self.title: str | None = None
         self._slides = 0
 
+    def notes(self) -> tuple[str, ...]:
+        """What was left out because the document hides it."""
+        sheets = (f"hidden sheet left out: {name}" for name in self._hidden_sheets)
+        slides = (f"hidden slides left out: {self._hidden_slides}",) if self._hidden_slides else ()
+        return (*sheets, *slides, *removed(self._hidden))
+
     def blocks(self, parent: etree._Element) -> None:
         for element in parent:
             name = xml.local(element)
-            if name in _LEFT_OUT:
+            if name in _LEFT_OUT or self._is_hidden(element):
                 continue
             if name == "h":
                 level = xml.attribute(element, "outline-level") or "1"
@@ -109,6 +146,23 @@ class _Walk:
                 self._slide(element)
             elif name != "notes":
                 self.blocks(element)
+
+    def _is_hidden(self, element: etree._Element) -> bool:
+        """Whether an element is not shown; counts it."""
+        name = xml.local(element)
+        if name == "section":
+            hidden = xml.attribute(element, "display") == "none"
+        else:
+            family = _HIDING[name][0] if name in _HIDING else ""
+            hidden = (family, xml.attribute(element, "style-name")) in self._hiding_styles
+        if hidden and name == "table":
+            self._hidden_sheets.append(xml.attribute(element, "name") or "")
+        elif hidden and name == "page":
+            self._slides += 1
+            self._hidden_slides += 1
+        elif hidden:
+            self._hidden["invisible element"] += any(str(text).strip() for text in element.itertext())
+        return hidden
 
     def _paragraph(self, element: etree._Element) -> None:
         text = self._text(element)
@@ -185,11 +239,14 @@ class _Walk:
             below = {column: (left - 1, text) for column, (left, text) in below.items()}
             once = sheet and len(set(filter(None, cells))) == 1  # a cell over the whole width stands once
             rows.append([next(filter(None, cells))] if once else cells)
-        header = above_header(rows) if sheet else 0
-        self.outline.add(lines_of(rows[:header]))
-        self.outline.add(pipe_table(rows[header:]), "table")
+        for region in regions(rows, list) if sheet else [rows]:
+            header = above_header(region) if sheet else 0
+            self.outline.add(lines_of(region[:header]))
+            self.outline.add(pipe_table(region[header:]), "table")
 
     def _text(self, element: etree._Element) -> str:
+        if self._is_hidden(element):
+            return ""
         text = "".join(self._pieces(element))
         return "\n".join(line for line in (" ".join(line.split()) for line in text.split("\n")) if line)
 
@@ -207,7 +264,9 @@ class _Walk:
                 yield " ("
                 yield from self._pieces(inner)
                 yield ")"
-            elif name not in _LEFT_OUT and name != "text-box":
+            elif name == "text-box" or name in _LEFT_OUT or str(inner.tag).startswith(_SVG):
+                pass  # with what a picture is called, or shows, which does not stand on the page
+            elif not self._is_hidden(inner):
                 yield from self._pieces(inner)
             yield inner.tail or ""
 

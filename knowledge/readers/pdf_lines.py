@@ -6,6 +6,7 @@ Rule: the order of PDFium, which is that of the file; the letters of PDFium, whi
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,10 +110,18 @@ def _index(textpage: pdfium.PdfTextPage, position: int) -> int:
 
 
 def _box(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
-    """Left, right, top and bottom of a character, as high as its font is."""
-    rectangle = raw.FS_RECTF()
-    raw.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(rectangle))
-    return rectangle.left, rectangle.right, rectangle.top, rectangle.bottom
+    """Left, right, top and bottom of a character as it is read, as high as its font is, however its line is turned."""
+    box = raw.FS_RECTF()
+    raw.FPDFText_GetLooseCharBox(textpage, index, ctypes.byref(box))
+    # The text of a page that is shown turned runs down, over head or up in it.
+    turns = round(raw.FPDFText_GetCharAngle(textpage, index) / (math.pi / 2)) % 4
+    if turns == 1:
+        return -box.top, -box.bottom, box.right, box.left
+    if turns == 2:
+        return -box.right, -box.left, -box.bottom, -box.top
+    if turns == 3:
+        return box.bottom, box.top, -box.left, -box.right
+    return box.left, box.right, box.top, box.bottom
 
 
 def _is_bold(textpage: pdfium.PdfTextPage, index: int) -> bool:

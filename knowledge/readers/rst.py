@@ -50,6 +50,7 @@ _LISTS: Final = (
     nodes.field_list,
     nodes.option_list,
 )
+_CODE: Final = (nodes.literal_block, nodes.doctest_block, nodes.math_block)
 _DEEPEST: Final = 10
 """So many directives that docutils does not know are read inside each other."""
 
@@ -137,7 +138,7 @@ class _Walk:
 
     def _leaf(self, node: nodes.Node) -> bool:
         """Adds a node that becomes one block, or none; False for one to be walked into."""
-        if isinstance(node, nodes.literal_block | nodes.doctest_block | nodes.math_block):
+        if isinstance(node, _CODE):
             self._outline.add(node.astext(), "code")
         elif isinstance(node, nodes.table):
             self._table(node)
@@ -170,28 +171,45 @@ class _Walk:
                         lines[-1] += f": {inner.pop(0).strip()}"
                     lines.extend(inner)
                     continue
-                text = _text(part)
-                if text:
+                for text in self._lines(part):
                     lines.append(bullet + text)
                     bullet = f"{indent}  " if bullet.strip() else bullet
         return lines
 
+    def _lines(self, part: nodes.Node) -> list[str]:
+        """A part of a list's item that is no list: code and tables keep their lines, and so do the parts of a box."""
+        if isinstance(part, nodes.Invisible):
+            self.comments += isinstance(part, nodes.comment) and bool(part.astext().strip())
+            return []
+        if isinstance(part, _CODE):
+            return [line for line in part.astext().split("\n") if line.strip()]
+        if isinstance(part, nodes.table):
+            captions = [_text(caption) for caption in part.findall(nodes.title)]
+            return [*captions, *_pipe_table(part).split("\n")]
+        if isinstance(part, nodes.Admonition | nodes.block_quote | nodes.compound | nodes.container):
+            return self._items(_as_item(part), 0)
+        return [text] if (text := _text(part)) else []
+
     def _table(self, table: nodes.table) -> None:
         for caption in table.findall(nodes.title):
             self._outline.add(_text(caption))
-        rows: list[list[str]] = []
-        below: dict[int, int] = {}
-        for row in table.findall(nodes.row):
-            cells: list[str] = []
-            above = rows[-1] if rows else []
-            for entry in row.findall(nodes.entry):
-                _reached(cells, above, below)
-                for _ in range(min(int(entry.get("morecols", 0)), 50) + 1):
-                    below[len(cells)] = int(entry.get("morerows", 0))
-                    cells.append(_text(entry))
+        self._outline.add(_pipe_table(table), "table")
+
+
+def _pipe_table(table: nodes.table) -> str:
+    rows: list[list[str]] = []
+    below: dict[int, int] = {}
+    for row in table.findall(nodes.row):
+        cells: list[str] = []
+        above = rows[-1] if rows else []
+        for entry in row.findall(nodes.entry):
             _reached(cells, above, below)
-            rows.append(cells)
-        self._outline.add(pipe_table(rows), "table")
+            for _ in range(min(int(entry.get("morecols", 0)), 50) + 1):
+                below[len(cells)] = int(entry.get("morerows", 0))
+                cells.append(_text(entry))
+        _reached(cells, above, below)
+        rows.append(cells)
+    return pipe_table(rows)
 
 
 def _reached(cells: list[str], above: Sequence[str], below: dict[int, int]) -> None:

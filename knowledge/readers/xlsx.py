@@ -22,7 +22,7 @@ from knowledge.errors import Unreadable
 from knowledge.readers import office, xml
 from knowledge.readers.archive import Archive
 from knowledge.readers.outline import Outline
-from knowledge.readers.tables import above_header, lines_of, pipe_table
+from knowledge.readers.tables import above_header, lines_of, pipe_table, regions
 from knowledge.readers.xlsx_values import written
 
 _MAX_COLUMNS: Final = 1000
@@ -82,7 +82,7 @@ def read(body: bytes) -> Reading:
         outline.page(f"sheet {sheet.title}")
         sheet.reset_dimensions()
         merged = _merged(archive.read(parts.get(sheet.title, "")))
-        for region in _regions(_rows(cast("Iterator[_Row]", sheet.rows), merged)):
+        for region in regions(_rows(cast("Iterator[_Row]", sheet.rows), merged), lambda line: line.cells):
             _add(region, outline)
     return Reading(title=title, sections=outline.sections(), updated_at=updated_at, notes=tuple(notes))
 
@@ -113,29 +113,6 @@ def _covered(line: _Line, column: int, used: set[int]) -> str:
         return ""
     own = [cell for cell in line.cells if cell]
     return "" if own == [cover.text] else cover.text  # a line over the whole width stands once
-
-
-def _regions(rows: Iterator[_Line]) -> Iterator[list[_Line]]:
-    """Runs of rows that are one table each: an empty row ends one when what follows looks like a header."""
-    region: list[_Line] = []
-    gap = False
-    for row in rows:
-        filled = [cell for cell in row.cells if cell]
-        if not filled:
-            gap = True
-            continue
-        if gap and region and _is_header(filled):
-            yield region
-            region = []
-        gap = False
-        region.append(row)
-    if region:
-        yield region
-
-
-def _is_header(filled: list[str]) -> bool:
-    """Whether the filled cells of a row are words: a value row nearly always holds a number or a date."""
-    return not any(cell[0].isdigit() or cell[-1].isdigit() for cell in filled)
 
 
 def _rows(rows: Iterator[_Row], merged: dict[int, list[_Span]]) -> Iterator[_Line]:
