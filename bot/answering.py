@@ -22,6 +22,7 @@ from bot.answer import Answer
 from bot.asked import Asked, Person, Place
 from bot.assistant import Show, Wait
 from bot.channels import ChannelSettings
+from bot.greetings import asks
 from bot.inbox import Entry, Inbox, Outcome, outcome_of
 from bot.notices import Notices
 from bot.platform import Delivery, DeliveryFailed, Handle, Platform, Reply, Undeliverable
@@ -258,7 +259,7 @@ class Answering:
         """What is said instead of looking for an answer."""
         if time.monotonic() - work.asked_at > self._settings.oldest_s:
             return notices.too_old()
-        if not asked.text.strip():
+        if not asks(asked.text):
             return notices.only_files() if asked.files else notices.greeting()
         if len(asked.text) > self._settings.question_characters:
             return notices.too_long(len(asked.text), self._settings.question_characters)

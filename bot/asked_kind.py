@@ -74,6 +74,9 @@ _IN_TEXT: dict[Kind, tuple[str, ...]] = {
 }
 
 _MONEY_WORDS = r"(?:cost|costs|price|prices|fee|fees|charge|paid|pay|salary|wage|bonus|budget|allowance|spend|reimburse\w*|worth|deposit|fine|expensive|kostet|kosten|preis|gehalt|coûte|prix|cuesta|precio|costa|prezzo|eur|euros?|dollars?)"
+_UNASKED = r"(?:^|[.!?])(?:(?!\b(?:what|who|whom|whose|how|which|where|why)\b)[^.!?])*"
+"""A sentence as long as it asks for nothing else: "What do I do when the pump stops?" asks for no time."""
+
 _IN_QUESTION: dict[Kind, tuple[str, ...]] = {
     "contact": (
         r"\b(?:phone|telephone|hotline)?\s?number\b.*\b(?:call|phone|hotline|dial)",
@@ -104,7 +107,7 @@ _IN_QUESTION: dict[Kind, tuple[str, ...]] = {
         r"\bcu[aá]ntos (?:d[ií]as|meses|años)\b",
     ),
     "moment": (
-        r"\b(?:by|until|since|from|till)?\s?when(?: |'s )(?:is|are|was|were|do|does|did|will|can|must|should|has|have|the|exactly)\b",
+        rf"{_UNASKED}\bwhen(?: |'s )(?:is|are|was|were|do|does|did|will|can|must|should|has|have|the|exactly)\b",
         r"^\s*(?:by |until |since |from )?when\b",
         r"\bwhat (?:time|date|day|year|month)\b",
         r"\bwhich (?:day|date|year|month|week)\b",

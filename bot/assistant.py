@@ -16,16 +16,18 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol
 
 from bot.answer import LEAD_END, Answer, Timings
-from bot.citations import cite, unmarked
+from bot.citations import cite
 from bot.drafting import Draft, Drafting, stands_in, tells
 from bot.evidence import Unit
-from bot.followup import standalone
-from bot.languages import BUSY, CLOSEST, REFUSALS, language_of
+from bot.followup import may_stand_alone, understood
+from bot.greetings import asks, asks_about_the_bot
+from bot.languages import REFUSALS
 from bot.likelihood import Judge, reads
 from bot.looking import Looking, Pointed, Selection, Sight, evidence_alone, whole_passages
 from bot.prompt import compose
 from bot.question import NO_LORA, Question
 from bot.quoting import choose, choose_few, quoted
+from bot.refusing import greeted, refusal, too_many
 from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.store import Readable
@@ -164,14 +166,16 @@ class Assistant:
         while the model answers others; where too many wait already, the answer is "failed" and says so."""
         began = time.monotonic()
         text = question.text[: self.settings.question_characters].encode("utf-8", "replace").decode()
-        language = question.language or language_of(text)
-        query = standalone(text, question.earlier, language)
-        passages = await asyncio.to_thread(
-            self._retriever.search, query, limit=self.settings.passages, readable=question.readable
-        )
+        query, language = understood(text, question.earlier, question.language)
         latest = text if query != text else ""
-        looking = Looking(self._embedder, self._judge, self.settings.selection)
-        sight = await asyncio.to_thread(looking.at, query, passages, language, latest=latest)
+        if not asks(text) or (asks_about_the_bot(text) and not latest):
+            return replace(greeted(question.text, language), index_version=self._index_version())
+        passages, sight = await asyncio.to_thread(self._look, query, question, language, latest)
+        refused = self._refuses(query, passages, sight)
+        if refused and latest and may_stand_alone(text, language):
+            query = text
+            passages, sight = await asyncio.to_thread(self._look, query, question, language, "")
+            refused = self._refuses(query, passages, sight)
         timings = Timings(retrieve_ms=_since(began))
         blank = Answer(
             question=question.text,
@@ -183,8 +187,8 @@ class Assistant:
             model=self._identity(self._lora(question, passages)),
             index_version=self._index_version(),
         )
-        if not sight.evidence or sight.likelihood < self._bound(query, passages):
-            answer = _refusal(blank)
+        if refused:
+            answer = refusal(blank)
         else:
             asking = Asking(question.asker, _audience(question), self._lora(question, passages))
             settings = self.settings
@@ -200,11 +204,21 @@ class Assistant:
             answer, timings = await self._written(blank, request, sight, timings)
         return replace(answer, timings=replace(timings, total_ms=_since(began)))
 
+    def _look(
+        self, query: str, question: Question, language: str, latest: str
+    ) -> tuple[list[Passage], Sight]:
+        passages = self._retriever.search(query, limit=self.settings.passages, readable=question.readable)
+        looking = Looking(self._embedder, self._judge, self.settings.selection)
+        return passages, looking.at(query, passages, language, latest=latest)
+
     def over(self, search: PassageSearch) -> Assistant:
         """The same assistant with another search, as it is set now; it asks the same model in the same queue."""
         other = copy.copy(self)
         other._retriever = search
         return other
+
+    def _refuses(self, query: str, passages: Sequence[Passage], sight: Sight) -> bool:
+        return not sight.evidence or sight.likelihood < self._bound(query, passages)
 
     def _bound(self, query: str, passages: Sequence[Passage]) -> float:
         wanted = self.settings.refuse_below_in.get(passages[0].collection, self.settings.refuse_below)
@@ -248,7 +262,7 @@ class Assistant:
             try:
                 written = await self._write(self._generator, replace(request, show=early), blank, sight)
             except ModelBusy as busy:
-                return _too_many(blank, busy), timings
+                return too_many(blank, busy), timings
             except ModelError as error:
                 note = without_model(error)
         pointed = self._pointed(sight, request.query, blank.language, LEADING if quoting else POINTED)
@@ -266,7 +280,7 @@ class Assistant:
         draft, trained = written.draft, self._trained(request.asking)
         doubtful = not quoting or sight.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
-            return _refusal(blank), timings
+            return refusal(blank), timings
         best = evidence[0].unit
         # A model that was trained to answer from passages answers in fewer words than the evidence has.
         brief = trained and bool(draft.sentences) and (not quoting or stands_in(draft, best))
@@ -376,23 +390,6 @@ def _in_quotes(
         citations=cite(blank.passages, used),
         note=note,
     )
-
-
-def _refusal(blank: Answer) -> Answer:
-    language = blank.language if blank.language in REFUSALS else "en"
-    titles = (unmarked(" ".join(passage.title.split())) for passage in blank.passages)
-    names = list(dict.fromkeys(titles))[:3]
-    text = REFUSALS[language]
-    if names:
-        text += f" {CLOSEST[language]} " + "; ".join(names) + "."
-    return replace(blank, text=text, status="refused", voice="none", citations=())
-
-
-def _too_many(blank: Answer, busy: ModelBusy) -> Answer:
-    seconds = max(1, round(busy.seconds))
-    wait = f"{seconds} s" if seconds < 100 else f"{round(seconds / 60)} min"
-    text = BUSY.get(blank.language, BUSY["en"]).format(place=busy.place, wait=wait)
-    return replace(blank, text=text, status="failed", voice="none")
 
 
 def _since(began: float) -> int:

@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from bot.asked_kind import asked_kind, holds_kind
-from bot.table_rows import cells, is_row, is_rule, read_row
+from bot.table_rows import cells, is_head, is_row, is_rule, read_row
 from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.sentences import sentence_spans
@@ -144,7 +145,7 @@ def _units_of(passage: Passage, number: int) -> Iterator[Unit]:
     text = passage.chunk.text
     header: list[str] | None = None
     prose = _Prose(text, number)
-    for start, end in _line_spans(text):
+    for (start, end), (below, stop) in pairwise([*_line_spans(text), (len(text), len(text))]):
         line = text[start:end]
         if not is_row(line):
             header = None
@@ -152,7 +153,10 @@ def _units_of(passage: Passage, number: int) -> Iterator[Unit]:
         elif is_rule(line):
             continue
         elif header is None:
-            header = cells(line)
+            if is_head(line, text[below:stop]):
+                header = cells(line)
+            else:
+                yield Unit(number, start, end, line, line.strip())
         elif cells(line) != header:
             yield Unit(number, start, end, line, read_row(header, cells(line)))
     yield from prose.rest()

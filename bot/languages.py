@@ -77,6 +77,11 @@ _ENGLISH_TOO = frozenset("ad ai com come des door hat las man men met os par per
 
 def language_of(text: str) -> str:
     """The ISO 639-1 code of the language `text` is most likely in."""
+    return told_language(text) or "en"
+
+
+def told_language(text: str) -> str | None:
+    """The same where a word of `text` tells it, else None."""
     letters = sum(sign.isalpha() for sign in text)
     for code, script in _SCRIPTS:
         if letters and len(script.findall(text)) * 3 >= letters:
@@ -85,4 +90,4 @@ def language_of(text: str) -> str:
     votes = {code: sum(word in known for word in found) for code, known in FUNCTION_WORDS.items()}
     votes["en"] += sum(word in _ENGLISH_TOO for word in found)
     best = max(votes, key=lambda code: (votes[code], code == "en"))
-    return best if votes[best] > votes["en"] else "en"
+    return best if votes[best] else None

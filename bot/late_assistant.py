@@ -67,6 +67,7 @@ class LateAssistant(Generic[M]):
         self._model: M | None = None
         self._assistant: Answering | None = None
         self._there = asyncio.Event()
+        self._made = False
         self.state = "loading"
 
     async def run(self) -> None:
@@ -95,13 +96,14 @@ class LateAssistant(Generic[M]):
         try:
             if self._model is None:
                 self._model = await asyncio.to_thread(self._make_model)
-                self._there.clear()
+                self._made = False
         except ModelError as error:
             missing = error
         try:
-            if not self._there.is_set():
+            if not self._made:
                 note = without_model(missing) if missing is not None else None
                 self._assistant = await asyncio.to_thread(self._make_assistant, self._model, note)
+                self._made = True
                 self._there.set()
             if missing is not None:
                 raise missing

@@ -8,6 +8,7 @@ may differ.
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -17,15 +18,16 @@ from bot.words import words
 _ORDINARY = frozenset(".,;:!?'\"()[]{}-–—_*`~/\\|’‘‚“”„«»…¿¡·•")
 _HARMLESS = {
     "en": frozenset(
-        """a an the this these is are am be do does my our of in on at it there please hi hello hey
+        """a an the this these is are am be do does my our of in on at there please hi hello hey
         thanks""".split()
     ),
     "de": frozenset(
         """der die das den dem des ein eine einen einem einer eines dieser diese dieses ist sind bin mein
-        meine meinen unser unsere in im am an auf bei für von vom es bitte hallo hi danke""".split()
+        meine meinen unser unsere in im am es bitte hallo hi danke""".split()
     ),
 }
-"""Words that two questions may differ in, by language; in other languages they may differ in none."""
+"""Words that two questions may differ in, by language; in other languages they may differ in none. "It" is a
+department too, and "an", "für" and "von" tell who gives from who gets."""
 
 _SAME = {
     "en": {"i": "we", "my": "our"},
@@ -48,6 +50,8 @@ _PERSONS = frozenset("we you your wir man".split())
 _GREETINGS = frozenset("hi hello hey hallo please bitte thanks danke".split())
 _PLURALS = {"en": ("s",), "de": ("en", "n", "e", "s")}
 _SHORTEST_STEM = 3
+_IN_CAPITALS = re.compile(r"\b[A-ZÄÖÜ]{2,}\b")
+"""Names, such as "AT" and "BE", whatever the same letters are when they are small."""
 
 Gist = tuple[str, ...]
 
@@ -68,7 +72,9 @@ def gist(text: str) -> Gist:
         return ()
     found = words(text)
     same = _same(found, language)
-    kept = [word for word in (same.get(word, word) for word in found) if word not in harmless]
+    names = {word.casefold() for word in _IN_CAPITALS.findall(text)}
+    kept = [same.get(word, word) for word in found]
+    kept = [word for word in kept if word not in harmless or word in names]
     if _PERSONS.issuperset(kept):
         return ()
     return (language, *(_singular(word, language) for word in kept), *_signs(text))

@@ -71,12 +71,22 @@ def _replaces(newer: Unit, older: Unit, passages: Sequence[Passage]) -> bool:
 
 
 def quoted(units: Sequence[Unit]) -> str:
-    """`units` as text: a line for each passage, its sentences in order, its number at the end."""
+    """`units` as text: a line for each passage, its sentences in order, its number at the end. What stands above a
+    list is said once."""
     lines = []
     for number, group in groupby(units, key=lambda unit: unit.passage):
-        parts = [unmarked(" ".join(unit.reading.split())) for unit in group]
-        lines.append(f"{_joined(parts)} [{number}]")
+        parts: list[str] = []
+        for unit in group:
+            told = _intro(unit) and any(_intro(unit) in part for part in parts)
+            parts.append(" ".join((unit.text if told else unit.reading).split()))
+        lines.append(f"{_joined([unmarked(part) for part in parts])} [{number}]")
     return "\n".join(lines)
+
+
+def _intro(unit: Unit) -> str:
+    """The line above a list that its item is read with, or nothing."""
+    intro = unit.reading.removesuffix(unit.text) if unit.reading.endswith(unit.text) else ""
+    return " ".join(intro.split())
 
 
 def _joined(parts: Sequence[str]) -> str:

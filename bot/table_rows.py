@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 _RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 
@@ -26,6 +27,12 @@ def is_rule(line: str) -> bool:
     return _RULE.fullmatch(line) is not None
 
 
+def is_head(line: str, below: str) -> bool:
+    """Whether `line` names the columns of a table, which shows in the line `below` it; one of a pipeline or a grammar
+    ("| sort") does not."""
+    return is_row(line) and is_row(below) and is_rule(below)
+
+
 def read_row(header: Sequence[str], row: Sequence[str]) -> str:
     """A table row as words: "City: Oslo; Per night: 120"."""
     pairs = zip(header, row, strict=False)
@@ -38,12 +45,12 @@ def read_tables(text: str) -> str:
     lines: list[str] = []
     header: list[str] = []
     waiting = False  # the names of the columns stand last in `lines`, and no row has come yet
-    for line in text.split("\n"):
+    for line, below in pairwise([*text.split("\n"), ""]):
         if not is_row(line):
             header, waiting = [], False
             lines.append(line)
         elif not header:
-            header, waiting = cells(line), True
+            header, waiting = (cells(line), True) if is_head(line, below) else ([], False)
             lines.append(line)
         elif not is_rule(line) and cells(line) != header:
             if waiting:

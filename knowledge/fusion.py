@@ -17,7 +17,9 @@ from knowledge.store import Hit, IndexedChunk
 
 ALMOST_THE_SAME = 0.9  # Jaccard of the words
 ANOTHER_VERSION = 0.6
+_CUT_ABOVE = 200  # characters: chunks part shorter lines at their end
 _WORD = re.compile(r"\w+")
+_LIST_MARK = re.compile(r"(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -220,12 +222,16 @@ def _one(run: Sequence[Found]) -> Found:
 
 
 def _continued(before: Chunk, after: Chunk) -> str:
-    """What follows `before` when `after` is joined to it; a table does not repeat its header row."""
+    """What follows `before` when `after` is joined to it: a table does not repeat its header row, another table
+    stands apart, and a sentence that was too long for one chunk goes on in its line."""
     if before.kind == after.kind == "table":
         lines, others = before.text.split("\n"), after.text.split("\n")
         if lines[0] == others[0]:
             ruled = lines[:2] == others[:2]
             return "\n" + "\n".join(others[2 if ruled else 1 :])
-    if before.kind == after.kind == "text" and before.text[-1:].isalnum():
+        if len(others) > 1 and set(others[1]) <= set("|-: "):
+            return "\n\n" + after.text
+    cut = before.text[-1:].isalnum() and len(before.text) - before.text.rfind("\n") > _CUT_ABOVE
+    if before.kind == after.kind == "text" and cut and not _LIST_MARK.match(after.text):
         return " " + after.text
     return "\n" + after.text

@@ -466,6 +466,7 @@ async def test_someone_who_leaves_while_it_is_answered_sees_nothing(tmp_path: Pa
     ("text", "part"),
     [
         ("", "Ask me a question"),
+        ("thanks a lot!", "Ask me a question"),
         ("x" * 39_000, "39,000 characters"),
         (":tada:", "one week"),
         ("```def f():\n    return `1` <b> &amp; ````", "one week"),
@@ -475,8 +476,9 @@ async def test_odd_questions_get_calm_replies(tmp_path: Path, text: str, part: s
     """X08."""
     async with FakeSlack() as fake, stage(tmp_path, fake) as bot:
         ts = fake.mention(ADA, GENERAL, text)
-        await bot.outcome(GENERAL, ts)
+        outcome = (await bot.outcome(GENERAL, ts)).outcome
         assert part in fake.answers(GENERAL, ts)[0].shown
+        assert outcome == ("answered" if part == "one week" else "notice")
 
 
 async def test_refusals_say_what_helps_and_can_be_voted_on(tmp_path: Path) -> None:

@@ -218,6 +218,36 @@ def test_a_follow_up_is_searched_with_its_conversation() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["Thanks!", "thank you very much", "Vielen Dank", "ok, great", "👍", "Hi there"]
+)
+def test_who_greets_or_thanks_is_given_no_answer_once_more(text: str) -> None:
+    earlier = (Turn("user", "How many days of annual leave are there?"), Turn("assistant", "26 [1]"))
+    answer = ask(assistant(None), text, earlier=earlier)
+
+    assert (answer.status, answer.passages, answer.citations) == ("refused", (), ())
+    assert answer.text.startswith(("Ask me a question", "Stellen Sie mir eine Frage"))
+
+
+def test_what_is_said_to_the_bot_about_itself_is_not_looked_for() -> None:
+    for earlier in ((), (Turn("user", "Hello"), Turn("assistant", "Ask me."))):
+        answer = ask(assistant(None, refuse_below=0.0), "Who are you?", earlier=earlier)
+        assert answer.text.startswith("Ask me a question")
+    assert ask(assistant(None), "Who are the contractors?").passages
+
+
+def test_a_new_question_that_begins_with_and_is_answered_on_its_own_where_the_conversation_has_no_answer() -> (
+    None
+):
+    earlier = (Turn("user", "Which paint covers rusty bridges in Sweden?"), Turn("assistant", "No answer."))
+    question = "And when does the barrier close?"
+    together = ask(assistant(None, refuse_below=0.6), f"{earlier[0].text} {question}")
+    answer = ask(assistant(None, refuse_below=0.6), question, earlier=earlier)
+
+    assert together.status == "refused"
+    assert "The barrier closes at 21:30." in answer.text
+
+
 def test_nothing_outside_the_readable_collections_reaches_the_prompt() -> None:
     model = ScriptedGenerator("no")
     answer = ask(

@@ -220,6 +220,13 @@ DIFFERENT = [
     ("Ist das Büro am 1.1. geöffnet?", "Ist das Büro am 1.10. geöffnet?"),
     ("Which patches does release 3.1 need?", "Which patches does release 3.10 need?"),
     ("What may I reach at 10.0.0.1?", "What may I reach at 10.0.0.10?"),
+    ("Wie verbuche ich Zahlungen an Lieferanten?", "Wie verbuche ich Zahlungen von Lieferanten?"),
+    ("Wie buche ich eine Rechnung für einen Kunden?", "Wie buche ich eine Rechnung von einem Kunden?"),
+    ("Wie melde ich mich?", "Wie melde ich mich an?"),
+    ("Who approves overtime in IT?", "Who approves overtime?"),
+    ("Who approves overtime?", "who approves overtime in it?"),
+    ("How many holidays do we get in AT?", "How many holidays do we get?"),
+    ("HOW MANY HOLIDAYS DO WE GET IN AT?", "How many holidays do we get?"),
 ]
 
 

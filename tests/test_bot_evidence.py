@@ -51,6 +51,13 @@ def test_units_are_verbatim_and_read_with_what_they_need() -> None:
     assert all(TOOLS[unit.start : unit.end] == unit.text for unit in found)
 
 
+def test_lines_of_code_that_begin_with_a_bar_are_no_table() -> None:
+    code = "zcat /var/log/proxy/*.gz\n| awk '{print $3}'\n  | sort -rn\n| head -20"
+
+    assert [unit.reading for unit in units([passage(code)])] == [line.strip() for line in code.split("\n")]
+    assert read_tables(code) == code
+
+
 @given(st.text(alphabet=st.sampled_from("ab. ?:|-\n12"), max_size=80))
 def test_units_of_any_text_are_verbatim(text: str) -> None:
     assert all(text[unit.start : unit.end] == unit.text for unit in units([passage(text)]))
@@ -81,6 +88,15 @@ def test_quotes_of_several_passages_stand_on_lines_of_their_own() -> None:
     found = units([passage("First rule."), passage("Second rule.")])
 
     assert quoted(found) == "First rule. [1]\nSecond rule. [2]"
+
+
+def test_what_stands_above_a_list_is_quoted_once() -> None:
+    found = units([passage("Bring:\n- a torch\n- a raincoat"), passage("It is one. Examples:\n- a lost key")])
+    assert [unit.reading for unit in found][1:3] == ["Bring: - a torch", "Bring: - a raincoat"]
+
+    assert quoted(found[1:3]) == "Bring: - a torch; - a raincoat [1]"
+    assert quoted(found[3:]) == "It is one. Examples: - a lost key [2]"
+    assert quoted(found[2:3]) == "Bring: - a raincoat [1]"
 
 
 def test_a_short_answer_is_the_best_sentence_with_the_best_beside_it() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.followup import standalone
+from bot.followup import may_stand_alone, standalone, understood
 from models.engine.generator import Turn
 
 EARLIER = (Turn("user", "How many days of annual leave do employees have?"), Turn("assistant", "26 days [1]"))
@@ -75,3 +75,41 @@ def test_a_chain_of_follow_ups_leans_on_the_question_it_began_with() -> None:
 
 def test_a_first_question_is_left_as_it_is() -> None:
     assert standalone("and for contractors?", (), "en") == "and for contractors?"
+
+
+def test_thanks_are_nothing_that_a_question_leans_on() -> None:
+    earlier = (*EARLIER, Turn("user", "Great, thanks a lot for your help!"), Turn("assistant", "Ask me."))
+
+    assert standalone("and for contractors?", earlier, "en") == f"{EARLIER[0].text} and for contractors?"
+
+
+def test_a_question_without_a_telling_word_is_in_the_language_of_the_one_it_leans_on() -> None:
+    german = (Turn("user", "Wie viele Urlaubstage habe ich?"), Turn("assistant", "26 [1]"))
+
+    assert understood("Teilzeit?", german) == ("Wie viele Urlaubstage habe ich? Teilzeit?", "de")
+    assert understood("Und in Berlin?", EARLIER) == (f"{EARLIER[0].text} Und in Berlin?", "de")
+    assert understood("Teilzeit?", ()) == ("Teilzeit?", "en")
+    assert understood("Teilzeit?", german, "fr")[1] == "fr"
+
+
+def test_each_question_of_a_conversation_is_read_in_its_own_language() -> None:
+    earlier = (*EARLIER, Turn("user", "Why is that?"), Turn("assistant", "So it is. [1]"))
+
+    assert standalone("Und in Berlin?", earlier, "de") == f"{EARLIER[0].text} Und in Berlin?"
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "may"),
+    [
+        ("And how do I reset my password?", "en", True),
+        ("Und wo finde ich den Parkplatz?", "de", True),
+        ("and for seasonal contract workers?", "en", False),
+        ("and why?", "en", False),
+        ("What about apprentices?", "en", False),
+        ("How is it calculated?", "en", False),
+    ],
+)
+def test_only_a_question_with_all_its_words_may_begin_a_topic_with_and(
+    question: str, language: str, may: bool
+) -> None:
+    assert may_stand_alone(question, language) == may

@@ -74,6 +74,39 @@ def test_question_waits_for_the_assistant_and_the_loop_goes_on() -> None:
     asyncio.run(run())
 
 
+def test_who_could_answer_without_the_model_goes_on_until_somebody_can_with_it() -> None:
+    async def run() -> None:
+        found: list[Model | Exception] = [ModelUnavailable("no file"), Model()]
+        faults: list[Exception] = []
+        answers: list[str] = []
+
+        def model() -> Model:
+            one = found.pop(0)
+            if isinstance(one, Exception):
+                raise one
+            faults.append(ModelUnavailable("no index"))
+            return one
+
+        def made(model: Model | None, note: str | None) -> Told:
+            if faults:
+                raise faults.pop()
+            return Told(model, note)
+
+        def pause(failures: int) -> float:
+            if failures == 2:
+                asking.append(asyncio.create_task(late.answer(Question("q"))))
+            return 0.01
+
+        asking: list[asyncio.Task[Answer]] = []
+        late = LateAssistant(model, made, retry_after=pause)
+        await late.run()
+        answers.append((await asking[0]).text)
+        answers.append((await late.answer(Question("q"))).text)
+        assert answers == ["quotes", "model"]
+
+    asyncio.run(run())
+
+
 def test_missing_model_is_told_by_the_answers_until_it_is_there() -> None:
     async def run() -> None:
         found: list[Model | Exception] = [ModelUnavailable("no file"), ModelUnavailable("no file"), Model()]

@@ -109,6 +109,11 @@ def test_any_text_has_words_and_a_language(text: str) -> None:
         ("What percentage of the meal is paid?", "share"),
         ("Who approves a purchase?", None),
         ("Which form do I need?", None),
+        ("What should I do when the smoke alarm goes off?", None),
+        ("Who is called when the pump stops?", None),
+        ("When does the gate open?", "moment"),
+        ("My badge is lost. By when must I tell?", "moment"),
+        ("Can you tell me when the gate opens?", "moment"),
     ],
 )
 def test_the_words_of_a_question_tell_what_kind_of_thing_it_asks_for(question: str, kind: str | None) -> None:

@@ -54,6 +54,10 @@ def _item(
     )
 
 
+def _indexed(chunk: Chunk) -> IndexedChunk:
+    return IndexedChunk(chunk, "t", None, None, "handbook", "handbook", chunk.id)
+
+
 def _retriever(
     items: Sequence[IndexedChunk], *, rules: RetrievalSettings | None = None, reranker: _Longest | None = None
 ) -> Retriever:
@@ -265,11 +269,33 @@ def test_joined_tables_do_not_repeat_their_header_row() -> None:
         Chunk("handbook:t.md", place, (), None, f"{head}\n| {name} | 1 |", "table")
         for place, name in enumerate(("car", "train"))
     ]
-    found = [
-        Found(IndexedChunk(chunk, "t", None, None, "handbook", "handbook", chunk.id), 1.0) for chunk in chunks
-    ]
-    (whole,) = joined(found, 5, Joining())
+    (whole,) = joined([Found(_indexed(chunk), 1.0) for chunk in chunks], 5, Joining())
     assert whole.item.chunk.text == f"{head}\n| car | 1 |\n| train | 1 |"
+
+
+def test_another_table_stands_apart_from_the_one_before_it() -> None:
+    texts = (
+        "| City | Hotel |\n| --- | --- |\n| Oslo | 120 |",
+        "| Tool | Fee |\n| --- | --- |\n| Drill | 5 |",
+    )
+    chunks = [Chunk("handbook:t.md", place, (), None, text, "table") for place, text in enumerate(texts)]
+    (whole,) = joined([Found(_indexed(chunk), 1.0) for chunk in chunks], 5, Joining())
+    assert whole.item.chunk.text == "\n\n".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "between"),
+    [
+        ("- a raincoat\n- the plan of the site", "- ear protection\n- a torch", "\n"),
+        ("Reception: 4500\nParking: 4501", "Canteen: 4502", "\n"),
+        ("- " + "the letter with the stamp of the plant " * 6 + "on it", "- a torch", "\n"),
+        ("which goes on " * 16 + "in many", "more words than one chunk can hold.", " "),
+    ],
+)
+def test_what_is_joined_keeps_its_lines_and_its_long_sentences(first: str, second: str, between: str) -> None:
+    chunks = [Chunk("handbook:t.md", place, (), None, text) for place, text in enumerate((first, second))]
+    (whole,) = joined([Found(_indexed(chunk), 1.0) for chunk in chunks], 5, Joining())
+    assert whole.item.chunk.text == f"{first}{between}{second}"
 
 
 def test_a_passage_never_grows_beyond_the_longest_run() -> None:
