@@ -193,7 +193,11 @@ class ModelSection(Section):
     )
     seed: int = Field(default=0, description="Start of the chance, where the temperature is above 0.")
     threads: int | None = Field(
-        default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
+        default=None,
+        ge=1,
+        le=1024,
+        description="Processor threads; without it all cores.",
+        examples=[4],
     )
     gpu_layers: int | Literal["auto"] = Field(
         default="auto", description='Layers on the GPU; "auto" takes what fits its memory, -1 takes all.'
@@ -270,10 +274,23 @@ class EmbeddingSection(Section):
     )
     download: bool = Field(default=False, description="Whether the model may be fetched from the hub.")
     threads: int | None = Field(
-        default=None, ge=1, description="Processor threads; without it all cores.", examples=[4]
+        default=None,
+        ge=1,
+        le=1024,
+        description="Processor threads; without it all cores.",
+        examples=[4],
     )
 
     @field_validator("model")
     @classmethod
     def _is_a_path(cls, value: str | None) -> str | None:
         return value if value is None else place(value)
+
+    @model_validator(mode="after")
+    def _prompts_are_of_a_model(self) -> EmbeddingSection:
+        if self.model is None and (self.query_prompt is not None or self.document_prompt is not None):
+            raise ValueError(
+                "[embedding] query_prompt and document_prompt belong to a model of your own: "
+                "name it as model, or take them out; the one that is shipped has none"
+            )
+        return self

@@ -82,7 +82,7 @@ class LimitsSection(Section):
         default=0.5,
         gt=0,
         le=1,
-        description="A sync that would remove a larger share of a source's documents holds back.",
+        description="A sync that would remove a larger share of a source's documents, and more than ten, holds back.",
     )
     question_age_hours: float = Field(
         default=24.0,

@@ -5,16 +5,13 @@ Rule: a check changes nothing that a search would not change, contacts nothing, 
 
 from __future__ import annotations
 
-import importlib.machinery
-import os
-import shutil
-import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.doctor_golden import golden_findings
+from bot.doctor_place import check_data_folder, check_packages, check_python
 from bot.errors import ConfigError
 from bot.finding import Finding, State
 from bot.lora_audience import audience_of, in_words, not_for_all, why_not
@@ -30,9 +27,7 @@ if TYPE_CHECKING:
     from models.engine.settings import Lora
     from models.hardware import Hardware
 
-PACKAGES = ("bot", "adapters", "knowledge", "models")
-_LITTLE_ROOM = 2**30
-_NO_ROOM = 100 * 2**20
+_SYNC = "; run: groundling sync"
 
 
 def examine(config: Path, data: Path | None, *, deep: bool) -> Iterator[Finding]:
@@ -63,38 +58,12 @@ def _of_project(project: Project, *, deep: bool) -> Iterator[Finding]:
     yield database
     yield check_embedder(project, deep=deep)
     yield check_judge(project, deep=deep)
+    yield from check_reranker(project, deep=deep)
     if database.state != "broken":
         yield check_index(project, deep=deep)
         yield from check_documents(project)
     yield from check_model(project, deep=deep)
     yield from check_golden(project)
-
-
-def check_python() -> Finding:
-    """The interpreter, which must be 3.11 or newer."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):  # noqa: UP036 (a checkout can be run by any Python)
-        return Finding("python", "broken", f"{version} is too old; install 3.11 or newer")
-    return Finding("python", "ok", f"{version} in {sys.prefix}")
-
-
-def check_packages(search: Sequence[str]) -> Finding:
-    """The program's packages, found on the path `search`, must lie side by side; names the intruder."""
-    home = Path(__file__).resolve().parent.parent
-    for name in PACKAGES:
-        spec = importlib.machinery.PathFinder.find_spec(name, search)
-        places = list(spec.submodule_search_locations or ()) if spec else []
-        if not places:
-            return Finding("packages", "broken", f"package {name!r} is missing; install groundling again")
-        place = Path(places[0]).resolve()
-        if place.parent != home:
-            return Finding(
-                "packages",
-                "broken",
-                f"package {name!r} is taken from {place}, not from {home}; "
-                "uninstall the other distribution that brings it",
-            )
-    return Finding("packages", "ok", f"{', '.join(PACKAGES)} from {home}")
 
 
 def check_sources(project: Project) -> Iterator[Finding]:
@@ -126,29 +95,6 @@ def check_schedule(project: Project) -> Iterator[Finding]:
             yield Finding(f"source {plan.name}", "broken", str(error))
 
 
-def check_data_folder(folder: Path) -> Finding:
-    """The data folder must be writable, private and have room."""
-    name = "data folder"
-    try:
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-    except OSError as error:
-        mend = "give this user the right, or use another --data"
-        return Finding(name, "broken", f"{folder} cannot be reached: {error.strerror}; {mend}")
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding(name, "broken", f"{there} cannot be written; give this user the right, or use --data")
-    free = shutil.disk_usage(there).free
-    room = f"{free / 2**30:,.1f} GiB free"
-    if free < _NO_ROOM:
-        return Finding(name, "broken", f"{folder}: only {free / 2**20:,.0f} MiB free; make room on the disk")
-    if there != folder:
-        return Finding(name, "ok", f"{folder} will be made by the first sync; {room}")
-    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        return Finding(name, "warning", f"others may look into {folder}; run: chmod 700 {folder}")
-    if free < _LITTLE_ROOM:
-        return Finding(name, "warning", f"{folder}: only {free / 2**20:,.0f} MiB free; make room on the disk")
-    return Finding(name, "ok", f"{folder}, {room}")
-
-
 def check_database(project: Project) -> Finding:
     """The database must pass its own check of its pages."""
     try:
@@ -176,17 +122,36 @@ def check_embedder(project: Project, *, deep: bool) -> Finding:
 
 def check_judge(project: Project, *, deep: bool) -> Finding:
     """The judge's file must be one, where the configuration wants a judge; `deep` also loads it."""
-    if project.judge is None:
-        return Finding("judge", "ok", "none")
     try:
+        if project.judge is None:
+            return Finding("judge", "ok", "none")
         found = project.judge.calibration
         if deep:
             project.judge.load()
+    except ConfigError as error:
+        return Finding("judge", "broken", str(error))
     except (ModelError, OSError) as error:
         return Finding("judge", "broken", f"{error}; set [retrieval] judge to its file, or to false")
     if found is None:
         return Finding("judge", "ok", "orders passages; refuses nothing, for it was never calibrated")
     return Finding("judge", "ok", f"orders passages, and in English refuses below {found.refuse_below:g}")
+
+
+def check_reranker(project: Project, *, deep: bool) -> Iterator[Finding]:
+    """The reranker's folder must hold one; `deep` also scores a text; nothing where none is wanted."""
+    if project.config.retrieval.reranker is None:
+        return
+    from models.embedding.cross_encoder import LocalCrossEncoder
+
+    folder = project.path(project.config.retrieval.reranker)
+    try:
+        reranker = LocalCrossEncoder(folder)
+        if deep:
+            reranker.scores("A question", ["A passage."])
+    except (ModelError, OSError) as error:
+        yield Finding("reranker", "broken", str(error))
+        return
+    yield Finding("reranker", "ok", f"{folder} orders passages")
 
 
 def check_index(project: Project, *, deep: bool) -> Finding:
@@ -197,7 +162,7 @@ def check_index(project: Project, *, deep: bool) -> Finding:
     try:
         store = LanceStore.open(project.data / INDEX)
         # A sync looks at every byte only after an interruption; making the index anew always helps.
-        problems = [f"{problem}; run: groundling sync --rebuild" for problem in store.check(deep=deep)]
+        problems = [f"{problem.removesuffix(_SYNC)}{_SYNC} --rebuild" for problem in store.check(deep=deep)]
         state = project.catalogue.index() if project.has_catalogue else None
         problems += _made_otherwise(project, state) or _uneven(project, store, state, deep=deep)
     except IndexMissing:
@@ -206,7 +171,7 @@ def check_index(project: Project, *, deep: bool) -> Finding:
         return Finding("index", "broken", str(error))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        mend = "" if "run:" in problems[0] else "; run: groundling sync"
+        mend = "" if _SYNC in problems[0] else _SYNC
         return Finding("index", "broken", f"{problems[0]}{more}{mend}")
     if store.notes:
         return Finding("index", "warning", f"{'; '.join(store.notes)}; run: groundling sync")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from bot.chat_rules import plans
 from bot.config import Config, load
 from bot.config_sections import CollectionSection
 from bot.errors import ConfigError
@@ -18,8 +19,8 @@ from bot.errors import ConfigError
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-AT_ONCE = ("access", "channel", "collection")
-"""The sections that hold as soon as the file is changed; of [[collection]] the readers."""
+AT_ONCE = ("access", "channel", "collection", "source")
+"""The sections that hold as soon as the file is changed: of [[collection]] the readers, of [[source]] what is read."""
 
 
 class Reload:
@@ -30,14 +31,17 @@ class Reload:
         self._begun_with = config
         self._apply = apply
         self._asked = asyncio.Event()
-        self._stamp = _stamp(file)
+        self._stamp: tuple[int, int, int] | None = None
 
     def now(self) -> None:
         """Reads the file anew, changed or not."""
         self._asked.set()
 
     async def watch(self) -> None:
-        """Goes on until it is cancelled."""
+        """Goes on until it is cancelled. What was changed since `config` was read is taken over at once."""
+        self._stamp = _stamp(self._file)
+        if self._stamp is not None:
+            await self._read(only_new=True)
         while True:
             try:
                 await asyncio.wait_for(self._asked.wait(), LOOK_S)
@@ -49,11 +53,13 @@ class Reload:
                 self._stamp = stamp
                 await self._read()
 
-    async def _read(self) -> None:
+    async def _read(self, *, only_new: bool = False) -> None:
         try:
             config = await asyncio.to_thread(load, self._file)
         except ConfigError as error:
             log.error("the configuration stays as it was: %s", error)
+            return
+        if only_new and config == self._begun_with:
             return
         self._apply(config)
         late = needs_restart(self._begun_with, config)
@@ -69,6 +75,8 @@ def needs_restart(before: Config, after: Config) -> list[str]:
     ]
     if _without_readers(before) != _without_readers(after):
         late.append("collection")
+    if before.source != after.source and plans(before, Path()) != plans(after, Path()):
+        late.append("source")
     return late
 
 

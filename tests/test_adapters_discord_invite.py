@@ -39,6 +39,10 @@ def test_the_command_prints_the_address_alone(monkeypatch: pytest.MonkeyPatch) -
     assert TOKEN not in found.output
     found = CliRunner().invoke(discord, ["invite", "--application", "7", "--json"])
     assert json.loads(found.stdout)["url"] == invite("7")
+    for wrong in ("abc", "", "7&permissions=8"):
+        found = CliRunner().invoke(discord, ["invite", "--application", wrong])
+        assert isinstance(found.exception, WrongUse)
+        assert "General Information > Application ID" in str(found.exception)
 
 
 @pytest.mark.parametrize("token", ["nonsense", None])

@@ -81,6 +81,12 @@ def told(text: str) -> str:
             "limits.question_age_hours = inf: it should be a finite number",
         ),
         ("[limits]\ndrain_seconds = nan\n", "limits.drain_seconds = nan: it should be a finite number"),
+        ("[model]\nthreads = 5000\n", "model.threads = 5000: it should be less than or equal to 1024"),
+        ("[embedding]\nthreads = 5000\n", "embedding.threads = 5000: it should be less than or equal to"),
+        (
+            '[embedding]\nquery_prompt = "query: "\n',
+            "[embedding] query_prompt and document_prompt belong to a model of your own: name it as model",
+        ),
         ("[model]\ndeadline_s = inf\n", "model.deadline_s = inf: it should be a finite number"),
         ("[discord]\nbackfill_hours = inf\n", "discord.backfill_hours = inf: it should be a finite number"),
         ("[discord]\nbackfill_hours = 1e300\n", "discord.backfill_hours = 1e+300: it should be less than"),

@@ -10,7 +10,6 @@ import pytest
 
 from bot.doctor import (
     Finding,
-    check_data_folder,
     check_database,
     check_documents,
     check_embedder,
@@ -19,11 +18,12 @@ from bot.doctor import (
     check_judge,
     check_model,
     check_network,
-    check_packages,
+    check_reranker,
     check_schedule,
     check_sources,
     examine,
 )
+from bot.doctor_place import check_data_folder, check_packages
 from bot.gate import Item
 from bot.golden_runs import golden_runs
 from bot.index_hold import accept
@@ -247,6 +247,15 @@ def test_missing_index_file_is_named_with_its_mend(damaged: Path) -> None:
     assert "groundling sync" in finding.line
 
 
+def test_index_that_cannot_be_opened_is_told_with_one_mend(damaged: Path) -> None:
+    for file in (damaged / "data" / "index.lance").rglob("part_*_tokens.lance"):
+        os.truncate(file, 100)
+    with opened(damaged) as project:
+        finding = check_index(project, deep=False)
+    assert finding.state == "broken"
+    assert finding.line.count("run: groundling sync") == 1
+
+
 def test_flipped_byte_in_the_index_is_found_by_the_deep_look(damaged: Path) -> None:
     victim = max(damaged.glob("data/index.lance/*.lance/data/*"), key=lambda file: file.stat().st_size)
     body = bytearray(victim.read_bytes())
@@ -297,6 +306,18 @@ def test_judge_is_named_or_its_file_missed(tmp_path: Path, written: str, state: 
     finding = check_judge(opened(tmp_path, f"[retrieval]\njudge = {written}\n"), deep=True)
     assert finding.state == state
     assert said in finding.line
+
+
+def test_reranker_is_named_or_its_folder_missed(tmp_path: Path) -> None:
+    assert not list(check_reranker(opened(tmp_path, ""), deep=True))
+    tmp_path.joinpath("reranker").mkdir()
+    project = opened(tmp_path, '[retrieval]\nreranker = "reranker"\n')
+    (finding,) = check_reranker(project, deep=False)
+    assert (finding.name, finding.state) == ("reranker", "broken")
+    assert "set [retrieval] reranker to a model folder" in finding.line
+    assert "reranker" in [finding.name for finding in examine(tmp_path / "groundling.toml", None, deep=False)]
+    tmp_path.joinpath("reranker", "config.json").write_text("{}")
+    assert [finding.state for finding in check_reranker(project, deep=False)] == ["ok"]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,28 @@ def test_changed_configuration_is_taken_over_and_a_wrong_one_changes_nothing(hom
         assert served.ended() == 0
 
 
+def test_configuration_that_is_changed_while_it_starts_is_taken_over(home: Path) -> None:
+    held = home / "token"  # is read when the configuration has been, and keeps whoever reads it
+    os.mkfifo(held)
+    with serving(home, environment={"SLACK_BOT_TOKEN_FILE": str(held)}) as served:
+        token = served.until(lambda: opened_to_write(held))
+        assert isinstance(token, int)
+        configure(home, QUIET + READABLE)
+        served.signal(signal.SIGHUP)
+        os.close(token)
+        served.until_logged("read groundling.toml anew")
+        served.signal(signal.SIGTERM)
+        assert served.ended() == 0
+
+
+def opened_to_write(pipe: Path) -> int | None:
+    """A descriptor, None where nobody reads the pipe yet."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
 def test_model_that_is_missing_is_told_and_everything_else_goes_on(home: Path) -> None:
     configure(home, QUIET.replace('kind = "none"', 'path = "nowhere.gguf"'))
     with serving(home) as served:

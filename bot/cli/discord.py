@@ -30,7 +30,12 @@ def invite(project: Project, *, application: str | None, json_: bool) -> None:
     """Print the address that adds the bot to a server, with the least rights."""
     from adapters.discord_invite import PERMISSIONS, SCOPES
     from adapters.discord_invite import invite as address
+    from bot.errors import WrongUse
 
+    if application is not None and not (application.isascii() and application.isdecimal()):
+        raise WrongUse(
+            "--application is no application's id; copy it from General Information > Application ID"
+        )
     url = address(application or _application())
     if json_:
         write_json({"url": url, "scopes": list(SCOPES), "permissions": list(PERMISSIONS)})

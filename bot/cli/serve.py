@@ -27,6 +27,8 @@ def serve(project: Project, *, verbose: bool) -> None:
     """Answer in the configured chat platforms and keep the index up to date, until SIGTERM or Ctrl-C."""
     # Until the loop listens to it, a signal has nothing to end but this process.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    # The loop begins with what the file says by then.
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     before = dict(os.environ)
     leave_room()
     from bot import logs, tokens
