@@ -22,6 +22,7 @@ metadata = MetaData()
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 10_000
+_BEFORE = ".before-"
 
 
 class Database:
@@ -34,7 +35,7 @@ class Database:
     def open(cls, path: Path) -> Database:
         """The SQLite file at `path`, made (mode 0600) or migrated when needed.
 
-        Before a migration the old file is copied to `<name>.before-<revision>`. Raises
+        Before a migration the old file is copied to `<name>.before-<revision>`, until the next `purge`. Raises
         `DatabaseUnusable` for a file that is no database, or that a newer program wrote.
         """
         _make_private(path)
@@ -66,13 +67,16 @@ class Database:
         return [f"database: {line}" for line in lines if line != "ok"]
 
     def purge(self) -> None:
-        """Takes everything that was deleted or replaced off the disk."""
+        """Takes everything that was deleted or replaced off the disk, and with it the copies from before migrations."""
         with _vendor_errors(), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("COMMIT")  # begun by `_begin`; this wants none
                 # secure_delete has overwritten it in the file; the log still holds the pages from before.
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
+        file = Path(self._engine.url.database or "")
+        for copy in [one for one in file.parent.iterdir() if one.name.startswith(f"{file.name}{_BEFORE}")]:
+            copy.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -90,7 +94,7 @@ class Database:
                 "install that program, or restore a backup"
             )
         if present is not None:
-            _copy(path, path.with_name(f"{path.name}.before-{newest}"))
+            _copy(path, path.with_name(f"{path.name}{_BEFORE}{newest}"))
         with self.transaction() as connection:
             _upgrade(connection)
 

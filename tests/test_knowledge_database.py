@@ -103,6 +103,24 @@ def test_older_database_is_copied_before_it_is_migrated(path: Path) -> None:
     assert path.with_name(f"{path.name}.before-{newest_revision()}").is_file()
 
 
+def test_what_is_purged_is_in_no_copy_from_before_a_migration(path: Path) -> None:
+    Database.open(path).close()
+    with sqlite3.connect(path) as old:
+        old.execute("DROP TABLE source_descriptions")
+        old.execute("UPDATE alembic_version SET version_num = '0004'")
+    old.close()
+    database = Database.open(path)
+    copy = path.with_name(f"{path.name}.before-{newest_revision()}")
+    assert copy.is_file()
+    other = path.with_name("backup.sqlite")
+    other.touch()
+    database.purge()
+    assert (copy.exists(), other.exists()) == (False, True)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM due_times")).scalar() == 0
+    database.close()
+
+
 def test_file_that_is_no_database_is_refused_in_one_line(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database at all" * 100)
