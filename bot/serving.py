@@ -139,7 +139,8 @@ class Serving:
     async def run(self) -> None:
         """Serves until `end`. Raises `ConfigError` where the port is taken, or every platform refuses."""
         port = await self.page.start()
-        log.info("how the bot is: http://%s:%d/healthz", self._project.config.web.host, port)
+        host = self._project.config.web.host
+        log.info("how the bot is: http://%s:%d/healthz", f"[{host}]" if ":" in host else host, port)
         tasks: list[asyncio.Task[None]] = []
         try:
             self._warn()

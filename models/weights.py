@@ -255,7 +255,7 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BrokenWeights(f"the model file {path} cannot be read: {error.strerror}") from error
+        raise BrokenWeights(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _remembered_sha256(path: Path, state: os.stat_result, memory: Path) -> str:
