@@ -152,6 +152,22 @@ def processor() -> tuple[str, int]:
     return _cpu()[0], _cores()
 
 
+def memory_limit(folder: Path) -> tuple[int, int]:
+    """Limit and use of the cgroup at `folder`; cached file pages do not count as used, also those that were read
+    more than once, as a model's are that was hashed."""
+    for limit_file, used_file, cached in (
+        ("memory.max", "memory.current", ("inactive_file", "active_file")),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
+    ):
+        limit, used = _words(folder / limit_file), _words(folder / used_file)
+        if not limit or not limit[0].isdigit() or not used or int(limit[0]) >= _NO_LIMIT:
+            continue
+        words = _words(folder / "memory.stat")
+        given_back = sum(int(words[words.index(kind) + 1]) for kind in cached if kind in words)
+        return int(limit[0]), max(0, int(used[0]) - given_back)
+    return _NO_LIMIT, 0
+
+
 def describe(
     path: Path, header: Header, settings: EngineSettings, *, hardware: Hardware
 ) -> tuple[tuple[str, str], ...]:
@@ -205,7 +221,7 @@ def _gpu_layers(header: Header, settings: EngineSettings, hardware: Hardware | N
     if not offload:
         return 0
     gpus = hardware.gpus if hardware else _gpus()
-    free = sum(gpu.free for gpu in gpus) * GPU_SHARE
+    free = sum(gpu.free for gpu in (gpus[:1] if settings.split == "none" else gpus)) * GPU_SHARE
     context = header.kv_values * kv_tokens_of(header, settings) * _KV_BYTES[settings.kv_type]
     a_layer = (header.file_bytes + context) / (header.layers + 1)
     return min(header.layers + 1, int(free / a_layer))
@@ -233,27 +249,12 @@ def _memory() -> tuple[int, int]:
     machine = _words(Path("/proc/meminfo"))
     total, free = (int(machine[machine.index(word) + 1]) * 1024 for word in ("MemTotal:", "MemAvailable:"))
     for folder in _cgroups("memory"):
-        limit, used = _memory_limit(folder)
+        limit, used = memory_limit(folder)
         total, free = min(total, limit), min(free, limit - used)
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY:
         total, free = min(total, limit), min(free, limit)
     return total, max(0, free)
-
-
-def _memory_limit(folder: Path) -> tuple[int, int]:
-    """Limit and use of the cgroup at `folder`; cached file pages do not count as used."""
-    for limit_file, used_file, cached in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        limit, used = _words(folder / limit_file), _words(folder / used_file)
-        if not limit or not limit[0].isdigit() or not used or int(limit[0]) >= _NO_LIMIT:
-            continue
-        words = _words(folder / "memory.stat")
-        given_back = int(words[words.index(cached) + 1]) if cached in words else 0
-        return int(limit[0]), max(0, int(used[0]) - given_back)
-    return _NO_LIMIT, 0
 
 
 def _cgroups(controller: str) -> list[Path]:
@@ -271,17 +272,39 @@ def _cgroups(controller: str) -> list[Path]:
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    """What nvidia-smi lists; nothing where it is missing, fails or hangs."""
+    """What nvidia-smi lists and CUDA_VISIBLE_DEVICES leaves; nothing where it is missing, fails or hangs."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
-    query = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    query = [tool, "--query-gpu=uuid,name,memory.total,memory.free", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603
-        rows = [line.rsplit(",", 2) for line in done.stdout.splitlines() if line.strip()]
-        return tuple(Gpu(name.strip(), int(total) * MIB, int(free) * MIB) for name, total, free in rows)
+        rows = [line.partition(",") for line in done.stdout.splitlines() if line.strip()]
+        found = [(uuid.strip(), *card.rsplit(",", 2)) for uuid, _, card in rows]
+        gpus = [
+            (uuid, Gpu(name.strip(), int(all_) * MIB, int(free) * MIB)) for uuid, name, all_, free in found
+        ]
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
+    return _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def _visible(gpus: list[tuple[str, Gpu]], wanted: str | None) -> tuple[Gpu, ...]:
+    """Those of `gpus` with their ids that CUDA lets the model see, as far as the first that is not there; all
+    where `wanted` names parts of GPUs, whose memory nvidia-smi does not list."""
+    if wanted is None or "MIG-" in wanted:
+        return tuple(gpu for _, gpu in gpus)
+    seen: list[Gpu] = []
+    for name in (word.strip() for word in wanted.split(",")):
+        known = [
+            gpu
+            for place, (uuid, gpu) in enumerate(gpus)
+            if name == str(place) or (name.startswith("GPU-") and uuid.startswith(name))
+        ]
+        if not known:
+            break
+        seen += known[:1]
+    return tuple(seen)
 
 
 def _offload() -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from typing import TypeVar
 import pytest
 
 from models.engine.generator import Asking, Delta, Sampling, Turn
+from models.engine.passage_cache import PassageCache
 from models.engine.process import LocalModel
 from models.engine.sequences import MOST_PREFIXES
 from models.engine.settings import EngineSettings, Lora
-from models.errors import ModelUnavailable
+from models.errors import ModelUnavailable, PromptTooLong
 from models.weights import bundled_path, sha256_of
 from tests.lora_files import write_lora
 
@@ -236,6 +237,66 @@ def test_damaged_file_of_the_cache_is_dropped_and_read_anew(tmp_path: Path) -> N
     assert file.read_bytes() != bytes(stored)
 
 
+def test_state_that_llama_cpp_refuses_is_dropped_and_read_anew(tmp_path: Path) -> None:
+    settings = EngineSettings(parallel=2, passage_cache=True, passages=tmp_path)
+    turns = asked("When does it open?", FACTS[:1])
+
+    async def use(model: LocalModel) -> list[Delta]:
+        return await answer(model, turns)
+
+    whole = with_model(use, settings)
+    (file,) = tmp_path.rglob("*.kv")
+    stored = file.read_bytes()
+    file.unlink()
+    other = PassageCache(memory_bytes=0, folder=tmp_path, disk_bytes=2**24)
+    other.put(file.stem, b"a state of another make")
+    other.close()
+    again = with_model(use, settings)
+    assert again[-1].reused_tokens == 0
+    assert text_of(again) == text_of(whole)
+    assert file.stat().st_size == len(stored)
+
+
+def test_more_short_passages_than_are_read_at_once_are_all_read() -> None:
+    turns = asked("What is the fax?", [f"Fax {number}." for number in range(40)])
+
+    async def use(model: LocalModel) -> tuple[str, Delta]:
+        text = text_of(await answer(model, turns))
+        return text, (await answer(model, (SYSTEM, replace(turns[1], text=turns[1].text + "!"))))[-1]
+
+    text, again = with_model(use, EngineSettings(parallel=1, passage_cache=True))
+    assert text
+    assert again.prompt_tokens - again.reused_tokens < 60
+
+
+@pytest.mark.parametrize("repeated", [1, 24])
+def test_passages_fit_beside_the_copies_of_the_system_message_that_they_are_read_behind(
+    repeated: int,
+) -> None:
+    system = Turn("system", SYSTEM.text * repeated)
+    facts = [f"{number}. {fact[:60]}" for number, fact in enumerate(FACTS * 4)]
+
+    async def use(model: LocalModel) -> tuple[int, Delta]:
+        while (count := await model.count_tokens(asked("When?", facts, system=system))) > 512 - 8:
+            facts.pop()
+        return count, (await answer(model, asked("When?", facts, system=system)))[-1]
+
+    settings = EngineSettings(parallel=1, passage_cache=True, context_tokens=512)
+    count, last = with_model(use, settings)
+    assert count > 450
+    assert last.finished in ("length", "stop")
+
+
+def test_prompt_that_does_not_fit_is_not_read_ahead() -> None:
+    async def use(model: LocalModel) -> list[Delta]:
+        with pytest.raises(PromptTooLong, match="the context holds 512"):
+            async with asyncio.timeout(60):
+                await model.prepare(asked("When?", FACTS * 6))
+        return await answer(model, asked("When?", FACTS[:1]), max_tokens=3)
+
+    assert with_model(use, EngineSettings(passage_cache=True, context_tokens=512))[-1].finished == "length"
+
+
 def test_passages_are_read_ahead_when_there_is_nothing_else_to_do() -> None:
     turns = asked("Anything?", FACTS)
 
@@ -405,7 +466,15 @@ def test_lora_that_nobody_named_or_that_does_not_load_is_one_line(tmp_path: Path
     settings = EngineSettings(loras=(Lora("broken", str(broken), "0" * 64),))
 
     async def use(model: LocalModel) -> list[Delta]:
-        for name, said in (("none", "no LoRA named 'none'"), ("broken", "cannot load the LoRA broken")):
+        with pytest.raises(ModelUnavailable, match="grammar"):
+            async for _ in model.stream(
+                asked("Open?", FACTS[:1]), max_tokens=4, sampling=Sampling(grammar="root ::= ((")
+            ):
+                pass
+        for name, said in (
+            ("none", "no LoRA named 'none'"),
+            ("broken", "cannot load the LoRA broken: (?!.*grammar)"),
+        ):
             with pytest.raises(ModelUnavailable, match=said):
                 await answer(model, asked("Open?", FACTS[:1]), asking=Asking(lora=name))
         return await answer(model, asked("Open?", FACTS[:1]), max_tokens=3)

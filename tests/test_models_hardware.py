@@ -13,7 +13,7 @@ import pytest
 from models.engine.settings import EnginePlan, EngineSettings
 from models.errors import ModelUnavailable
 from models.gguf import Header, read_header
-from models.hardware import Gpu, Hardware, check_memory, context_of, describe, need, plan
+from models.hardware import Gpu, Hardware, check_memory, context_of, describe, memory_limit, need, plan
 from models.weights import bundled_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +64,56 @@ def test_limit_on_this_process_is_the_memory_there_is() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert int(done.stdout) <= 2**29
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "before"),
+    [("memory.max", "memory.current", ""), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")],
+)
+def test_file_that_was_read_takes_no_memory_of_a_container(
+    tmp_path: Path, limit: str, used: str, before: str
+) -> None:
+    (tmp_path / limit).write_text(f"{8 * GIB}\n", encoding="ascii")
+    (tmp_path / used).write_text(f"{6 * GIB}\n", encoding="ascii")
+    told = {"inactive_file": GIB, "active_file": 4 * GIB, "inactive_anon": GIB}
+    lines = "".join(f"{before}{kind} {size}\n" for kind, size in told.items())
+    (tmp_path / "memory.stat").write_text(lines, encoding="ascii")
+    assert memory_limit(tmp_path) == (8 * GIB, GIB)
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        (None, ["a card", "another, larger"]),
+        ("1", ["another, larger"]),
+        ("GPU-bb", ["another, larger"]),
+        ("1,0", ["another, larger", "a card"]),
+        ("0,7,1", ["a card"]),
+        ("", []),
+        ("-1", []),
+        ("MIG-cc", ["a card", "another, larger"]),
+    ],
+)
+def test_gpu_that_is_hidden_from_the_model_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, names: list[str]
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    rows = "GPU-aa-11, a card, 24576, 23000\nGPU-bb-22, another, larger, 81920, 80000"
+    tool.write_text(f"#!/bin/sh\necho '{rows}'\n", encoding="ascii")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [gpu.name for gpu in Hardware.from_machine().gpus] == names
+
+
+def test_model_that_is_not_spread_gets_the_memory_of_one_gpu() -> None:
+    cards = (Gpu("a card", 4 * GIB, 3 * GIB),) * 2
+    machine = replace(MACHINE, gpus=cards, offload=("cuda",))
+    spread = planned(hardware=machine).gpu_layers
+    alone = planned(settings=EngineSettings(split="none"), hardware=machine).gpu_layers
+    assert (spread, alone) == (29, 17)
 
 
 def test_context_is_never_longer_than_the_model_was_trained_for() -> None:

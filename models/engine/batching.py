@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from models.engine.blocks import Blocks
+from models.engine.blocks import MOST_BLOCKS, Blocks
 from models.engine.choosing import Chooser
 from models.engine.context import Context, ReadError, Row, StoppedError
 from models.engine.ended import EndedPrompts
@@ -23,7 +23,6 @@ from models.engine.sequences import Sequences
 from models.engine.settings import Lora
 from models.engine.wire import Failure, Finish, Generate, Number, Piece, Prepare, Reply
 
-MOST_BLOCKS = 16  # that are being read at the same time
 MOST_SEQUENCES = 256  # llama.cpp's own limit
 AFTER_A_MOVE = 64  # prompt tokens in a batch that must not be stopped
 
@@ -98,14 +97,15 @@ class Batching:
         begun = request.begun if isinstance(request, Generate) else ""
         prompt = self._prompts.prompt(request.turns, begun)
         room = min(self._llama.plan.context_tokens, self._context.cells)
+        answer = request.max_tokens if isinstance(request, Generate) else 0
+        if len(prompt) + answer > room:
+            raise TooLongError(
+                f"the prompt has {len(prompt):,} tokens and the answer may have {answer:,}, but "
+                f"the context holds {room:,}: shorten the question or raise the context in the configuration"
+            )
         if isinstance(request, Prepare):
             self._ahead.append(_Arrived(request, prompt, watch))
             return
-        if len(prompt) + request.max_tokens > room:
-            raise TooLongError(
-                f"the prompt has {len(prompt):,} tokens and the answer may have {request.max_tokens:,}, but "
-                f"the context holds {room:,}: shorten the question or raise the context in the configuration"
-            )
         self._arrived.append(_Arrived(request, prompt, watch, Chooser(self._llama, request)))
 
     def close(self) -> None:
@@ -165,11 +165,12 @@ class Batching:
             prompt = prompt.in_one_part()
         answer = request.max_tokens if isinstance(request, Generate) else 0
         audience = request.audience if isinstance(request, Generate) else ""
-        # A block is never held twice: its cells are given back before it is put in its place.
-        reserved = len(prompt) + answer
+        # A block is never held twice: its cells are given back before it is put in its place. But it is read
+        # behind a copy of the system message.
+        reserved = len(prompt) + answer + (prompt.head if keys else 0)
         running = Running(request, prompt, arrived.watch, keys=keys, held=Held(-1, audience))
         going_on = self._sequences.take_over(running)
-        if not self._sequences.has_room(reserved, self._running):
+        if not self._sequences.has_room(reserved + self._blocks.copied(self._running), self._running):
             if going_on is not None:
                 self._sequences.keep(going_on)
             if self._running or not keys:
@@ -229,7 +230,7 @@ class Batching:
                     yield Number(running.request.id, len(running.blocks))
                 continue
             while running.reading and running.at_block and running.blocks[running.part].state is not None:
-                self._moved |= self._blocks.place(running, running.blocks.pop(running.part))
+                self._moved |= self._blocks.place(running, running.blocks[running.part])
 
     def _batch(self) -> tuple[list[Row], list[_Reading]]:
         rows: list[Row] = []
@@ -242,6 +243,8 @@ class Batching:
         for owner in self._to_read():
             if len(rows) >= room:
                 break
+            if isinstance(owner, Block) and not self._blocks.has_room(owner, self._running):
+                continue
             tokens, sequence, wanted = self._next(owner, room - len(rows))
             start = _start(owner)
             last = len(tokens) - 1

@@ -7,7 +7,7 @@ names them all; whatever else stands in a prompt has no part in it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from models.engine.context import Context, ReadError
 from models.engine.llama import LLAMA_CPP, Llama
@@ -16,6 +16,8 @@ from models.engine.prompts import Prompt
 from models.engine.running import Block, Prefix, Running
 from models.engine.sequences import Sequences
 from models.engine.settings import Lora
+
+MOST_BLOCKS = 16  # that are being read at the same time
 
 
 class Blocks:
@@ -58,6 +60,19 @@ class Blocks:
             self._reading[key] = block
         return block
 
+    def copied(self, running: Sequence[Running], *more: Block) -> int:
+        """Cells for the copies of system messages before the blocks that are being read, and `more`, beside the
+        copy that each of `running` has reserved."""
+        copies = sum(len(block.prefix.tokens) for block in (*self._begun(), *more))
+        return max(0, copies - sum(one.prompt.head for one in running if one.keys))
+
+    def has_room(self, block: Block, running: Sequence[Running]) -> bool:
+        """Whether `block` is being read, or can be beside those that are; one of them always can."""
+        if block.sequence is not None:
+            return True
+        needed = self.copied(running, block)
+        return len(self._begun()) < MOST_BLOCKS and self._sequences.has_room(needed, running)
+
     def begin(self, block: Block) -> int:
         """The sequence that the block is read in, behind its prefix."""
         if block.sequence is None:
@@ -77,11 +92,15 @@ class Blocks:
             self._cache.put(block.key, block.state)
 
     def place(self, running: Running, block: Block) -> bool:
-        """Joins `block` to what `running` has read; whether it had to be moved, which the next batch pays."""
+        """Joins `block` to what `running` has read; whether it had to be moved, which the next batch pays. A kept
+        state that llama.cpp refuses, as of another make, is forgotten, and the block is to be read."""
         assert block.state is not None
         sequence = self._sequences.take()
         if not self._context.restore(sequence, block.state):
-            raise ReadError("there is no room for a passage that was read before")
+            self._sequences.release(sequence)
+            self._read_anew(running, block)
+            return False
+        del running.blocks[running.part]
         by = running.position - len(block.prefix.tokens)
         if by:
             self._context.move(sequence, by)
@@ -90,12 +109,23 @@ class Blocks:
         running.has_joined()
         return by != 0
 
+    def _read_anew(self, running: Running, block: Block) -> None:
+        if self._cache is None or block.read:  # it is not the file's fault
+            raise ReadError("there is no room for a passage that was read before")
+        self._cache.forget(block.key)
+        block.state = None
+        running.blocks[running.part] = self._reading.setdefault(block.key, block)
+        running.reused -= len(block.tokens)
+
     def drop(self, blocks: Iterable[Block], running: Iterable[Running]) -> None:
         """Gives up those of `blocks` that are not read yet and that none of `running` waits for."""
         needed = {id(block) for other in running for block in other.blocks.values()}
         for block in blocks:
             if block.state is None and id(block) not in needed:
                 self._end(block)
+
+    def _begun(self) -> list[Block]:
+        return [block for block in self._reading.values() if block.sequence is not None]
 
     def _end(self, block: Block) -> None:
         if block.sequence is not None:

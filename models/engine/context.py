@@ -13,7 +13,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
-from models.engine.llama import Llama, LoadError, Pointer, complaint
+from models.engine.llama import Llama, LoadError, Pointer, complaint, hear_anew
 from models.engine.settings import EnginePlan, Lora
 
 Logits = npt.NDArray[np.float32]
@@ -96,6 +96,7 @@ class Context:
             batch.seq_id[place][0] = row.sequence
             batch.logits[place] = row.wanted
         self._stop = stop
+        hear_anew()
         if stop is not None:
             llama_cpp.llama_set_abort_callback(self._pointer, self._abort, None)
         try:
@@ -155,6 +156,7 @@ def _new(plan: EnginePlan, model: Pointer, sequences: int, *, shared: bool) -> P
     params.type_k = params.type_v = _KV[plan.kv_type]
     params.flash_attn_type = _FLASH[plan.flash_attention]
     params.no_perf = True
+    hear_anew()
     context = llama_cpp.llama_init_from_model(model, params)
     if not context:
         raise LoadError(f"llama.cpp cannot make a context of {plan.kv_tokens} tokens{complaint()}")

@@ -41,8 +41,13 @@ def _log(level: int, text: bytes, _data: object) -> None:
 _LOG = llama_cpp.llama_log_callback(_log)  # llama.cpp keeps no reference to it
 
 
+def hear_anew() -> None:
+    """Forgets the errors so far, before something that may fail on its own account."""
+    _errors.clear()
+
+
 def complaint() -> str:
-    """The first error that llama.cpp has logged, to be put behind a message."""
+    """The first error that llama.cpp has logged since `hear_anew`, to be put behind a message."""
     return f": {_errors[0]}" if _errors else ""
 
 
@@ -132,6 +137,7 @@ class Llama:
     def lora(self, lora: Lora) -> Pointer:
         """The loaded LoRA; raises LoadError. It is loaded once and belongs to the weights."""
         if lora not in self._loras:
+            hear_anew()
             pointer = llama_cpp.llama_adapter_lora_init(self.model, lora.path.encode())
             if not pointer:  # a null pointer here is a falsy object, not None
                 raise LoadError(f"llama.cpp cannot load the LoRA {lora.name}{complaint()}")

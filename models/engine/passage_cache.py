@@ -46,6 +46,12 @@ class PassageCache:
         if self._disk:
             self._disk.put(key, state)
 
+    def forget(self, key: str) -> None:
+        """Drops a state that is of no use."""
+        self._held -= len(self._memory.pop(key, b""))
+        if self._disk:
+            self._disk.forget(key)
+
     def close(self) -> None:
         """Writes what is still to be written."""
         if self._disk:
@@ -76,12 +82,15 @@ class _Disk:
             return None
         state = stored[len(_MAGIC) + _DIGEST :]
         if stored[: len(_MAGIC)] != _MAGIC or stored[len(_MAGIC) :][:_DIGEST] != _digest(key, state):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            self.forget(key)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
         return state
+
+    def forget(self, key: str) -> None:
+        with contextlib.suppress(OSError):
+            self._path(key).unlink()
 
     def put(self, key: str, state: bytes) -> None:
         if self._thread is None:

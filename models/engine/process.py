@@ -40,8 +40,9 @@ class LocalModel:
         self._settings = settings or EngineSettings()
         self._identity = identity
         self._header: Header | None = None
+        self._seen: tuple[int, ...] | None = None
         self._child: Child | None = None
-        self._starting = asyncio.Lock()
+        self._loading: asyncio.Task[Child] | None = None
         self._quarantine: Quarantine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ids = itertools.count(1)
@@ -167,41 +168,79 @@ class LocalModel:
                     )
 
     async def close(self) -> None:
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            loading.cancel()
+            await asyncio.wait([loading])
+        await self._end_child()
+
+    async def _end_child(self) -> None:
         child, self._child = self._child, None
         if child is not None:
             await child.end()
 
     def _known(self) -> Header:
-        if self._header is None:
-            self._header = read_header(self._path)
-        return self._header
+        return self._header or self._look()
+
+    def _look(self) -> Header:
+        """The header as it is now; raises BrokenWeights for another file than the one that was seen first."""
+        header = read_header(self._path)
+        state = self._path.stat()
+        seen = (state.st_ino, state.st_size, state.st_mtime_ns)
+        if self._seen not in (None, seen) and (found := sha256_of(self._path)) != self.identity.sha256:
+            raise BrokenWeights(
+                f"{self._path.name} is another file than before: its sha256 is {found[:12]}…, not "
+                f"{self.identity.sha256[:12]}…; start the program again to answer with it"
+            )
+        self._header, self._seen = header, seen
+        return header
 
     def _plan(self) -> EnginePlan:
         """Looks at the file anew: it may have changed since the last child started."""
-        self._header = read_header(self._path)
-        planned = plan(self._path, self._header, self._settings, sha256=self.identity.sha256)
-        check_memory(self._header, planned)
+        header = self._look()
+        planned = plan(self._path, header, self._settings, sha256=self.identity.sha256)
+        check_memory(header, planned)
         return planned
 
     def _quarantine_of_this_loop(self) -> Quarantine:
-        """Sees to it that locks and child belong to the running event loop."""
+        """Sees to it that locks, tasks and child belong to the running event loop."""
         loop = asyncio.get_running_loop()
         if self._quarantine is None or self._loop is not loop:
-            self._loop, self._starting, self._quarantine = loop, asyncio.Lock(), Quarantine()
+            self._loop, self._loading, self._quarantine = loop, None, Quarantine()
             if self._child is not None:  # it belongs to a loop that is gone
                 self._child.kill()
                 self._child = None
         return self._quarantine
 
     async def _ready(self) -> Child:
-        """The living child, started if need be."""
+        """The living child, started if need be. All who ask while it loads wait for the same one, which goes on
+        loading for the next one when they leave."""
         self._quarantine_of_this_loop()
-        async with self._starting:
-            if self._child is None or not self._child.lives:
-                await self.close()
-                planned = await asyncio.to_thread(self._plan)
-                self._child = await spawn(planned, self._settings)
+        if self._child is not None and self._child.lives:
             return self._child
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+            self._loading.add_done_callback(self._loaded)
+        loading = self._loading
+        await asyncio.wait([loading])
+        if loading.cancelled():
+            raise ModelUnavailable("the model was closed while it loaded")
+        return loading.result()
+
+    async def _load(self) -> Child:
+        await self._end_child()
+        planned = await asyncio.to_thread(self._plan)
+        child = self._child = await spawn(planned, self._settings)
+        for lora in self._settings.loras:
+            if lora not in planned.loras:  # offered while the model loaded
+                child.say(Offer(lora))
+        return child
+
+    def _loaded(self, loading: asyncio.Task[Child]) -> None:
+        if not loading.cancelled():
+            loading.exception()  # seen, even if nobody waits for it any more
+        if self._loading is loading:
+            self._loading = None
 
 
 async def _replies(child: Child, request: Count | Generate | Prepare) -> AsyncGenerator[Reply, None]:
