@@ -27,7 +27,7 @@ from bot.looking import Looking, Pointed, Selection, Sight, evidence_alone, whol
 from bot.prompt import compose
 from bot.question import NO_LORA, Question
 from bot.quoting import choose, choose_few, quoted
-from bot.refusing import greeted, refusal, too_many
+from bot.refusing import OUT_OF_TIME, greeted, refusal, too_many
 from bot.words import content_words
 from knowledge.documents import Passage
 from knowledge.store import Readable
@@ -278,6 +278,8 @@ class Assistant:
             completion_tokens=written.last.completion_tokens,
         )
         draft, trained = written.draft, self._trained(request.asking)
+        if written.last.finished == "deadline" and not draft.sentences:
+            note = OUT_OF_TIME
         doubtful = not quoting or sight.likelihood < SURE
         if draft.gave_up and not draft.sentences and doubtful:
             return refusal(blank), timings

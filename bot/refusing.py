@@ -13,6 +13,8 @@ from bot.languages import BUSY, CLOSEST, REFUSALS
 from bot.notices import Notices
 from models.errors import ModelBusy
 
+OUT_OF_TIME = "The language model did not answer in time; these are the documents' own words."
+
 
 def refusal(blank: Answer) -> Answer:
     """That the documents do not tell, and which come closest."""

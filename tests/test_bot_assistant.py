@@ -13,6 +13,7 @@ from bot.evaluation.golden import dangling
 from bot.languages import REFUSALS
 from bot.prompt import compose
 from bot.question import Question
+from bot.refusing import OUT_OF_TIME
 from knowledge.documents import Chunk
 from knowledge.memory_store import MemoryStore
 from knowledge.retrieval import Retriever
@@ -154,6 +155,16 @@ def test_a_model_that_dies_costs_its_words_and_nothing_else() -> None:
     assert "21:30" in answer.text
     assert answer.note is not None
     assert "its process was killed" in answer.note
+
+
+@pytest.mark.parametrize(("pause_s", "voice", "note"), [(0.0, "model", None), (0.3, "quotes", OUT_OF_TIME)])
+def test_a_model_that_is_too_slow_is_told_of(pause_s: float, voice: str, note: str | None) -> None:
+    model = ScriptedGenerator("The barrier closes at 21:30.", pause_s=pause_s)
+    settings = AnswerSettings(refuse_below=0.2, quote="never", deadline_s=0.2)
+    answer = ask(assistant(model, settings=settings), "When does the barrier close?")
+
+    assert (answer.status, answer.voice, answer.note) == ("answered", voice, note)
+    assert "21:30" in answer.text
 
 
 def test_without_a_model_the_answer_says_so() -> None:
