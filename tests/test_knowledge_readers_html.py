@@ -35,6 +35,18 @@ def test_text_with_a_size_of_its_own_is_read_in_boxes_without_size() -> None:
     assert reading.notes == ("hidden text removed: 1 invisible element",)
 
 
+def test_what_is_struck_out_is_no_answer_any_more() -> None:
+    page = (
+        "<p>The fee is <del>50 EUR</del> <ins>60 EUR</ins>, due <s>in March</s>in May, "
+        '<span style="text-decoration: line-through red">twice</span>once.</p><p><strike>All gone</strike></p>'
+    )
+    reading = read(page)
+    assert blocks(reading) == [Block("The fee is 60 EUR, due in May, once.")]
+    assert reading.notes == ("hidden text removed: 4 struck-out elements",)
+    markdown = reader("md")(b"The fee is ~~50 EUR~~ 60 EUR.\n")
+    assert blocks(markdown) == [Block("The fee is 60 EUR.")]
+
+
 def test_a_button_that_is_all_of_a_heading_is_the_heading() -> None:
     page = (
         "<h1>Questions</h1><h2><button>How long is the <b>notice</b>?</button></h2><p>Three months.</p>"

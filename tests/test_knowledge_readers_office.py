@@ -73,7 +73,9 @@ def test_word_document_keeps_headings_lists_tables_code_and_footnotes() -> None:
         paragraph("Leave", "H1")
         + "<w:p><w:r><w:t>Ten </w:t></w:r><w:del><w:r><w:delText>nine</w:delText></w:r></w:del>"
         '<w:r><w:t>days</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r>'
-        "<w:r><w:rPr><w:vanish/></w:rPr><w:t>obey</w:t></w:r></w:p>"
+        "<w:r><w:rPr><w:vanish/></w:rPr><w:t>obey</w:t></w:r>"
+        "<w:r><w:rPr><w:strike/></w:rPr><w:t>not any more</w:t></w:r>"
+        '<w:r><w:rPr><w:strike w:val="0"/></w:rPr><w:t> a year</w:t></w:r></w:p>'
         + paragraph("Sick leave", "My2")
         + numbered("one", 1)
         + numbered("deep", 1, 1)
@@ -89,7 +91,7 @@ def test_word_document_keeps_headings_lists_tables_code_and_footnotes() -> None:
     reading = reader("docx")(docx(body))
     assert (reading.title, reading.updated_at) == ("Staff rules", MODIFIED)
     assert reading.sections == (
-        Section(("Leave",), (Block("Ten days"), Block("Note: Not on Mondays."))),
+        Section(("Leave",), (Block("Ten days a year"), Block("Note: Not on Mondays."))),
         Section(
             ("Leave", "Sick leave"),
             (
@@ -101,7 +103,7 @@ def test_word_document_keeps_headings_lists_tables_code_and_footnotes() -> None:
             ),
         ),
     )
-    assert reading.notes == ("hidden text removed: 1 invisible run",)
+    assert reading.notes == ("hidden text removed: 1 invisible run, 1 struck-out run",)
 
 
 def test_cells_of_a_word_document_keep_their_notes_and_say_a_box_once() -> None:

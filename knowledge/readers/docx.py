@@ -1,6 +1,6 @@
 """Reads Word documents.
 
-Rule: what the document shows when printed, footnotes behind their paragraph; deleted and hidden runs stay out.
+Rule: what the document shows when printed, footnotes behind their paragraph; deleted, struck-out and hidden runs stay out.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _SPACES: Final = re.compile(r"[ \t\xa0]+")
 # Runs set above the line, between marks that no XML holds; a number in them is kept apart from what it follows.
 _RAISED: Final = re.compile(r"(?<=[^\s\x01(\[{])\x01(?=[+\u2212-]?\d)")
 _CODE_STYLE: Final = re.compile(r"\b(code|source|preformatted|listing|verbatim)", re.I)
+# What is said of a run that keeps it out, and how it is counted.
+_LEAVING_OUT: Final = {"vanish": "invisible run", "strike": "struck-out run", "dstrike": "struck-out run"}
 
 
 def read(body: bytes) -> Reading:
@@ -154,9 +156,9 @@ class _Walk:
                 yield element.text or ""
             elif name in _LEFT_OUT or name == "txbxContent":
                 continue
-            elif name == "r" and self._is_hidden(element):
+            elif name == "r" and (why := _left_out(element)):
                 if any((inner.text or "").strip() for inner in element.iter(f"{_W}t")):
-                    self.hidden["invisible run"] += 1
+                    self.hidden[why] += 1
             elif name == "r" and _is_raised(element):
                 yield "\x01"
                 yield from self._pieces(element)
@@ -165,10 +167,6 @@ class _Walk:
                 yield _SIGNS[name]
             elif len(element):
                 yield from self._pieces(element)
-
-    def _is_hidden(self, run: etree._Element) -> bool:
-        vanish = run.find(f"{_W}rPr/{_W}vanish")
-        return vanish is not None and vanish.get(f"{_W}val", "1") not in ("0", "false", "off")
 
     def _table(self, table: etree._Element) -> None:
         self.close()
@@ -217,6 +215,15 @@ class _Walk:
             text = " ".join(filter(None, (self._text(paragraph) for paragraph in note.iter(f"{_W}p"))))
             notes[f"{kind} {note.get(_W + 'id')}"] = text
         return notes
+
+
+def _left_out(run: etree._Element) -> str | None:
+    """Why a run is no part of the text, None where it is."""
+    for name, why in _LEAVING_OUT.items():
+        said = run.find(f"{_W}rPr/{_W}{name}")
+        if said is not None and said.get(f"{_W}val", "1") not in ("0", "false", "off"):
+            return why
+    return None
 
 
 def _is_raised(run: etree._Element) -> bool:

@@ -1,6 +1,6 @@
-"""Takes out of a web page what a browser does not show, and what stands around the page's own text.
+"""Takes out of a web page what a browser does not show or strikes out, and what stands around the page's own text.
 
-Rule: what is invisible is counted, navigation and furniture are not; text behind a removed element stays.
+Rule: what is invisible or struck out is counted, navigation and furniture are not; text behind a removed element stays.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ _HIDING_STYLE: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0*)?%?\s*(?:;|$|!)", re.I
 )
 _NO_SIZE: Final = re.compile(r"font-size\s*:\s*0(?:\.0*)?(?:px|pt|em|rem|%)?\s*(?:;|$|!)", re.I)
+_STRUCK_OUT: Final = frozenset({"del", "s", "strike"})
+_STRIKING_STYLE: Final = re.compile(r"text-decoration(?:-line)?\s*:[^;]*\bline-through\b", re.I)
 # A size that does not depend on that of the text around it.
 _OWN_SIZE: Final = re.compile(
     r"font(?:-size)?\s*:[^;]*?(?:[1-9]\d*(?:\.\d+)?\s*(?:px|pt|pc|cm|mm|in|rem|vw)\b|small|medium|large)",
@@ -63,6 +65,8 @@ def cleaned(root: etree._Element) -> Counter[str]:
             pass
         elif _is_hidden(element):
             hidden["invisible element"] += any(str(text).strip() for text in element.itertext())
+        elif element.tag in _STRUCK_OUT or _STRIKING_STYLE.search(element.get("style", "")):
+            hidden["struck-out element"] += any(str(text).strip() for text in element.itertext())
         elif element.get("role") not in ("navigation", "contentinfo"):
             sizeless = sizeless or _NO_SIZE.search(element.get("style", "")) is not None
             continue
