@@ -106,3 +106,45 @@ def test_a_table_of_words_goes_on_behind_an_empty_row() -> None:
         Block("Old staff"),
         Block("| Name | Town |\n| --- | --- |\n| Cy | York |", "table"),
     ]
+
+
+def hiding(book: openpyxl.Workbook) -> tuple[str, tuple[str, ...]]:
+    """The text of a workbook, and what its reading notes."""
+    target = io.BytesIO()
+    book.save(target)
+    reading = reader("xlsx")(target.getvalue())
+    return "\n".join(block.text for section in reading.sections for block in section.blocks), reading.notes
+
+
+def staff() -> openpyxl.Workbook:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Staff"
+    for row in (
+        ("Name", "Salary", "Room"),
+        ("Ann", 91000, "1.4"),
+        ("Ben", 72000, "2.2"),
+        ("Cleo", 55000, "0.1"),
+    ):
+        sheet.append(row)
+    return book
+
+
+def test_hidden_columns_and_rows_are_left_out_and_noted() -> None:
+    book = staff()
+    book["Staff"].column_dimensions["B"].hidden = True
+    book["Staff"].row_dimensions[3].hidden = True
+    text, notes = hiding(book)
+    assert text == "| Name | Room |\n| --- | --- |\n| Ann | 1.4 |\n| Cleo | 0.1 |"
+    assert notes == ("hidden columns left out of sheet Staff: 1", "hidden rows left out of sheet Staff: 1")
+
+
+def test_what_a_filter_or_a_folded_outline_hides_is_read() -> None:
+    book = staff()
+    book["Staff"].auto_filter.ref = "A1:C4"
+    book["Staff"].row_dimensions[3].hidden = True
+    book["Staff"].column_dimensions.group("B", "B", hidden=True)
+    text, notes = hiding(book)
+    assert "| Ben | 72000 | 2.2 |" in text
+    assert notes == ()

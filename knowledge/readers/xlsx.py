@@ -1,6 +1,7 @@
 """Reads Excel workbooks.
 
-Rule: a section a sheet, the values that were last computed, a merged cell in each column and row that it covers.
+Rule: a section a sheet, the values that were last computed, a merged cell in each column and row that it covers. What is
+hidden is left out, but not the rows that a filter hides for now.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ _MAX_COLUMNS: Final = 1000
 _MERGED: Final = re.compile(
     rb"""<(?:\w+:)?mergeCell\s(?:[^<>]*?\s)??ref\s*=\s*["']\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})["']"""
 )
+_COLUMN: Final = re.compile(rb"<(?:\w+:)?col\s[^<>]*>")
+_ROW: Final = re.compile(rb"<(?:\w+:)?row\s[^<>]*>")
+_FILTERED: Final = re.compile(rb"<(?:\w+:)?(?:autoFilter|tablePart)\b")
+_SAID: Final = re.compile(rb"""\b(min|max|r|hidden)\s*=\s*["'](\w+)["']""")
 _Row = tuple[ReadOnlyCell | EmptyCell, ...]
 
 
@@ -60,8 +65,21 @@ class _Line:
 _EMPTY: Final = _Line([], {})
 
 
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """The columns, from 0, and the rows, from 1, that a sheet does not show."""
+
+    columns: frozenset[int]
+    rows: frozenset[int]
+
+    def notes(self, sheet: str) -> Iterator[str]:
+        for what, numbers in (("columns", self.columns), ("rows", self.rows)):
+            if numbers:
+                yield f"hidden {what} left out of sheet {sheet}: {len(numbers)}"
+
+
 def read(body: bytes) -> Reading:
-    """An .xlsx or .xlsm. Hidden sheets are left out and noted."""
+    """An .xlsx or .xlsm. Hidden sheets, columns and rows are left out and noted."""
     archive = Archive(body)  # for its limits
     title, updated_at = office.properties(archive)
     try:
@@ -81,8 +99,11 @@ def read(body: bytes) -> Reading:
             continue
         outline.page(f"sheet {sheet.title}")
         sheet.reset_dimensions()
-        merged = _merged(archive.read(parts.get(sheet.title, "")))
-        for region in regions(_rows(cast("Iterator[_Row]", sheet.rows), merged), lambda line: line.cells):
+        source = archive.read(parts.get(sheet.title, ""))
+        hidden = _hidden(source)
+        notes.extend(hidden.notes(sheet.title))
+        rows = _rows(cast("Iterator[_Row]", sheet.rows), _merged(source), hidden)
+        for region in regions(rows, lambda line: line.cells):
             _add(region, outline)
     return Reading(title=title, sections=outline.sections(), updated_at=updated_at, notes=tuple(notes))
 
@@ -115,11 +136,15 @@ def _covered(line: _Line, column: int, used: set[int]) -> str:
     return "" if own == [cover.text] else cover.text  # a line over the whole width stands once
 
 
-def _rows(rows: Iterator[_Row], merged: dict[int, list[_Span]]) -> Iterator[_Line]:
-    """The rows with what reaches into them: the text of merged cells, by the columns that it covers."""
+def _rows(rows: Iterator[_Row], merged: dict[int, list[_Span]], hidden: _Hidden) -> Iterator[_Line]:
+    """The rows that are shown with what reaches into them: the text of merged cells, by the columns that it covers."""
     covering: dict[int, _Cover] = {}
     for number, cells in enumerate(rows, 1):
+        if number in hidden.rows:
+            continue
         row = [_written(cell).strip() for cell in cells[:_MAX_COLUMNS]]
+        if hidden.columns:
+            row = ["" if column in hidden.columns else cell for column, cell in enumerate(row)]
         if not any(row):
             yield _EMPTY  # sheets may have a million of them
             continue
@@ -154,6 +179,28 @@ def _parts(archive: Archive) -> dict[str, str]:
                 if str(key).startswith("{") and str(key).endswith("}id") and str(value) in related:
                     found[element.get("name", "")] = related[str(value)][1]
     return found
+
+
+def _hidden(sheet: bytes) -> _Hidden:
+    """What a sheet hides, but for what a filter or a folded outline hides for now. The columns are told before the
+    rows, a filter behind them."""
+    columns: set[int] = set()
+    for said in _said_hidden(_COLUMN, sheet, max(0, sheet.find(b"sheetData"))):
+        if said.get(b"min", b"").isdigit() and said.get(b"max", b"").isdigit():
+            columns.update(range(int(said[b"min"]) - 1, min(int(said[b"max"]), _MAX_COLUMNS)))
+    if _FILTERED.search(sheet, max(0, sheet.rfind(b"sheetData"))):
+        return _Hidden(frozenset(columns), frozenset())
+    told = (said.get(b"r", b"") for said in _said_hidden(_ROW, sheet, len(sheet)))
+    return _Hidden(frozenset(columns), frozenset(int(row) for row in told if row.isdigit()))
+
+
+def _said_hidden(tags: re.Pattern[bytes], sheet: bytes, end: int) -> Iterator[dict[bytes, bytes]]:
+    """What is said of each column or row that is hidden."""
+    for tag in tags.finditer(sheet, 0, end):
+        if b"hidden" in tag[0] and b"outlineLevel" not in tag[0]:
+            said: dict[bytes, bytes] = dict(_SAID.findall(tag[0]))
+            if said.get(b"hidden") in (b"1", b"true"):
+                yield said
 
 
 def _merged(sheet: bytes) -> dict[int, list[_Span]]:
