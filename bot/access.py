@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
+from bot.answer import Answer
 from bot.asked import Person, Place
 
 EVERYONE = "everyone"
@@ -33,10 +34,14 @@ class AccessRules:
 
 
 class Access:
-    """Judges by `rules`, which may be exchanged at any time."""
+    """Judges by `rules` and `sources`, which may be exchanged at any time.
 
-    def __init__(self, rules: AccessRules) -> None:
+    `sources` are the collections that the sources belong to now, by the sources' names; None where that is not known.
+    """
+
+    def __init__(self, rules: AccessRules, sources: Mapping[str, str] | None = None) -> None:
         self.rules = rules
+        self.sources = sources
 
     def admits(self, asker: Person) -> bool:
         """Whether `asker` is answered at all."""
@@ -63,6 +68,17 @@ class Access:
             for name, readers in self.rules.readers.items()
             if _asker_reads(asker, place, readers) and (private or place.direct or _all_read(place, readers))
         )
+
+    def drawn(self, answer: Answer) -> frozenset[str]:
+        """The collections that whoever sees `answer` must be allowed to read: of all that it tells of, those of
+        then and those of now. A refusal cites nothing, but names the closest documents."""
+        told = {(one.source, one.collection) for one in answer.passages}
+        told |= {(one.source, one.collection) for one in answer.citations}
+        then = frozenset(collection for _, collection in told)
+        if self.sources is None or answer.voice == "curated":
+            return then
+        # What belongs to no collection any more is in one that nobody reads.
+        return then | {self.sources.get(source, "") for source, _ in told}
 
 
 def _asker_reads(asker: Person, place: Place, readers: Set[str]) -> bool:

@@ -97,7 +97,7 @@ class Answering:
         self._access = access
         self._settings_of = settings_of
         self._curated = curated
-        self._gone = gone
+        self.gone = gone
         self._settings = settings
         self._clock = clock
         self._platforms: Mapping[str, Platform] = {}
@@ -296,12 +296,12 @@ class Answering:
     async def _checked(self, entry: Entry, answer: Answer, notices: Notices) -> Reply:
         """The reply with `answer`, if it may still be seen by those who will see it."""
         asked = entry.asked
-        drawn = _drawn(answer)
+        drawn = self._access.drawn(answer)
         person, place = await self._who(asked, since=time.monotonic())
         if not drawn <= self._collections(asked, person, place):
             return Reply(entry.id, "notice", notices.access_changed())
         cited: Collection[str] = [citation.document_id for citation in answer.citations]
-        if cited and await self._retry(lambda: asyncio.to_thread(self._gone, cited)):
+        if cited and await self._retry(lambda: asyncio.to_thread(self.gone, cited)):
             return Reply(entry.id, "notice", notices.documents_changed())
         shareable = asked.private and not place.direct and drawn <= self._access.readable(person, place)
         return Reply(entry.id, "answer", answer.text, answer, shareable)
@@ -335,7 +335,7 @@ class Answering:
             answer = one.reply.answer if one.reply else None
             if answer is None or (one.asked.private and not (alone and one.asked.user == entry.asked.user)):
                 continue
-            if _drawn(answer) <= collections:
+            if self._access.drawn(answer) <= collections:
                 turns += [Turn("user", one.asked.text), Turn("assistant", answer.text)]
         if turns:
             return tuple(turns)
@@ -381,12 +381,6 @@ class Answering:
         await self._retry(lambda: self._inbox.finish(id, outcome))
         self.counts[outcome] += 1
         log.info("question %s: %s", id, outcome)
-
-
-def _drawn(answer: Answer) -> frozenset[str]:
-    """The collections that `answer` tells of; a refusal cites nothing, but names the closest documents."""
-    found = {passage.collection for passage in answer.passages}
-    return frozenset(found | {citation.collection for citation in answer.citations})
 
 
 async def _begin(delivery: Delivery) -> None:

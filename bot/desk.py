@@ -6,8 +6,8 @@ Rule: each call names who wants it, and whoever may not gets nothing, whatever t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bot.access import Access
@@ -158,11 +158,12 @@ class Desk:
         """The passage that citation `number` of an answer stands on, for somebody who may read it now."""
         entry = await self._visible(id, person, place)
         answer = entry.reply.answer if entry and entry.reply else None
-        if answer is None or all(citation.number != number for citation in answer.citations):
+        if answer is None or not 0 < number <= len(answer.passages):
             return None
-        passage = answer.passages[number - 1] if 0 < number <= len(answer.passages) else None
+        cited = tuple(citation for citation in answer.citations if citation.number == number)
+        alone = replace(answer, passages=answer.passages[number - 1 : number], citations=cited)
         readable = self._access.readable(person, place, private=True)
-        return passage if passage is not None and passage.collection in readable else None
+        return alone.passages[0] if cited and await self._shown(alone, readable) else None
 
     async def readable(self, id: str, person: Person, place: Place) -> Entry | None:
         """The question with its reply, for somebody who may read now all that the answer was made from."""
@@ -170,7 +171,8 @@ class Desk:
         if entry is None or entry.reply is None:
             return None
         readable = self._access.readable(person, place, private=True)
-        return entry if _drawn(entry.reply.answer) <= readable else None
+        answer = entry.reply.answer
+        return entry if answer is None or await self._shown(answer, readable) else None
 
     async def may_share(self, id: str, person: Person, place: Place) -> bool:
         """Whether the asker may now show this private answer to everyone in `place`."""
@@ -178,7 +180,7 @@ class Desk:
         answer = entry.reply.answer if entry and entry.reply else None
         if entry is None or answer is None or not self._is_asker(entry, person):
             return False
-        return _drawn(answer) <= self._access.readable(person, place)
+        return await self._shown(answer, self._access.readable(person, place))
 
     async def propose(
         self, question: str, answer: str, person: Person, place: Place, *, collection: str
@@ -218,9 +220,11 @@ class Desk:
     async def forget(self, person: Person) -> int:
         """Takes the questions, answers and reasons of `person` off the disk, and their name off reviewed
         answers; how many questions."""
+        # Should one break off, asking again ends what it left: the last always takes all off the disk.
+        forgotten = await self._inbox.forget(person.id)
         await self._journal.forget(person.id)
         await self._curated.forget(person.id)
-        return await self._inbox.forget(person.id)
+        return forgotten
 
     # Administrators
 
@@ -293,13 +297,14 @@ class Desk:
         here = any(name.endswith(f":{entry.asked.channel}") for name in place.ids)
         return entry if here and not entry.asked.private else None
 
+    async def _shown(self, answer: Answer, readable: Set[str]) -> bool:
+        """Whether an answer of earlier may be shown to those who read `readable`: what it cites is still there, and
+        belongs to nothing else by now."""
+        if not self._access.drawn(answer) <= readable:
+            return False
+        cited: Collection[str] = [citation.document_id for citation in answer.citations]
+        return not (cited and await asyncio.to_thread(self._answering.gone, cited))
+
     @staticmethod
     def _is_asker(entry: Entry, person: Person) -> bool:
         return person.id == f"{entry.asked.platform}:user:{entry.asked.user}"
-
-
-def _drawn(answer: Answer | None) -> set[str]:
-    """The collections that an answer was made from."""
-    if answer is None:
-        return set()
-    return {one.collection for one in answer.passages} | {one.collection for one in answer.citations}

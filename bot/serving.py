@@ -90,7 +90,6 @@ class Serving:
 
         database = project.database
         self.inbox = Inbox(database)
-        self._access = Access(access_rules(config))
         self._channels = ChannelStore(
             database,
             channel_settings(config),
@@ -98,6 +97,7 @@ class Serving:
             loras={one.name for one in config.lora},
         )
         sources = source_collections(config)
+        self._access = Access(access_rules(config), sources)
         self._search = LateSearch(self._open_search, sources)
         self.scheduler = Scheduler(
             database, plans(config, project.root), self._sync, tidy=self._tidy, ignore=project.data
@@ -251,7 +251,8 @@ class Serving:
             log.error("the documents cannot be searched: %s", error)
 
     def _apply(self, config: Config) -> None:
-        self._search.collections = source_collections(config)  # first: who reads them changes next
+        sources = source_collections(config)
+        self._search.collections = self._access.sources = sources  # first: who reads them changes next
         self._access.rules = access_rules(config)
         self._channels.configured = channel_settings(config)
         self._channels.collections = config.collections

@@ -67,16 +67,21 @@ class Database:
         return [f"database: {line}" for line in lines if line != "ok"]
 
     def purge(self) -> None:
-        """Takes everything that was deleted or replaced off the disk, and with it the copies from before migrations."""
-        with _vendor_errors(), self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("COMMIT")  # begun by `_begin`; this wants none
-                # secure_delete has overwritten it in the file; the log still holds the pages from before.
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.exec_driver_sql("BEGIN")
+        """Takes everything that was deleted or replaced off the disk, and with it the copies from before migrations.
+
+        Raises `Busy` where somebody else reads the database for long, `DiskFull` where there is no room to write it
+        anew; then some of it may be left.
+        """
         file = Path(self._engine.url.database or "")
         for copy in [one for one in file.parent.iterdir() if one.name.startswith(f"{file.name}{_BEFORE}")]:
             copy.unlink(missing_ok=True)
+        with _vendor_errors(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("COMMIT")  # begun by `_begin`; this wants none
+                try:
+                    _write_anew(connection)
+                finally:
+                    connection.exec_driver_sql("BEGIN")
 
     def close(self) -> None:
         """Closes every connection."""
@@ -143,6 +148,17 @@ def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: one that began by reading could be refused it later on.
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _write_anew(connection: Connection) -> None:
+    # secure_delete overwrites a row where it is, and not what was left where it had been moved from inside the file.
+    connection.exec_driver_sql("VACUUM")
+    # The log still holds the pages from before.
+    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+    if busy:
+        raise Busy(
+            "the database is being read by another process, so what was deleted is still in its log; try again"
+        )
 
 
 def _make_private(path: Path) -> None:

@@ -371,6 +371,21 @@ async def test_a_document_that_is_removed_while_the_answer_is_written_is_not_sho
         assert "On " not in b.platform.post_of(id_).text
 
 
+async def test_a_source_that_is_closed_while_the_answer_is_written_keeps_it_from_being_shown(
+    tmp_path: Path,
+) -> None:
+    async with bench(tmp_path) as b:
+        b.answering._access.sources = {"handbook": "main"}
+        await b.done(await b.ask("before", thread="root"))
+        b.answers.during = lambda: setattr(b.answering._access, "sources", {"handbook": "board"})
+        id_ = await b.ask("after", thread="root")
+        assert (await b.done(id_)).outcome == "notice"
+        assert "On " not in b.platform.post_of(id_).text
+        await b.done(await b.ask("later", thread="root"))
+        assert b.answers.asked[1].earlier != ()
+        assert b.answers.asked[2].earlier == (), "nor is what was answered before told again"
+
+
 async def test_a_channel_narrows_and_never_widens(tmp_path: Path) -> None:
     channel = ChannelSettings(
         collections=("main", "secret"), persona="Be brief.", language="de", private=True

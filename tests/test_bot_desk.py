@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Set
 from pathlib import Path
 
 import pytest
 
 from bot.access import Access, AccessRules
 from bot.answering import Answering
-from bot.asked import Person, Place
+from bot.asked import Asked, Person, Place
 from bot.channel_store import ChannelStore
 from bot.curated import CuratedAnswers
 from bot.desk import Desk
 from bot.errors import Failed, Gone, WrongUse
 from bot.inbox import Inbox
 from bot.journal import Journal
+from bot.platform import Reply
 from knowledge.database import Database
-from tests.slack_stage import Answers, Books
+from tests.slack_stage import Answers, Books, answer_of, passage
 
 ADA = Person("slack:user:UADA", "member")
 BEN = Person("slack:user:UBEN", "member")
 GUEST = Person("slack:user:UGUEST", "guest")
 HERE = Place(frozenset({"slack:channel:C1"}))
+FULL = Place(HERE.ids, viewers=(ADA, BEN))
 THERE = Place(frozenset({"slack:channel:C2"}))
 RULES = AccessRules(
     readers={"main": {"everyone"}, "board": {BEN.id}, "room": {"slack:channel:C1"}},
@@ -39,11 +41,25 @@ def curated(tmp_path: Path) -> Iterator[CuratedAnswers]:
 
 
 @pytest.fixture
-def desk(curated: CuratedAnswers) -> Desk:
+def access() -> Access:
+    return Access(RULES, {"handbook": "main"})
+
+
+@pytest.fixture
+def gone() -> set[str]:
+    """The documents that are there no more."""
+    return set()
+
+
+@pytest.fixture
+def desk(curated: CuratedAnswers, access: Access, gone: set[str]) -> Desk:
+    def gone_of(documents: Collection[str]) -> Set[str]:
+        return gone.intersection(documents)
+
     database = curated._database
-    inbox, access = Inbox(database), Access(RULES)
+    inbox = Inbox(database)
     channels = ChannelStore(database, {}, collections=frozenset(), loras=frozenset())
-    answering = Answering(inbox, Answers(), access)
+    answering = Answering(inbox, Answers(), access, gone=gone_of)
     return Desk(inbox, answering, access, Journal(database), Books(), channels, curated)
 
 
@@ -124,3 +140,40 @@ async def test_of_two_who_decide_at_once_one_does(desk: Desk, curated: CuratedAn
         await curated.approve(one, ADA.id, only="proposed")
     (pair,) = await curated.pairs()
     assert pair.approved_by == "Anna"
+
+
+async def answered(desk: Desk) -> str:
+    """What Ben asked in a channel, and was answered out of the source "handbook" while it was open to everyone."""
+    asked = Asked("slack", "T", "C1", "UBEN", "How long?", "mention", at=1.0, message="1")
+    id_ = await desk._inbox.add(asked, ["1"])
+    assert id_ is not None
+    answer = answer_of("How long?", "One week. [1]", passage(1, collection="main"))
+    await desk._inbox.note_reply(id_, Reply(id_, "answer", answer.text, answer))
+    await desk._inbox.finish(id_, "answered")
+    return id_
+
+
+async def seen(desk: Desk, id: str, person: Person) -> tuple[bool, bool, bool]:
+    """Whether its passage, its text and (for everyone in the channel) all of it is shown to `person`."""
+    return (
+        await desk.passage(id, 1, person, HERE) is not None,
+        await desk.readable(id, person, HERE) is not None,
+        await desk.may_share(id, person, FULL),
+    )
+
+
+async def test_an_answer_of_earlier_belongs_to_where_its_sources_are_now(desk: Desk, access: Access) -> None:
+    id_ = await answered(desk)
+    assert await seen(desk, id_, BEN) == (True, True, True)
+    assert await seen(desk, id_, ADA) == (True, True, False)
+    access.sources = {"handbook": "board"}
+    assert await seen(desk, id_, BEN) == (True, True, False), "who reads the board, alone"
+    assert await seen(desk, id_, ADA) == (False, False, False)
+    access.sources = {"other": "main"}
+    assert await seen(desk, id_, BEN) == (False, False, False), "what no source gives any more is nobody's"
+
+
+async def test_an_answer_out_of_a_document_that_is_gone_shows_nothing(desk: Desk, gone: set[str]) -> None:
+    id_ = await answered(desk)
+    gone.add("handbook:1.md")
+    assert await seen(desk, id_, BEN) == (False, False, False)

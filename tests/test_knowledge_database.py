@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import stat
 import subprocess
@@ -119,6 +120,39 @@ def test_what_is_purged_is_in_no_copy_from_before_a_migration(path: Path) -> Non
     with database.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM due_times")).scalar() == 0
     database.close()
+
+
+def test_what_is_purged_is_nowhere_in_the_file(database: Database, path: Path) -> None:
+    """Rows that grow and shrink make SQLite move their neighbours, and what stood there before stays in the page."""
+    chance = random.Random(1)
+
+    def do(statement: str, **values: str) -> None:
+        with database.transaction() as connection:
+            connection.execute(text(statement), values)
+
+    do("CREATE TABLE x (id TEXT PRIMARY KEY, said TEXT)")
+    for number in range(400):
+        word = "canary " if number % 7 == 0 else "other "
+        do("INSERT INTO x VALUES (:id, :said)", id=str(chance.random()), said=word * chance.randint(1, 120))
+    others = "SELECT id FROM x WHERE said LIKE 'other%' ORDER BY id LIMIT 1 OFFSET :at"
+    for _ in range(300):
+        said = "other " * chance.randint(1, 300)
+        do(f"UPDATE x SET said = :said WHERE id = ({others})", said=said, at=str(chance.randrange(300)))
+    do("DELETE FROM x WHERE said LIKE 'canary%'")
+    database.purge()
+    assert [file.name for file in path.parent.iterdir() if b"canary" in file.read_bytes()] == []
+
+
+def test_purge_says_so_when_a_reader_keeps_the_log(database: Database, path: Path) -> None:
+    with sqlite3.connect(path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM alembic_version").fetchall()
+        with database.reading() as connection:
+            connection.execute(text("PRAGMA busy_timeout = 1"))
+        with pytest.raises(Busy, match="try again"):
+            database.purge()
+    reader.close()
+    database.purge()
 
 
 def test_file_that_is_no_database_is_refused_in_one_line(path: Path) -> None:
