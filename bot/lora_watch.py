@@ -53,6 +53,7 @@ class LoraWatch:
         self._choice = choice
         self._change = change
         self._seen: int | None = None
+        self._trouble = ""
         self._names: frozenset[str] = frozenset()
         self._served: tuple[object, Settled, Callable[[], AnswerSettings]] | None = None
         self.answers_with: str | None = None
@@ -73,7 +74,8 @@ class LoraWatch:
         return replace(settings, loras=tuple(name for name in settings.loras if name in known))
 
     async def look(self) -> None:
-        """Takes over what was activated or rolled back since the last look."""
+        """Takes over what was activated or rolled back since the last look that could; what keeps it from that is
+        logged once."""
         if self._served is None:
             return
         model, assistant, settings = self._served
@@ -82,14 +84,16 @@ class LoraWatch:
             number = moves[-1].number if moves else 0
             if number == self._seen:
                 return
-            first, self._seen = self._seen is None, number
             choice = await asyncio.to_thread(self._choice)
             if choice.lora is not None and isinstance(model, Offered):
                 model.offer(choice.lora)
             assistant.settings = await asyncio.to_thread(settings)
         except (KnowledgeError, ModelError) as error:
-            log.error("the LoRA stays as it was: %s", error)
+            if str(error) != self._trouble:
+                log.error("the LoRA stays as it was: %s", error)
+            self._trouble = str(error)
             return
+        first, self._seen, self._trouble = self._seen is None, number, ""
         self.answers_with = choice.sha256
         if choice.problem and not first:
             log.error("%s", choice.problem)

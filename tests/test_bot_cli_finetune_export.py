@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.merge_score import Compared
+from bot.cli.merge_score import Compared, compare_golden, compare_squad
+from bot.errors import Failed
 from bot.lora_audience import audience_of
 from bot.registry import Manifest
 from bot.wiring import Project
+from models.finetune.export import export
 from models.finetune.rows import write_rows
 from models.finetune.training import train
 from models.gguf import read_header
@@ -96,6 +98,30 @@ def test_what_is_refused_leaves_nothing_and_says_why_in_one_line(run: Run, here:
 def test_a_point_of_f1_or_a_golden_question_less_is_too_much(compared: Compared, worse: bool) -> None:
     assert (compared.worse is not None) is worse
     assert str(compared.questions) in str(compared)
+
+
+def test_where_a_model_cannot_be_used_nothing_was_compared(here: Path, trained: str) -> None:
+    squad(here / "questions.json", TITLES[:2])
+    (here / "documents").mkdir()
+    (here / "documents/page.md").write_text("# Barrier\n\nThe barrier closes at 21:30 every evening.\n")
+    (here / "golden.toml").write_text(
+        '[[question]]\nid = "close"\nask = "When does the barrier close?"\n'
+        'facts = [["21:30"]]\ndocuments = ["house:page.md"]\n'
+    )
+    with (here / "groundling.toml").open("a") as config:
+        config.write('\n[[source]]\nname = "house"\nkind = "folder"\npath = "documents"\n')
+    base, lora, merged = here / "tiny.gguf", here / "lora.gguf", here / "merged.gguf"
+    export(Path(trained), base, lora, name="House", licence="CC0-1.0")
+    merged.write_bytes(base.read_bytes()[:-4096])
+    both = {"base": base, "lora": lora, "merged": merged}
+    with Project.open(here / "groundling.toml", None) as project:
+        with pytest.raises(
+            Failed, match=r"were not compared, the model failed at .*merged\.gguf is truncated"
+        ):
+            compare_squad(project, **both, file=here / "questions.json", limit=1, seed=0, say=lambda *_: None)
+        project.sync(allow_shrink=False, progress=None).run(project.sources())
+        with pytest.raises(Failed, match=r"were not compared, the model failed at 'close'"):
+            compare_golden(project, **both, file=here / "golden.toml", say=lambda *_: None)
 
 
 def test_exported_lora_is_listed_with_what_it_was_made_from(run: Run, here: Path, trained: str) -> None:

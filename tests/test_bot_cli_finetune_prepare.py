@@ -186,6 +186,34 @@ def test_what_cannot_be_prepared_is_said_in_one_line_and_nothing_is_written(
         assert not (tmp_path / "out").exists()
 
 
+def test_rows_never_take_the_place_of_what_they_are_made_of(
+    run: Run, inside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("asked.jsonl").write_text(
+        '{"question": "What does the kiln do?", "answer": "It burns every day."}\n'
+    )
+    shutil.copyfile("asked.jsonl", "new.test.jsonl")
+    Path("golden.toml").write_text(
+        '[[question]]\nid = "moon"\nask = "Who was first on the moon?"\nanswerable = false\n'
+    )
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    asked, golden = ("--transcripts", "asked.jsonl"), ("--golden", "golden.toml")
+    config = ("--config", str(inside / "groundling.toml"))
+    for source, out, says in (
+        (asked, "asked.jsonl", "would have its rows in asked.jsonl"),
+        (("--transcripts", "new.test.jsonl"), "new.jsonl", "would have its test rows in new.test.jsonl"),
+        (golden, "golden.jsonl", "would have its recipe in golden.toml, which is read here"),
+        (asked, str(inside / "groundling.jsonl"), "groundling.toml, which is read here; choose another name"),
+        (asked, "rows.toml", "is the name of its recipe; choose another, such as rows.jsonl"),
+    ):
+        licences = ("--licence", "own", "--licence", "own")
+        code, _, error = run("finetune", "prepare", "--index", *source, *licences, "--out", out, *config)
+        assert (code, len(error.splitlines())) == (2, 1), error
+        assert says in error
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_own_answers_are_wanted_of_a_project_that_has_some(run: Run, here: Path) -> None:
     code, _, error = run("finetune", "prepare", "--curated", "--licence", "own", "--out", "rows.jsonl")
     assert code == 1

@@ -73,6 +73,8 @@ def test_what_cannot_be_is_said_in_one_line(run: Run, here: Path, questions: Pat
     (here / "data").mkdir()
     (here / "broken.toml").write_text("[[question")
     (here / "bad.safetensors").write_bytes(b"x")
+    (here / "bytes.jsonl").write_bytes(b"\xff\n")
+    (here / "number.jsonl").write_text('{"question": 5, "passage": "x", "kind": "k", "document": "d"}\n')
     (here / "nothing.toml").write_text('base = "x"\nrows = "rows.jsonl"\n')
     asked = "questions/council.toml"
     for arguments, code, says in (
@@ -88,6 +90,10 @@ def test_what_cannot_be_is_said_in_one_line(run: Run, here: Path, questions: Pat
         (("train", "nothing.toml"), 1, "nothing.toml does not name its 'out'"),
         (("merge", "mean.safetensors", "bad.safetensors"), 1, "bad.safetensors holds no judge"),
         (("report", str(shipped()), "broken.toml"), 2, "broken.toml line 1 is no row"),
+        (("report", str(shipped()), "bad.safetensors"), 2, "bad.safetensors line 1 is no row"),
+        (("report", str(shipped()), "bytes.jsonl"), 2, "bytes.jsonl line 1 is no row"),
+        (("report", str(shipped()), "number.jsonl"), 2, "number.jsonl line 1 is no row: a text in it"),
+        (("report", str(shipped()), "number.jsonl", "--every", "0"), 2, "0 is not in the range x>=1"),
         (("calibrate", str(shipped()), asked), 2, "groundling.toml does not exist"),
     ):
         found, _, error = run("judge", *arguments)
@@ -113,3 +119,18 @@ def test_a_mistake_in_the_questions_is_told_before_any_row_is_made(
     code, _, error = run("judge", "rows", "data", "rows", "--golden", "questions")
     assert (code, error) == (2, "groundling: questions holds no golden questions, such as NAME.toml\n")
     assert not (here / "rows").exists()
+
+
+def test_a_judge_that_is_not_there_is_told_by_its_key(run: Run, here: Path) -> None:
+    (here / "groundling.toml").write_text(
+        '[[source]]\nname = "house"\nkind = "folder"\npath = "."\n\n[retrieval]\njudge = "mine.safetensors"\n'
+    )
+    (here / "page.md").write_text("# Page\n\nThe barrier closes at 21:30.\n")
+    assert run("sync")[0] == 0
+    mend = "mine.safetensors is not there; set [retrieval] judge to the file of a judge, or to false"
+    for command in (("ask", "When does the barrier close?"), ("search", "barrier")):
+        code, _, error = run(*command)
+        assert (code, error.splitlines()[-1].endswith(mend)) == (2, True), error
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert mend in out

@@ -9,10 +9,10 @@ from typing import get_args
 
 import pytest
 
-from bot.config import Config
+from bot.config import Config, parse
 from bot.config_sections import ModelSection, SourceSection
 from bot.errors import ConfigError
-from bot.reload import Reload
+from bot.reload import Reload, needs_restart
 from bot.wiring import MODELS, SOURCES, Project
 from knowledge.errors import IndexMismatch, IndexMissing
 from models.errors import BrokenWeights
@@ -68,6 +68,31 @@ async def test_link_that_leads_to_another_configuration_is_a_changed_one(tmp_pat
         assert (await asyncio.wait_for(taken, 30)).access.guests
     finally:
         watching.cancel()
+
+
+async def test_what_was_changed_since_the_configuration_was_read_is_taken_over(tmp_path: Path) -> None:
+    opened = project(tmp_path)
+    assert opened.file is not None
+    opened.file.write_text(SOURCE + "[access]\nguests = true\n")
+    taken: asyncio.Future[Config] = asyncio.get_running_loop().create_future()
+    watching = asyncio.create_task(Reload(opened.file, opened.config, taken.set_result).watch())
+    try:
+        assert (await asyncio.wait_for(taken, 30)).access.guests
+    finally:
+        watching.cancel()
+
+
+@pytest.mark.parametrize(
+    ("more", "late"),
+    [
+        ('collection = "legal"\nexclude = ["*.tmp"]\nurl = "https://wiki/{path}"\n', []),
+        ('every = "5m"\n', ["source"]),
+        (SOURCE.replace("handbook", "another"), ["source"]),
+        ("[retrieval]\npassages = 3\n", ["retrieval"]),
+    ],
+)
+def test_of_a_source_that_changed_only_its_times_wait_for_a_restart(more: str, late: list[str]) -> None:
+    assert needs_restart(parse(SOURCE, "a"), parse(SOURCE + more, "b")) == late
 
 
 def test_source_is_read_from_a_path_relative_to_the_configuration(

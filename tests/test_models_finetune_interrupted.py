@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from models.finetune.progress import Progress, read_progress
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.tokens import Tokens, packs
 from models.finetune.training import CHECKPOINT, TrainingError, train
+from models.training_process import RunFailed, alone_in, lines
 from tests.conftest import ROOT
 from tests.test_models_finetune_tokens import row
 from tests.test_models_finetune_training import QUESTIONS, lora, quiet, recipe
@@ -67,6 +69,34 @@ def test_a_run_that_is_killed_ends_with_the_same_lora(folder: Path) -> None:
     one, other = (lora(folder / name / "lora.pt") for name in ("uninterrupted", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert [step.step for step in read_progress(folder / "killed")] == list(range(1, len(whole) + 1))
+
+
+def test_two_runs_never_write_to_one_folder(folder: Path) -> None:
+    with alone_in(folder / "two"), pytest.raises(RunFailed, match=r"another run is writing to .*two; wait"):
+        list(lines("models.finetune.training", written(folder, "two")))
+    assert list((folder / "two").iterdir()) == []
+    assert train(Recipe.from_file(folder / "two.toml"), quiet).is_file()
+
+
+def test_a_run_that_the_system_kills_says_so_with_its_mend(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    running = lines("models.finetune.training", written(folder, "out-of-memory"))
+    next(running)
+    (child,) = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    with pytest.raises(
+        RunFailed, match=r"ended by SIGKILL, as a system does .*: lower batch_tokens; run it again"
+    ):
+        list(running)
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_says_much_before_it_ends_is_heard_out(folder: Path) -> None:
+    (folder / "much.toml").write_text(f"{'k' * 200_000} = 1\n")
+    with pytest.raises(RunFailed, match="which no recipe has"):
+        list(lines("models.finetune.training", folder / "much.toml"))
 
 
 def test_a_full_disk_ends_a_run_in_one_line_and_leaves_the_last_checkpoint(folder: Path) -> None:

@@ -155,7 +155,11 @@ def test_the_audience_of_rows_comes_back_and_rows_without_one_are_for_everyone(t
     ("line", "says"),
     [
         ("{}", "'id' is missing"),
-        ("[1]", "line 2"),
+        ("[1]", "line 2: it is no JSON object"),
+        (
+            '{"id":"1","answer":"a","origin":"o","licence":"l","document":"d","turns":[{"role":"tool","text":"t"}]}',
+            "a turn's role is 'tool', not one of system, user, assistant",
+        ),
         ("not json", "line 2"),
         (
             '{"id":"1","answer":"","origin":"o","licence":"l","document":"d","turns":[]}',

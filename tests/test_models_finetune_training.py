@@ -13,7 +13,7 @@ import torch
 from models.finetune import lora_model
 from models.finetune.plan import packed
 from models.finetune.recipe import Recipe, RecipeError
-from models.finetune.rows import read_rows, write_rows
+from models.finetune.rows import RowError, read_rows, write_rows
 from models.finetune.tokens import Pack, Tokens, packs
 from models.finetune.training import CHECKPOINT, Progress, TrainingError, train, used_of
 from models.training_process import RunFailed, lines
@@ -174,6 +174,18 @@ def test_a_recipe_that_cannot_be_meant_is_refused_in_one_line(folder: Path, text
     file.write_text(text)
     with pytest.raises(RecipeError, match=says):
         Recipe.from_file(file)
+
+
+def test_a_base_that_is_no_model_and_a_row_that_is_no_prompt_are_named(folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"rows\.jsonl is no model to train on: llama\.cpp cannot load it"):
+        train(recipe(folder, "no-base", base=folder / "rows.jsonl"), quiet)
+    good = read_rows(folder / "rows.jsonl")[0]
+    for blocks, says in ((((0, 2), (4, 6)), "side by side"), (((5, 4000),), "must lie in its text")):
+        turn = replace(good.turns[-1], blocks=blocks)
+        bad = replace(good, id="row-5", turns=(*good.turns[:-1], turn))
+        write_rows(folder / "bad.jsonl", [good, bad])
+        with pytest.raises(RowError, match=f"the row 'row-5' cannot be read as a prompt: .*{says}"):
+            train(recipe(folder, "no-row", rows=(folder / "bad.jsonl",)), quiet)
 
 
 def test_a_recipe_that_is_refused_in_its_own_process_says_the_same_line(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -252,3 +254,90 @@ def test_the_shipped_judge_points_at_words_of_the_passage_and_never_at_its_headi
     assert nothing.start == nothing.end
     assert nothing.log_likelihood == -float("inf")
     assert empty.end <= len("Heading alone")
+
+
+def test_a_run_is_never_gone_on_with_for_other_rows_or_another_recipe(base: Path, tmp_path: Path) -> None:
+    recipe = _recipe(base, tmp_path, epochs=1)
+    train(recipe)
+    assert train(replace(recipe, epochs=2, minutes=1e5)).is_file()  # only its end is another
+    with pytest.raises(ValueError, match=r"checkpoint\.pt belongs to another recipe"):
+        train(replace(recipe, rate=1e-3))
+    rows = Path(recipe.rows)
+    rows.write_text(rows.read_text().replace("26", "28"))
+    with pytest.raises(ValueError, match="other rows; choose another `out` or remove it"):
+        train(recipe)
+
+
+def test_a_damaged_checkpoint_is_refused_with_its_mend(base: Path, tmp_path: Path) -> None:
+    recipe = _recipe(base, tmp_path, epochs=1)
+    train(recipe)
+    checkpoint = tmp_path / "out/checkpoint.pt"
+    whole = checkpoint.read_bytes()
+    for content in (b"", b"hi", whole[: len(whole) // 2]):
+        checkpoint.write_bytes(content)
+        with pytest.raises(ValueError, match="is damaged; remove it to start again"):
+            train(recipe)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing(base: Path, tmp_path: Path) -> None:
+    recipe = _recipe(base, tmp_path, epochs=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    try:
+        with pytest.raises(OSError, match="is the disk full"):
+            train(recipe)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"{", "line 2 is no row: Expecting"),
+        (b'{"q": 1}', "line 2 is no row: 'question'"),
+        (b'{"question": "a", "passage": 5}', "line 2 is no row: a text or a label"),
+        (b'{"question": "a", "passage": "b", "answers": "yes"}', "line 2 is no row: a text or a label"),
+        (b"\xff", "is not UTF-8 at byte"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(base: Path, tmp_path: Path, line: bytes, says: str) -> None:
+    rows = Path(_recipe(base, tmp_path).rows)
+    rows.write_bytes(rows.read_bytes().splitlines(keepends=True)[0] + line)
+    with pytest.raises(ValueError, match=r"rows\.jsonl") as caught:
+        load_examples(rows, PairTokens(base))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ('epochs = "two"', "epochs must be a number, not 'two'"),
+        ("minutes = 0", "minutes must be above 0, not 0"),
+        ("batch_tokens = 1.5", "batch_tokens must be a number, not 1.5"),
+        ("warm_up = 1", "warm_up must be below 1, not 1"),
+        ("start = 3", "start must be a text, not 3"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(tmp_path: Path, key: str, says: str) -> None:
+    (tmp_path / "recipe.toml").write_text(f'base = "b"\nrows = "r"\nout = "o"\n{key}\n')
+    with pytest.raises(ValueError, match=r"recipe\.toml") as caught:
+        Recipe.from_file(tmp_path / "recipe.toml")
+    assert str(caught.value).endswith(says)
+
+
+def test_a_judge_that_lacks_a_part_or_is_of_another_shape_is_refused(base: Path, tmp_path: Path) -> None:
+    whole = base_of(base).trained
+    parts = {
+        "missing": {name: one for name, one in whole.items() if not name.startswith("head.span")},
+        "of another shape": {**whole, "head.rows.weight": whole["head.rows.weight"][:1]},
+    }
+    for says, weights in parts.items():
+        path = tmp_path / "judge.safetensors"
+        save_weights(path, weights, note={BASE_KEY: weights_sha256(base)})
+        with pytest.raises(EmbedderUnavailable, match=says):
+            Judge(base, path).points("q", ["p\nq"])
+        with pytest.raises(EmbedderUnavailable, match=says):
+            merge([shipped(), path], tmp_path / "mean.safetensors")

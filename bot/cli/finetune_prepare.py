@@ -134,6 +134,7 @@ def prepare(
         raise WrongUse("--refused nan is no share; give a number from 0 to 0.5")
     wanted = Wanted(**sources)  # type: ignore[arg-type]
     given = licences_for(_unlike(wanted.names), licences)
+    _check_places(project, wanted, out)
     found = asyncio.run(read_sources(project, wanted, given))
     tokens = _tokens(project)
     rows, test = asyncio.run(make_rows(project, found, refused=refused, most=most, seed=seed))
@@ -185,6 +186,27 @@ def _unlike(names: list[str]) -> list[str]:
     return names
 
 
+def _check_places(project: Project, wanted: Wanted, out: Path) -> None:
+    """Refuses an --out whose files would take the place of what is read, before minutes are spent on rows."""
+    from bot.errors import WrongUse
+
+    read = (*wanted.squad, *wanted.golden, *wanted.reviewed, *wanted.transcripts, project.file)
+    taken = {file.resolve() for file in read if file is not None and file.is_file()}
+    test, recipe = _beside(out)
+    if recipe == out:
+        raise WrongUse(f"--out {out} is the name of its recipe; choose another, such as {out.stem}.jsonl")
+    for file, is_what in ((out, "its rows"), (test, "its test rows"), (recipe, "its recipe")):
+        if file.resolve() in taken:
+            raise WrongUse(
+                f"--out {out} would have {is_what} in {file}, which is read here; choose another name"
+            )
+
+
+def _beside(out: Path) -> tuple[Path, Path]:
+    """The files of the test rows and of the recipe."""
+    return out.with_suffix(f".test{out.suffix}"), out.with_suffix(".toml")
+
+
 def _tokens(project: Project) -> Tokens:
     from bot.errors import Failed
     from models.engine.llama import LoadError
@@ -203,7 +225,7 @@ def _write(project: Project, prepared: Prepared, out: Path) -> _Files:
     from bot.finetuning.prepared import write_text
     from models.finetune.rows import write_rows
 
-    test, recipe = out.with_suffix(f".test{out.suffix}"), out.with_suffix(".toml")
+    test, recipe = _beside(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         described = card_file(out)

@@ -101,7 +101,9 @@ def merge(out: Path, files: tuple[Path, ...]) -> None:
 @judge.command()
 @click.argument("file", type=_FILE)
 @click.argument("rows", type=_FILE)
-@click.option("--every", default=1, show_default=True, help="Take each so-manieth row only.")
+@click.option(
+    "--every", type=click.IntRange(1), default=1, show_default=True, help="Take each so-manieth row only."
+)
 def report(file: Path, rows: Path, every: int) -> None:
     """Measure the judge in FILE on ROWS."""
     from bot.judging.report import report as measured

@@ -1,6 +1,7 @@
 """Whether a merged model answers as well as its base with the LoRA beside it, by the same evaluation.
 
-Rule: both get the same questions, passages and settings; only the weights differ.
+Rule: both get the same questions, passages and settings; only the weights differ. Where a model could not be used,
+quotes in its place compare nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.assistant import PassageSearch
+    from bot.answer import Answer
+    from bot.assistant import Assistant, PassageSearch
     from bot.evaluation.asked import AskedQuestion
     from bot.evaluation.datasets import ReferenceQuestion
-    from bot.evaluation.golden import GoldenReport
+    from bot.evaluation.golden import GoldenReport, GoldenResult
     from bot.evaluation.intervals import Difference
     from bot.wiring import Project
 
@@ -64,7 +66,8 @@ class Compared:
 def compare_squad(
     project: Project, *, base: Path, lora: Path, merged: Path, file: Path, limit: int, seed: int, say: Say
 ) -> Compared:
-    """Both over `limit` questions of a SQuAD file; its paragraphs are the knowledge base."""
+    """Both over `limit` questions of a SQuAD file; its paragraphs are the knowledge base. Raises `Failed` where one of
+    the models could not be used."""
     from bot.evaluation.datasets import load_answers
     from bot.evaluation.intervals import paired_difference
     from bot.evaluation.temporary_index import temporary_index
@@ -105,8 +108,11 @@ async def _answers(
 
     rows = []
     async with assistant_of(project, search) as assistant:
+        _give_time(assistant, max(len(question.ask) for question, _ in asked))
         for question, document in asked:
-            rows.append(AskedQuestion(question, document, await assistant.answer(Question(question.ask))))
+            answer = await assistant.answer(Question(question.ask))
+            _check_model(question.ask, answer)
+            rows.append(AskedQuestion(question, document, answer))
             done(len(rows), len(asked))
     return rows
 
@@ -114,11 +120,15 @@ async def _answers(
 def compare_golden(
     project: Project, *, base: Path, lora: Path, merged: Path, file: Path, say: Say
 ) -> Compared:
-    """Both over the golden questions of `file`, asked of the project's own index."""
+    """Both over the golden questions of `file`, asked of the project's own index; raises `Failed` as the other."""
     from bot.cli.ask import assistant_of
     from bot.evaluation.golden import load_golden, run_golden
 
     questions = load_golden(file)
+    longest = max(len(question.ask) for question in questions)
+
+    def check(result: GoldenResult) -> None:
+        _check_model(result.question.id, result.answer)
 
     async def run() -> list[GoldenReport]:
         found: list[GoldenReport] = []
@@ -126,11 +136,27 @@ def compare_golden(
             with arm:
                 say(name, len(found), 2)
                 async with assistant_of(arm) as assistant:
-                    found.append(await run_golden(questions, assistant, arm.retriever))
+                    _give_time(assistant, longest)
+                    found.append(await run_golden(questions, assistant, arm.retriever, progress=check))
         return found
 
     with_lora, alone = ([result.right for result in report.results] for report in asyncio.run(run()))
     return Compared(len(questions), lora_right=sum(with_lora), merged_right=sum(alone))
+
+
+def _give_time(assistant: Assistant, longest: int) -> None:
+    from bot.cli.eval_parts import patient
+
+    assistant.settings = patient(assistant.settings, None, longest)
+
+
+def _check_model(asked: str, answer: Answer) -> None:
+    from bot.errors import Failed
+    from bot.evaluation.golden import model_failure
+
+    why = model_failure(answer)
+    if why is not None:
+        raise Failed(f"the merged model and the LoRA were not compared, the model failed at {asked!r}: {why}")
 
 
 def _arms(project: Project, *, base: Path, lora: Path, merged: Path) -> list[tuple[str, Project]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import as_json, table, with_project, write_json
+from bot.cli.options import as_json, shown, table, with_project, write_json
 
 if TYPE_CHECKING:
     from bot.wiring import Project
@@ -25,9 +25,11 @@ def models() -> None:
 def list_models(project: Project, *, json_: bool) -> None:
     """List the models; the one that answers is marked."""
     found = project.models.list()
-    active = _active(project)
+    active, problem = _active(project)
     if json_:
-        write_json({"models": [_row(weights, active) for weights in found], "active": active})
+        write_json(
+            {"models": [_row(weights, active) for weights in found], "active": active, "problem": problem}
+        )
         return
     rows = [
         (
@@ -46,6 +48,8 @@ def list_models(project: Project, *, json_: bool) -> None:
         click.echo(f"The configuration names {answering}, which answers.", err=True)
     elif not found:
         click.echo("There is no model; add one with: groundling models import FILE", err=True)
+    elif problem is not None:
+        click.echo(f"No model answers: {shown(problem)}", err=True)
 
 
 @models.command(name="import")
@@ -95,17 +99,17 @@ def _answering(project: Project) -> str | None:
     return section.url if section.kind == "server" else section.path
 
 
-def _active(project: Project) -> str | None:
-    """The chosen model's name; None where the configuration names another or none, or there is none."""
+def _active(project: Project) -> tuple[str | None, str | None]:
+    """The chosen model's name, or what is wrong with it; neither where the configuration names another or none."""
     from models.errors import ModelError
 
     section = project.config.model
     if section.kind != "gguf" or section.path is not None:
-        return None
+        return None, None
     try:
-        return project.models.active().name
-    except ModelError:
-        return None
+        return project.models.active().name, None
+    except ModelError as error:
+        return None, str(error)
 
 
 def _row(weights: Weights, active: str | None) -> dict[str, object]:

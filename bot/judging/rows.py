@@ -91,9 +91,13 @@ def write(file: Path, rows: Iterable[Row]) -> int:
 
 def read(file: Path) -> Iterator[Row]:
     """The rows of `file`; raises `WrongUse` naming the first line that is none."""
-    with file.open(encoding="utf-8") as lines:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield Row(**json.loads(line))
+                found = Row(**json.loads(line))
             except (ValueError, TypeError) as error:
                 raise WrongUse(f"{file} line {number} is no row: {error}") from None
+            texts = (found.question, found.passage, found.kind, found.document)
+            if not all(isinstance(text, str) for text in texts):
+                raise WrongUse(f"{file} line {number} is no row: a text in it is of another kind")
+            yield found

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from models.finetune.mask import batch
-from models.finetune.plan import epochs_of, fitting, most_tokens, room
+from models.finetune.plan import epochs_of, fitting, most_tokens, read, room
 from models.finetune.recipe import Recipe
 from models.finetune.rows import read_rows
-from models.finetune.tokens import Pack, Tokens, packs
+from models.finetune.tokens import Pack
 from models.finetune.training import REFUSALS, Run
 
 STEPS = 3
@@ -58,8 +58,7 @@ def forecast(recipe: Recipe, say: Callable[[int, int], None]) -> Forecast:
     """
     torch.set_num_threads(recipe.threads)
     rows = [row for path in recipe.rows for row in read_rows(path)]
-    tokens = Tokens(recipe.served)
-    made = packs((tokens.row(row) for row in rows), most_tokens=most_tokens(recipe))
+    made = read(recipe, rows)
     short = fitting(recipe, made)
     batches = [one for epoch in epochs_of(recipe, short) for one in epoch]
     run = Run(recipe, [batches], rows)

@@ -22,7 +22,7 @@ from models.finetune.layout import Array, ExportError
 from models.finetune.lineage import Trained
 from models.finetune.mask import batch, hidden_states
 from models.finetune.rows import read_rows
-from models.finetune.tokens import Pack, Tokens, packs
+from models.finetune.tokens import Pack, Tokens, packs, token_rows
 
 LEAST_COSINE = 0.98  # of the change of the logits, here and there; a 4-bit base's own noise leaves 0.995
 PARITY_ROWS = 20
@@ -46,7 +46,7 @@ class Parity:
 def parity_over(trained: Path, model: Path, rows: Path, **served: Path) -> Parity:
     """`parity` over the first rows of a file; raises RowError too."""
     tokens = Tokens(model)
-    return parity(trained, model, packs(map(tokens.row, read_rows(rows)[:PARITY_ROWS])), **served)
+    return parity(trained, model, packs(token_rows(tokens, read_rows(rows)[:PARITY_ROWS])), **served)
 
 
 def parity(

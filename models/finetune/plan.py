@@ -8,15 +8,24 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from models.engine.llama import LoadError
 from models.finetune.recipe import Recipe, RecipeError
 from models.finetune.rows import Row
-from models.finetune.tokens import Pack, Tokens, packs
+from models.finetune.tokens import Pack, Tokens, packs, token_rows
 
 
 def packed(recipe: Recipe, rows: Sequence[Row]) -> list[Pack]:
     """The rows as the model reads them; those over the recipe's `most_tokens` are left out."""
-    tokens = Tokens(recipe.served)
-    return fitting(recipe, packs((tokens.row(row) for row in rows), most_tokens=most_tokens(recipe)))
+    return fitting(recipe, read(recipe, rows))
+
+
+def read(recipe: Recipe, rows: Sequence[Row]) -> list[Pack]:
+    """All rows as the model reads them, however long; raises RecipeError for a base that is no model, and RowError."""
+    try:
+        tokens = Tokens(recipe.served)
+    except LoadError as error:
+        raise RecipeError(f"{recipe.served} is no model to train on: {error}") from error
+    return packs(token_rows(tokens, rows), most_tokens=most_tokens(recipe))
 
 
 def most_tokens(recipe: Recipe) -> int:

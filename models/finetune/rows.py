@@ -86,6 +86,8 @@ def lines_of(rows: Iterable[Row]) -> Iterator[str]:
 def _row(path: Path, number: int, line: str) -> Row:
     try:
         found = json.loads(line)
+        if not isinstance(found, dict):
+            raise ValueError("it is no JSON object")
         texts = {name: found[name] for name in _TEXTS}
         wrong = [name for name, value in texts.items() if not isinstance(value, str) or not value.strip()]
         if wrong:
@@ -104,7 +106,9 @@ def _row(path: Path, number: int, line: str) -> Row:
 
 
 def _turn(found: dict[str, Any]) -> Turn:
-    if not isinstance(found["text"], str):
+    if not isinstance(found, dict) or not isinstance(found["text"], str):
         raise ValueError("a turn's text is no text")
+    if found["role"] not in _ROLES:
+        raise ValueError(f"a turn's role is {str(found['role'])[:40]!r}, not one of {', '.join(_ROLES)}")
     blocks = tuple((int(start), int(end)) for start, end in found.get("blocks", ()))
     return Turn(_ROLES[found["role"]], found["text"], blocks)

@@ -14,8 +14,8 @@ from models.engine.generator import Turn
 from models.engine.llama import Llama
 from models.engine.prompts import Prompts
 from models.engine.settings import EnginePlan
-from models.engine.template import CHATML, ChatTemplate
-from models.finetune.rows import Row
+from models.engine.template import CHATML, ChatTemplate, TemplateError
+from models.finetune.rows import Row, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,17 @@ class Tokens:
             if self._llama.ends(token):
                 return token
         raise ValueError("the model's chat template puts nothing behind an answer that would end it")
+
+
+def token_rows(tokens: Tokens, rows: Iterable[Row]) -> Iterator[TokenRow]:
+    """The tokens of each of `rows`; raises RowError with the id of one that the model could not be asked."""
+    for row in rows:
+        try:
+            found = tokens.row(row)
+            _check_blocks(found)
+        except (TemplateError, ValueError) as error:
+            raise RowError(f"the row {row.id!r} cannot be read as a prompt: {error}") from error
+        yield found
 
 
 def packs(rows: Iterable[TokenRow], *, most_tails: int = 8, most_tokens: int | None = None) -> list[Pack]:

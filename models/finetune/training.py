@@ -32,6 +32,7 @@ from models.finetune.rows import Row, RowError, audience_of, joined_audiences, r
 from models.finetune.start import read_start
 from models.finetune.tokens import Pack
 from models.processor import fastest_dtype
+from models.training_process import RunFailed, alone_in
 from models.weights import sha256_of
 
 TIDY_STEPS = 16
@@ -51,14 +52,14 @@ Say = Callable[[Progress], None]
 def train(recipe: Recipe, say: Say, *, most_steps: int | None = None) -> Path:
     """Runs `recipe` to its end, or `most_steps` steps of it; the file of the LoRA or of the checkpoint.
 
-    Raises RecipeError, RowError, lora_model.BaseError, ExportError and TrainingError.
+    Raises RecipeError, RowError, lora_model.BaseError, ExportError, TrainingError and RunFailed.
     """
     torch.set_num_threads(recipe.threads)
     rows = [row for path in recipe.rows for row in read_rows(path)]
     run = Run(recipe, epochs_of(recipe, packed(recipe, rows)), rows)
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    run.resume()
-    return run.go_on(say, most_steps)
+    with alone_in(recipe.out):
+        run.resume()
+        return run.go_on(say, most_steps)
 
 
 def used_of(rows: Sequence[Row]) -> dict[str, str]:
@@ -289,7 +290,7 @@ def _lineage(recipe: Recipe, model: Any) -> dict[str, Any]:
     }
 
 
-REFUSALS = (RecipeError, RowError, lora_model.BaseError, ExportError, TrainingError, OSError)
+REFUSALS = (RecipeError, RowError, lora_model.BaseError, ExportError, TrainingError, RunFailed, OSError)
 
 
 def _give_back() -> None:

@@ -22,6 +22,7 @@ BASE_KEY = "base_sha256"
 CALIBRATION_KEY = "calibration"
 WEIGHTS = "model.safetensors"
 _FROZEN = "embeddings."
+_HEAD_ROWS = {"dense": SHAPE.width, "rows": len(HEADS), "span": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def base_of(folder: Path, *, dtype: torch.dtype = torch.bfloat16, seed: int = 7)
     weights = _weights_of(folder)
     trained = {name: weight.float() for name, weight in weights.items() if name.startswith("encoder.")}
     generator = torch.Generator().manual_seed(seed)
-    for name, rows in (("dense", SHAPE.width), ("rows", len(HEADS)), ("span", 2)):
+    for name, rows in _HEAD_ROWS.items():
         trained[f"head.{name}.weight"] = torch.randn(rows, SHAPE.width, generator=generator) * 0.02
         trained[f"head.{name}.bias"] = torch.zeros(rows)
     frozen = {name: weight.to(dtype) for name, weight in weights.items() if name.startswith(_FROZEN)}
@@ -94,10 +95,32 @@ def trained_weights(file: Path) -> dict[str, Tensor]:
         trained = load_file(file)
     except (OSError, SafetensorError) as error:
         raise EmbedderUnavailable(f"{file} holds no judge: {' '.join(str(error).split())[:160]}") from None
-    missing = {f"encoder.layer.{SHAPE.layers - 1}.output.dense.weight", "head.rows.weight"} - trained.keys()
-    if missing:
-        raise EmbedderUnavailable(f"{file} holds no judge: {min(missing)} is missing")
-    return trained
+    shapes = _shapes()
+    if missing := shapes.keys() - trained.keys():
+        raise EmbedderUnavailable(f"{file} holds no judge: {min(missing)} is missing; train it again")
+    if other := [name for name, sides in shapes.items() if tuple(trained[name].shape) != sides]:
+        raise EmbedderUnavailable(f"{file} holds no judge: {other[0]} is of another shape; train it again")
+    return {name: trained[name] for name in shapes}
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """Every tensor of a judge, with its shape."""
+    width = SHAPE.width
+    parts: dict[str, tuple[int, int]] = {
+        **{f"attention.self.{name}": (width, width) for name in ("query", "key", "value")},
+        "attention.output.dense": (width, width),
+        "intermediate.dense": (4 * width, width),
+        "output.dense": (width, 4 * width),
+    }
+    found: dict[str, tuple[int, ...]] = {}
+    for layer in (f"encoder.layer.{number}." for number in range(SHAPE.layers)):
+        for name, (rows, columns) in parts.items():
+            found |= {f"{layer}{name}.weight": (rows, columns), f"{layer}{name}.bias": (rows,)}
+        for name in ("attention.output", "output"):
+            found |= {f"{layer}{name}.LayerNorm.{kind}": (width,) for kind in ("weight", "bias")}
+    for name, rows in _HEAD_ROWS.items():
+        found |= {f"head.{name}.weight": (rows, width), f"head.{name}.bias": (rows,)}
+    return found
 
 
 def weights_sha256(folder: Path) -> str:

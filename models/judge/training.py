@@ -5,7 +5,9 @@ Rule: killed at any point it goes on from its last checkpoint, and it ends when 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import random
 import sys
 import time
@@ -23,12 +25,16 @@ from models.judge.file import BASE_KEY, Base, base_of, save_weights, trained_wei
 from models.judge.network import HEADS, read, tensors
 from models.judge.pairs import Pair, PairTokens
 from models.processor import fastest_dtype
+from models.training_process import RunFailed, alone_in
 
 IGNORED = -100
 STEP_TOKENS = 16
 LONGEST_STEP_S = 60.0
 """What counts of a step that took longer: a machine that slept, or a process that was halted, worked nothing."""
 _HEAD_RATE = 5.0
+_KINDS: Mapping[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
+_LEAST = {"epochs": 1e-6, "minutes": 1e-6, "batch_tokens": 1, "threads": 1, "report_steps": 1}
+_BELOW_ONE = ("warm_up", "dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,21 @@ class Recipe:
         for name in ("base", "rows", "out"):
             if not isinstance(table.get(name), str):
                 raise ValueError(f"{file} does not name its {name!r}")
+        for one in fields(cls):
+            if (wrong := _wrong(one.name, str(one.type), table.get(one.name, one.default))) is not None:
+                raise ValueError(f"{file}: {one.name} {wrong}")
         return cls(**table)
+
+    def digest(self) -> str:
+        """Changes with whatever a run that is resumed must share with the one that was ended, which may have had
+        another end, and its files elsewhere."""
+        later = {"base", "rows", "out", "start", "epochs", "minutes", "threads"}
+        later |= {"checkpoint_minutes", "report_steps"}
+        values = sorted((one.name, getattr(self, one.name)) for one in fields(self) if one.name not in later)
+        digest = hashlib.sha256(repr((values, weights_sha256(Path(self.base)))).encode())
+        for path in (self.rows, *([self.start] if self.start else [])):
+            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +112,22 @@ class _State:
     weights: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
     base_sha256: str
+    digest: str
     step: int = 0
     batches: int = 0
     seconds: float = 0.0
+
+
+def _wrong(name: str, kind: str, value: object) -> str | None:
+    """What is wrong with the value of a recipe's key, as a sentence goes on behind its name."""
+    if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+        return f"must be {'a text' if kind == 'str' else 'a number'}, not {value!r}"
+    if not isinstance(value, int | float):
+        return None
+    least = _LEAST.get(name, 0)
+    if not least <= value:
+        return f"must be {'above 0' if least else '0 at least'}, not {value!r}"
+    return f"must be below 1, not {value!r}" if name in _BELOW_ONE and value >= 1 else None
 
 
 def _say(line: str) -> None:
@@ -105,11 +138,17 @@ def _say(line: str) -> None:
 def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
     """Trains as `recipe` says, from its last checkpoint where there is one; gives the file of the weights.
 
-    Raises `ValueError` when there is nothing to learn from, `ArithmeticError` when the loss is no number.
+    Raises `ValueError` when there is nothing to learn from, or the checkpoint is damaged or of other rows;
+    `ArithmeticError` when the loss is no number, `OSError` when the checkpoint cannot be written, `RunFailed` while
+    another run writes to its folder.
     """
     torch.set_num_threads(recipe.threads)
+    with alone_in(Path(recipe.out)):
+        return _train(recipe, say)
+
+
+def _train(recipe: Recipe, say: Callable[[str], None]) -> Path:
     out = Path(recipe.out)
-    out.mkdir(parents=True, exist_ok=True)
     base = base_of(Path(recipe.base), dtype=fastest_dtype())
     examples = load_examples(Path(recipe.rows), PairTokens(Path(recipe.base)))
     if not examples:
@@ -139,10 +178,28 @@ def train(recipe: Recipe, *, say: Callable[[str], None] = _say) -> Path:
 
 
 def load_examples(file: Path, tokens: PairTokens) -> list[Example]:
-    """The rows of `file` as numbers."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
-    pairs = tokens.pairs([row["question"] for row in rows], [row["passage"] for row in rows])
+    """The rows of `file` as numbers; raises `ValueError` naming the first line that is none."""
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not UTF-8 at byte {error.start:,}") from None
+    rows = [_row(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    pairs = tokens.pairs([str(row["question"]) for row in rows], [str(row["passage"]) for row in rows])
     return [_example(row, pair) for row, pair in zip(rows, pairs, strict=True)]
+
+
+def _row(file: Path, number: int, line: str) -> Mapping[str, object]:
+    try:
+        row = json.loads(line)
+        texts = isinstance(row["question"], str) and isinstance(row["passage"], str)
+        labels = all(repr(row.get(head)) in ("None", "0", "1") for head in HEADS)
+        places = all(isinstance(row.get(name, -1), int) for name in ("begin", "end"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} line {number} is no row: {error}") from None
+    if not (texts and labels and places):
+        raise ValueError(f"{file} line {number} is no row: a text or a label in it is of another kind")
+    found: Mapping[str, object] = row
+    return found
 
 
 def _example(row: Mapping[str, object], pair: Pair) -> Example:
@@ -233,20 +290,34 @@ def _state(recipe: Recipe, base: Base, checkpoint: Path) -> _State:
         weight_decay=recipe.decay,
         fused=True,
     )
-    state = _State(weights, optimizer, weights_sha256(Path(recipe.base)))
+    state = _State(weights, optimizer, weights_sha256(Path(recipe.base)), recipe.digest())
     if checkpoint.is_file():
-        kept = torch.load(checkpoint, weights_only=True)
-        with torch.no_grad():
-            for name, weight in weights.items():
-                weight.copy_(kept["weights"][name])
-        optimizer.load_state_dict(kept["optimizer"])
-        state.step, state.batches, state.seconds = kept["step"], kept["batches"], kept["seconds"]
+        _resume(state, checkpoint)
     return state
+
+
+def _resume(state: _State, checkpoint: Path) -> None:
+    try:
+        kept = torch.load(checkpoint, weights_only=True)
+        same = kept.get("digest", state.digest) == state.digest
+        with torch.no_grad():
+            for name, weight in state.weights.items() if same else ():
+                weight.copy_(kept["weights"][name])
+        if same:
+            state.optimizer.load_state_dict(kept["optimizer"])
+            state.step, state.batches, state.seconds = kept["step"], kept["batches"], kept["seconds"]
+    except Exception as error:  # a file cut short fails in as many ways as a pickle can
+        raise ValueError(f"{checkpoint} is damaged; remove it to start again") from error
+    if not same:
+        raise ValueError(
+            f"{checkpoint} belongs to another recipe, another base or other rows; choose another `out` or remove it"
+        )
 
 
 def _save(state: _State, out: Path) -> None:
     weights = {name: weight.detach() for name, weight in state.weights.items()}
     kept = {
+        "digest": state.digest,
         "weights": weights,
         "optimizer": state.optimizer.state_dict(),
         "step": state.step,
@@ -254,8 +325,17 @@ def _save(state: _State, out: Path) -> None:
         "seconds": state.seconds,
     }
     fresh = out / "checkpoint.pt.new"
-    torch.save(kept, fresh)
-    fresh.replace(out / "checkpoint.pt")
+    try:
+        torch.save(kept, fresh)
+        with fresh.open("rb") as written:
+            os.fsync(written.fileno())
+        fresh.replace(out / "checkpoint.pt")
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk as it tells of everything
+        fresh.unlink(missing_ok=True)
+        raise OSError(
+            f"{out / 'checkpoint.pt'} cannot be written, is the disk full? Make room and run it again: it goes on at "
+            "its last checkpoint"
+        ) from error
     save_weights(out / "judge.safetensors", weights, note={BASE_KEY: state.base_sha256})
 
 
@@ -278,7 +358,7 @@ def main(file: Path) -> int:
     """Runs the recipe in `file`; one line on standard error and 1 where it fails."""
     try:
         train(Recipe.from_file(file))
-    except (ValueError, ArithmeticError, OSError, EmbedderUnavailable) as error:
+    except (ValueError, ArithmeticError, OSError, EmbedderUnavailable, RunFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
