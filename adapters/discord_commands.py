@@ -276,7 +276,7 @@ class Commands:
         within = {named} if named else None
         found = await self._desk.search(used.text("query"), person, place, collections=within)
         rows = [
-            f"**{plain(one.title)}**{' › ' + plain(one.chunk.location) if one.chunk.location else ''}\n"
+            f"**{plain(one.title)}**{' › ' + plain(one.location) if one.location else ''}\n"
             f"> {plain(one.chunk.text[:300])}"
             for one in found
         ]

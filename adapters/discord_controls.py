@@ -74,7 +74,7 @@ class Controls:
         if passage is None:
             post = Post(words.say("not_there"))
         else:
-            post = blocks.passage(passage.title, passage.chunk.location, passage.chunk.text)
+            post = blocks.passage(passage.title, passage.location, passage.chunk.text)
         await self._rest.edit_original(used.token, post)
 
     async def _share(self, used: Used, found: Pressed, words: Words) -> None:

@@ -108,7 +108,7 @@ class SlackDeeds:
                 number,
                 words,
                 title=passage.title,
-                location=passage.chunk.location,
+                location=passage.location,
                 url=passage.url,
                 text=passage.chunk.text,
                 updated_at=passage.updated_at,

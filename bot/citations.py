@@ -85,7 +85,7 @@ def _citation(number: int, passage: Passage, start: int, end: int) -> Citation:
         number=number,
         document_id=passage.chunk.document_id,
         title=passage.title,
-        location=passage.chunk.location,
+        location=passage.location,
         url=passage.url,
         quote=passage.chunk.text[start:end].strip(),
         updated_at=passage.updated_at,

@@ -292,7 +292,7 @@ def _answer(text: str, pair: Pair, phrasing: str, similarity: float) -> Answer:
         number=1,
         document_id=passage.chunk.document_id,
         title=passage.title,
-        location=passage.chunk.location,
+        location=passage.location,
         url=pair.url,
         quote=shown,
         updated_at=changed,

@@ -37,7 +37,7 @@ def passage_rows(passages: Sequence[Passage], *, cited: frozenset[int]) -> list[
             "number": number,
             "document_id": passage.chunk.document_id,
             "title": passage.title,
-            "location": passage.chunk.location,
+            "location": passage.location,
             "url": passage.url,
             "text": passage.chunk.text,
             "score": round(passage.score, 6),

@@ -111,3 +111,15 @@ class Passage:
     updated_at: datetime | None
     source: str
     collection: str
+
+    @property
+    def location(self) -> str:
+        """The chunk's location as shown behind the title: without a first heading that is the title again."""
+        headings = self.chunk.headings
+        if headings and _same_words(headings[0], self.title):
+            headings = headings[1:]
+        return " › ".join(part for part in (self.chunk.page, *headings) if part)
+
+
+def _same_words(one: str, other: str) -> bool:
+    return one.casefold().split() == other.casefold().split()

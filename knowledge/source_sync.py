@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +21,7 @@ from knowledge.errors import ReaderDown, SourceUnavailable, Unreadable
 from knowledge.read_ahead import read_ahead
 from knowledge.sources.source import Entry, Source
 from knowledge.store import Batch, IndexedChunk, Store, row_digest, valid_text
-from knowledge.sync_plan import Plan, attempt, document_id
+from knowledge.sync_plan import Plan, attempt, document_id, name_of
 from models.embedding.embedder import Embedder, Vectors
 
 Progress = Callable[[str, int, int], None]
@@ -247,7 +245,7 @@ class SourceSync:
 
     def _new(self, entry: Entry, reading: Reading, content_hash: str) -> _New:
         source = self._source
-        title = reading.title or unicodedata.normalize("NFC", PurePosixPath(entry.path).stem)
+        title = reading.title or name_of(entry.path)
         document = Document(
             id=document_id(source.name, entry.path),
             title=valid_text(title),

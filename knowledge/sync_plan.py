@@ -5,12 +5,16 @@ Rule: nothing is read and nothing is changed here.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
 from knowledge.catalogue import Catalogue, Failure, KnownDocument
 from knowledge.sources.source import Entry, Source
+
+_FOLDERS_OWN = {"index", "_index", "readme"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,13 @@ class Plan:
 def document_id(source: str, path: str) -> str:
     """The id of a document: "handbook:policies/leave.md"."""
     return f"{source}:{path}"
+
+
+def name_of(path: str) -> str:
+    """What a document without a title is called: its file's name, or its folder's where the file's says nothing."""
+    file = PurePosixPath(path)
+    name = file.parent.name if file.stem.casefold() in _FOLDERS_OWN and file.parent.name else file.stem
+    return unicodedata.normalize("NFC", name)
 
 
 def attempt(entry: Entry, limits: str) -> str:

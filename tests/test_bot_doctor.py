@@ -299,7 +299,7 @@ def test_embedder_without_its_files_is_broken(tmp_path: Path) -> None:
     [
         ("true", "ok", "in English refuses below"),
         ("false", "ok", "none"),
-        ('"nowhere.safetensors"', "broken", "set [retrieval] judge to its file, or to false"),
+        ('"nowhere.safetensors"', "broken", "set [retrieval] judge to the file of a judge, or to false"),
     ],
 )
 def test_judge_is_named_or_its_file_missed(tmp_path: Path, written: str, state: str, said: str) -> None:

@@ -148,6 +148,7 @@ def test_the_judge_finds_an_answer_that_the_search_puts_far_down(tmp_path: Path)
 @pytest.mark.parametrize(("written", "there"), [("false", False), ('"my.safetensors"', True)])
 def test_the_configuration_says_whether_there_is_a_judge(tmp_path: Path, written: str, there: bool) -> None:
     (tmp_path / "groundling.toml").write_text(f"[retrieval]\njudge = {written}\n")
+    (tmp_path / "my.safetensors").touch()
     config = load(tmp_path / "groundling.toml")
     with Project(config, root=tmp_path, data=tmp_path / "data") as project:
         assert (project.judge is not None) == there

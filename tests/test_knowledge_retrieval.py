@@ -242,6 +242,17 @@ def test_capping_keeps_the_order_and_everything() -> None:
     assert [one.item.chunk.ordinal for one in capped(found, 2)] == [0, 1, 3, 2]
 
 
+def test_place_behind_a_title_does_not_say_the_title_again() -> None:
+    def place(*headings: str, page: str | None = None) -> str:
+        chunk = Chunk("wiki:a.md", 0, headings, page, "text")
+        return Passage(chunk, "Sick Leave", None, 1.0, None, None, "wiki", "main").location
+
+    assert place("Sick  leave", "Notes") == "Notes"
+    assert place("Sick leave", page="page 2") == "page 2"
+    assert place("Notes", "Sick leave") == "Notes › Sick leave"
+    assert place() == ""
+
+
 def test_neighbours_found_together_are_one_passage_in_document_order() -> None:
     items = [
         _item("Second part on annual leave days.", ordinal=4, headings=("Leave",)),

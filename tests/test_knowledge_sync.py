@@ -438,6 +438,14 @@ def test_document_without_a_title_is_found_by_its_name_however_that_is_composed(
     assert bench.found("Gehälter") == [f"wiki:{name}#0"]
 
 
+def test_page_of_a_folder_without_a_title_is_called_as_the_folder(bench: Bench) -> None:
+    pages = ("teams/payroll/index.md", "teams/canteen/README.md", "readme.md", "teams/canteen/menu.md")
+    bench.sync(MemorySource("wiki", {page: f"{number} one".encode() for number, page in enumerate(pages)}))
+    hits = LanceStore.open(bench.data / INDEX).search_keyword("one", limit=50, readable=ALL)
+    titles = {hit.item.chunk.document_id: hit.item.title for hit in hits}
+    assert [titles[f"wiki:{page}"] for page in pages] == ["payroll", "canteen", "readme", "menu"]
+
+
 def test_names_text_and_paths_of_any_kind_survive(bench: Bench) -> None:
     source = MemorySource("wiki", {"a'b\"c #1/☃.md": b"lone \\ud800 'quotes' \0 nul"})
     report = bench.sync(source)

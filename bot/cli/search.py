@@ -62,7 +62,7 @@ def search(
         write_json({"query": query, "mode": mode, "passages": rows, "timings": {"retrieve_ms": took}})
         return
     for number, passage in enumerate(found, 1):
-        where = shown(" › ".join(part for part in (passage.title, passage.chunk.location) if part))
+        where = shown(" › ".join(part for part in (passage.title, passage.location) if part))
         click.echo(click.style(f"[{number}] {where}", bold=True) + f"  ({shown(passage.chunk.document_id)})")
         click.echo("    " + "\n    ".join(shown(line) for line in passage.chunk.text.splitlines()) + "\n")
     if not found:
