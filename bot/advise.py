@@ -47,7 +47,8 @@ class Need:
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What was found and measured. Speeds in tokens a second, memory in bytes; None is not measured.
-    `prompt_tokens` is how long the measured question with its passages was."""
+    `prompt_tokens` is how long the measured question with its passages was. `gpu_free` is what the model could
+    take of the GPUs. `keeps_passages` is whether what was read is kept already, or a server decides about it."""
 
     cpu: str
     cores: int
@@ -59,6 +60,8 @@ class Machine:
     read_a_second: float | None = None
     written_a_second: float | None = None
     trained_a_second: float | None = None
+    gpu_free: int = 0
+    keeps_passages: bool = False
 
     @property
     def first_token_s(self) -> float | None:
@@ -66,6 +69,10 @@ class Machine:
         if self.prompt_tokens is None or self.read_a_second is None:
             return None
         return self.prompt_tokens / self.read_a_second
+
+    def late(self, wanted_s: float) -> bool:
+        """Whether an answer begins later than after `wanted_s`."""
+        return self.first_token_s is not None and self.first_token_s > wanted_s
 
     @property
     def answer_s(self) -> float | None:
@@ -171,9 +178,15 @@ RULES = (
     ),
     Rule(
         "faster",
-        lambda need, machine: (machine.first_token_s or 0) > need.first_token_s,
+        lambda need, machine: machine.late(need.first_token_s) and not machine.keeps_passages,
         "an answer begins later here than is wanted: turn on [model] passage_cache, which reads each passage once, "
         "or lower [retrieval] passages",
+    ),
+    Rule(
+        "faster",
+        lambda need, machine: machine.late(need.first_token_s) and machine.keeps_passages,
+        "an answer from passages that were not read before begins later here than is wanted: lower [retrieval] "
+        "passages",
     ),
     Rule(
         "faster",
@@ -194,8 +207,9 @@ RULES = (
     ),
     Rule(
         "larger model",
-        lambda _, machine: machine.small and bool(machine.gpus),
-        "a GPU is there, on which a model of several billion parameters is quick",
+        lambda _, machine: machine.small and machine.gpu_free > 4 * _GB,
+        "a GPU with room is there, on which a model of several billion parameters is quick once llama.cpp is built "
+        "for it (groundling doctor)",
     ),
 )
 """Every rule, in the order in which its reason is told."""
@@ -236,5 +250,5 @@ def _next(path: Choice, *, trains: bool) -> tuple[str, ...]:
         "fine-tune": _TRAINING,
         "neither": ("groundling init",),
     }[path]
-    collecting = ("groundling curated add",) if trains and path == "retrieve" else ()
+    collecting = ("groundling curated add",) if trains and path in ("retrieve", "neither") else ()
     return (*found, *collecting)

@@ -17,17 +17,18 @@ MARKERS = re.compile(
 )
 """What looks like a citation; a number in round brackets may be something else ("(415) 555", "section 4(3)")."""
 
-OWN_MARKERS = re.compile(r"\s*\[(\d{1,3})\]")
-"""As the program itself writes them."""
+OWN_MARKERS = re.compile(r"(?<!\S)\[([1-9]\d{0,2})\]")
+"""As the program itself writes them: apart from what they stand behind, and from 1 on."""
 
-_WORD_BEFORE = re.compile(r"\w+$")
-_LIKE_MARKERS = re.compile(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
+_WORD_BEFORE = re.compile(r"\w+(?:\[\d{1,3}\])*$")
+_LIKE_MARKERS = re.compile(r"(?<![\w\]])(?:\[(?!0\])\d{1,3}(?:\s*[,;]\s*\d{1,3})*\])+")
+_ROUND = str.maketrans("[]", "()")
 
 
 def unmarked(text: str) -> str:
     """The documents' own words with their numbers in square brackets in round ones: they are no sources of this
-    answer."""
-    return _LIKE_MARKERS.sub(r"(\1)", text)
+    answer. An index, right behind a word or of 0, stays as it is: it cannot be taken for one."""
+    return _LIKE_MARKERS.sub(lambda mark: mark[0].translate(_ROUND), text)
 
 
 def without_markers(text: str, passages: Sequence[Passage] = ()) -> str:

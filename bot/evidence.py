@@ -22,6 +22,9 @@ from models.embedding.embedder import Embedder
 SHORT = 240
 """A paragraph or list item of so many characters is quoted as a whole; docs/decisions/026 has the data."""
 
+LIST = 800
+"""So many characters of a list are quoted with the line above it that announces it."""
+
 WORDS_WEIGHT = 0.5
 MISSING_KIND = 0.2
 LATEST_WEIGHT = 4
@@ -73,16 +76,51 @@ def units(passages: Sequence[Passage]) -> list[Unit]:
 
 def in_context(unit: Unit, passage: Passage) -> Unit:
     """The whole paragraph or list item that `unit` of `passage` stands in where it is short, else `unit`: what a
-    sentence is about often stands in the one before it."""
+    sentence is about often stands in the one before it. Where it ends in a colon, with what it announces."""
     text = passage.chunk.text
     start, stop = text.rfind("\n", 0, unit.start) + 1, text.find("\n", unit.end)
     line = text[start : len(text) if stop < 0 else stop]
     start += len(line) - len(line.lstrip())
     line = line.strip()
-    if is_row(unit.text) or len(line) > SHORT:
+    if is_row(unit.text):
         return unit
+    if len(line) > SHORT:
+        return _with_below(unit, text)
     intro = unit.reading.removesuffix(unit.text) if unit.reading.endswith(unit.text) else ""
-    return Unit(unit.passage, start, start + len(line), line, intro + " ".join(line.split()))
+    return _with_below(
+        Unit(unit.passage, start, start + len(line), line, intro + " ".join(line.split())), text
+    )
+
+
+def _with_below(unit: Unit, text: str) -> Unit:
+    """`unit` with what it introduces: the items of the list below it in `text`, or the lines of the block, such as a
+    command, as many as are short together. The rows of a table are units of their own."""
+    below = text[unit.end :]
+    if not unit.text.endswith(":") or not below[:1].isspace():
+        return unit
+    begin = unit.end + len(below) - len(below.lstrip())
+    listed = _LIST_ITEM.match(text, begin) is not None
+    most = LIST if listed else SHORT
+    lines: list[str] = []
+    end = begin
+    for start, stop in _line_spans(text[begin : begin + most + 1]):
+        line = text[begin + start : begin + stop]
+        whole = text[begin + stop : begin + stop + 1] in ("", "\n") and stop <= most
+        if not whole or is_row(line) or not _goes_on(line, listed=listed):
+            break
+        if line.strip():
+            lines.append(line)
+            end = begin + stop
+    reading = "\n".join([unit.reading, *lines])
+    return replace(unit, end=end, text=text[unit.start : end], reading=reading) if lines else unit
+
+
+def _goes_on(line: str, *, listed: bool) -> bool:
+    """Whether a list, or another block, has `line`: the items of a list may stand apart, and go on indented."""
+    if not line.strip():
+        return listed
+    item = _LIST_ITEM.match(line) is not None
+    return item or line[0].isspace() if listed else not item
 
 
 def find_evidence(

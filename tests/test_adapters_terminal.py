@@ -3,8 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from adapters.terminal import Terminal, render
+import pytest
+
+from adapters.terminal import WIDTH, Terminal, render
 from bot.answer import Answer, Citation
+from bot.cli.options import shown
 
 CITATION = Citation(
     number=1,
@@ -57,3 +60,26 @@ def test_control_characters_of_a_document_cannot_reach_the_terminal() -> None:
 
     assert "\x1b" not in render(hostile)
     assert "\x07" not in render(hostile)
+
+
+@pytest.mark.parametrize(("columns", "most"), [("40", 40), ("300", WIDTH), ("3", 20)])
+def test_lines_end_between_words_before_the_terminal_does(
+    monkeypatch: pytest.MonkeyPatch, columns: str, most: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    words = "Up to five days may be taken over. " * 8
+    lines = render(
+        replace(ANSWER, text=f"{words}[1]", citations=(replace(CITATION, quote=words),))
+    ).splitlines()
+
+    said = [line for line in lines if "days" in line]
+    assert most - len("taken over.") < max(map(len, said)) <= most
+    assert " ".join(" ".join(lines).split()).count("Up to five days may be taken over.") >= 14
+
+
+def test_letters_of_every_script_and_blanks_of_every_width_are_written_as_they_are_read() -> None:
+    persian, family = "می\u200cخواهم", "👩\u200d👧"
+    answer = replace(ANSWER, text=f"30\u00a0Tage\tnach\u202fZugang, {persian} {family} [1]")
+
+    assert render(answer).splitlines()[0] == f"30 Tage nach Zugang, {persian} {family} [1]"
+    assert shown(f"30\u00a0Tage\n{persian}\x1b") == f"30 Tage {persian}�"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
 import re
 import subprocess
 import sys
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.advise import RULES, Advice, Machine, Need, advise, half_width
+from bot.measured_speed import measured_speed
+from models.engine.generator import Delta, Turn
+from models.engine.scripted import ScriptedGenerator
 from tests.conftest import ROOT
 from tests.test_bot_cli import Run
 from tests.test_bot_cli import here as here
@@ -40,6 +46,7 @@ def said(advice: Advice) -> list[str]:
         (replace(PLAIN, documents=0, tone="own"), LARGE, "fine-tune"),
         (replace(PLAIN, documents=0), LARGE, "neither"),
         (replace(PLAIN, documents=0, tone="own", pairs=3), LARGE, "neither"),
+        (replace(PLAIN, documents=0, form="own", pairs=49), LARGE, "neither"),
     ],
 )
 def test_the_path_follows_from_what_is_there_and_wanted(need: Need, machine: Machine, path: str) -> None:
@@ -66,7 +73,37 @@ def test_a_larger_model_is_advised_where_there_is_time_or_a_gpu() -> None:
     assert not advise(PLAIN, SMALL).larger_model
     assert advise(replace(PLAIN, first_token_s=60.0), SMALL).larger_model
     assert not advise(replace(PLAIN, first_token_s=60.0), replace(SMALL, memory_free=10**9)).larger_model
-    assert advise(PLAIN, replace(SMALL, gpus=("a GPU",))).larger_model
+    assert advise(PLAIN, replace(SMALL, gpus=("a GPU",), gpu_free=20 * 10**9)).larger_model
+    assert not advise(PLAIN, replace(SMALL, gpus=("a full GPU",), gpu_free=10**9)).larger_model
+    assert not advise(PLAIN, replace(LARGE, gpus=("a GPU",), gpu_free=20 * 10**9)).larger_model
+
+
+@pytest.mark.parametrize(("keeps", "told"), [(False, True), (True, False)])
+def test_a_cache_that_is_on_or_cannot_be_is_not_advised(*, keeps: bool, told: bool) -> None:
+    advice = advise(replace(PLAIN, first_token_s=1.0), replace(LARGE, keeps_passages=keeps))
+    assert said(advice).count("faster") == 1
+    assert any("passage_cache" in reason.reason for reason in advice.reasons) is told
+
+
+class Remembering(ScriptedGenerator):
+    """Reads no prompt twice, as a server with a cache of prompts."""
+
+    async def stream(self, turns: Sequence[Turn], **how: Any) -> AsyncGenerator[Delta, None]:
+        seen = tuple(turns) in self.prompts
+        async for delta in super().stream(turns, **how):
+            yield replace(delta, reused_tokens=delta.prompt_tokens if seen else 0)
+
+
+def test_a_server_that_remembers_is_measured_with_a_question_that_is_new_to_it() -> None:
+    model = Remembering("Three words more.")
+    first, second = (asyncio.run(measured_speed(model)) for _ in range(2))
+    assert len(set(model.prompts)) == 4
+    assert min(first.prompt_tokens, second.prompt_tokens) > 500
+
+
+def test_a_model_that_writes_one_word_after_a_while_is_not_taken_for_a_quick_one() -> None:
+    found = asyncio.run(measured_speed(ScriptedGenerator("Yes", pause_s=0.2)))
+    assert found.written_a_second < 10
 
 
 def test_every_figure_of_a_study_names_its_study() -> None:
@@ -91,6 +128,10 @@ def test_the_command_measures_the_model_that_is_configured(run: Run, here: Path)
 
 def test_without_a_model_or_numbers_it_says_what_is_missing(run: Run, here: Path) -> None:
     (here / "groundling.toml").write_text('[model]\nkind = "none"\n')
+    code, out, _ = run("advise", "--documents", "0", "--tone", "own")
+    assert code == 0
+    assert out.startswith("neither yet: there are no documents to look into, and too few pairs")
+    assert out.endswith("next\n  groundling init\n  groundling curated add\n")
     code, out, _ = run("advise", "--documents", "40")
     assert code == 0
     assert "no model is configured" in out

@@ -21,6 +21,7 @@ from bot.bench_library import LibraryArm
 from bot.bench_load import SYSTEM, Load, made_load
 from bot.bench_plot import plot
 from bot.bench_tune import Tried, fastest, thread_counts, tune
+from bot.cli.options import write_json
 from models.engine.generator import ModelIdentity, Turn
 from models.engine.process import LocalModel
 from models.engine.settings import EngineSettings
@@ -296,6 +297,19 @@ def test_ratios_are_ours_to_the_peer_at_the_same_concurrency() -> None:
     (one, other) = ratios([row("cold", 8.0), row("warm", 2.0), row("server", 4.0)])
     assert (one.ours, one.total, one.first_p50, one.first_p95, one.tokens_per_s) == ("cold", 2, 2, 2, 0.5)
     assert (other.ours, other.peer, other.total) == ("warm", "server", 0.5)
+
+
+def test_a_peer_that_wrote_nothing_leaves_json_that_every_reader_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    silent = replace(row("server", 4.0), tokens=0, tokens_per_s=0.0)
+    write_json(ratios([row("cold", 8.0), silent]))
+
+    def refused(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    (told,) = json.loads(capsys.readouterr().out, parse_constant=refused)
+    assert (told["total"], told["tokens_per_s"]) == (2, None)
 
 
 def test_open_number_of_questions_fills_whole_rounds() -> None:

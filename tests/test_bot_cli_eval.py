@@ -19,6 +19,8 @@ from tests.test_bot_cli import run as run
 from tests.test_bot_cli_finetune import squad
 from tests.test_bot_cli_lora_registry import project as project
 
+THERE = "How many days of annual leave does every employee have?"
+NOT_THERE = "Who was the first person on the moon?"
 TITLES = [f"Workshop {n}" for n in range(400)]
 UNSEEN = next(title for title in TITLES if unseen(title))
 LEARNED = next(title for title in TITLES if not is_test(title))
@@ -118,6 +120,36 @@ def test_golden_questions_fail_where_a_model_was_wanted_and_could_not_be_used(
         )
 
 
+@pytest.mark.parametrize(("refused", "code"), [(11, 0), (10, 1)])
+def test_a_share_that_is_reached_exactly_passes_the_gate(
+    run: Run, project: Path, refused: int, code: int
+) -> None:
+    (project / "groundling.toml").write_text(
+        (project / "groundling.toml").read_text() + '\n[model]\nkind = "none"\n'
+    )
+    asks = [NOT_THERE] * refused + [THERE] * (20 - refused)
+    rows = (f'[[question]]\nask = "{ask}"\nanswerable = false\n' for ask in asks)
+    (project / "many.toml").write_text("".join(rows))
+    # 0.55 * 20 is more than 11.
+    done, out, _ = run("eval", "golden", "many.toml", "--least-refusals", "0.55", "--json")
+    assert json.loads(out)["unanswerable"] == {"n": 20, "refused": refused}
+    assert done == code
+
+
+def test_questions_of_one_kind_have_no_auc_and_no_curve(run: Run, project: Path) -> None:
+    (project / "one.toml").write_text(f'[[question]]\nask = "{NOT_THERE}"\nanswerable = false\n')
+    code, out, _ = run("eval", "refusals", "one.toml", "--json")
+    told = json.loads(out)
+    assert (code, told["auc"], told["slope"], told["offset"]) == (0, None, None, None)
+    code, out, _ = run("eval", "refusals", "one.toml")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        "0 answerable, 1 not; no AUC and no curve without both kinds",
+    )
+    code, out, _ = run("eval", "refusals", "golden.toml")
+    assert (code, out.splitlines()[0]) == (0, "1 answerable, 1 not; AUC 1.000")
+
+
 def test_the_lora_that_answered_golden_questions_is_named_for_its_card(run: Run, project: Path) -> None:
     code, out, _ = run("eval", "golden", "golden.toml", "--json")
     told = json.loads(out)
@@ -157,6 +189,7 @@ def test_every_question_is_one_to_refuse_when_its_answer_is_taken_out(run: Run, 
             ("answers", "--squad", "q.json", "--least", "f1=high"),
             "--least f1=high is not a figure and its bound",
         ),
+        (("answers", "--squad", "q.json", "--seed", "-1"), "-1 is not in the range x>=0"),
         (("answers", "--squad", "q.json", "--most", "f1"), "--most f1 is not a figure and its bound"),
         (
             ("answers", "--squad", "q.json", "--support-model", "."),

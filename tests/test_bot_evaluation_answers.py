@@ -10,8 +10,9 @@ import pytest
 from bot.answer import Answer, Citation
 from bot.errors import WrongUse
 from bot.evaluation.answers import exact, f1, scores
+from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.datasets import ReferenceQuestion, load_answers, load_squad
-from bot.evaluation.golden import dangling, holds, load_golden, run_golden
+from bot.evaluation.golden import GoldenQuestion, GoldenReport, dangling, holds, load_golden, run_golden
 from bot.question import Question
 from knowledge.documents import Chunk, Passage
 from knowledge.store import Readable
@@ -38,6 +39,19 @@ def answer(text: str, *, status: str = "answered", quote: str = "It has 26 days.
         citations=(cited,) if "[1]" in text else (),
         passages=(passage,),
     )
+
+
+class _Says:
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def answer(self, asked: Question) -> Answer:
+        return self._answer
+
+
+class _Nothing:
+    def search(self, query: str, *, limit: int, readable: Readable) -> list[Passage]:
+        return []
 
 
 def test_f1_and_exact_match_are_those_of_squad() -> None:
@@ -135,6 +149,10 @@ def test_paragraphs_of_articles_with_the_same_title_have_names_of_their_own(tmp_
         "[[question]]\nask = 'x'\nfacts = 3\ndocuments = ['a']",
         "[[question]]\nask = 'x'\nfacts = '30 days'\ndocuments = ['a']",
         "[[question]]\nask = 'x'\nfacts = [[{}]]\ndocuments = ['a']",
+        "[[question]]\nask = 'x'\nfacts = [[]]\ndocuments = ['a']",
+        "[[question]]\nask = 'x'\nfacts = [['y'], ['z', ' ']]\ndocuments = ['a']",
+        "[[question]]\nask = 'x'\nfacts = [['y']]\ndocuments = ['']",
+        "[[question]]\nask = ' '\nanswerable = false",
         "[[question]]\nask = 'x'\nanswerable = 'false'",
         "[[question]]\nask = 'x'\nfacts = [['y']]\ndocuments = ['a']\nmust = 'yes'",
         "[[question]]\nid = 'same'\nask = 'x'\nanswerable = false\n[[question]]\nid = 'same'\nask = 'y'\nanswerable = false",
@@ -154,18 +172,34 @@ def test_broken_golden_questions_are_told_in_one_line(tmp_path: Path, text: str)
 
 def test_a_marker_is_no_fact_and_a_document_may_stand_alone(tmp_path: Path) -> None:
     file = tmp_path / "golden.toml"
-    file.write_text("[[question]]\nask = 'How many?'\nfacts = ['2', ['a', 5]]\ndocuments = 'h:a.md'")
+    text = "[[question]]\nask = 'How many?'\nfacts = ['2', ['a', 5]]\ndocuments = 'h:a.md'"
+    file.write_text(text, encoding="utf-8-sig")
     (question,) = load_golden(file)
     assert (question.facts, question.documents) == ((("2",), ("a", "5")), ("h:a.md",))
     only = replace(question, facts=(("2",),))
 
-    class Says:
-        async def answer(self, asked: Question) -> Answer:
-            return answer("It is 5 [2].")
-
-    class Nothing:
-        def search(self, query: str, *, limit: int, readable: Readable) -> list[Passage]:
-            return []
-
-    found = asyncio.run(run_golden([only], Says(), Nothing()))
+    found = asyncio.run(run_golden([only], _Says(answer("It is 5 [2].\n\nIt has 26 days. [1]")), _Nothing()))
     assert [result.facts for result in found.results] == [False]
+
+    assert GoldenReport(found.results).leads == (0, 1)
+
+
+def test_an_index_that_the_passage_has_is_no_marker_and_may_be_a_fact(tmp_path: Path) -> None:
+    told = "Use argv[1] to name the input file."
+    found = answer("argv[1]. [1]\n\nUse argv[1] to name the input file. [1]", quote=told)
+    (passage,) = found.passages
+    found = replace(found, passages=(replace(passage, chunk=replace(passage.chunk, text=told)),))
+    golden = GoldenQuestion(
+        id="1",
+        ask="What names the input file?",
+        answerable=True,
+        facts=(("argv[1]",),),
+        documents=("benchmark:Leave/0",),
+    )
+
+    (result,) = asyncio.run(run_golden([golden], _Says(found), _Nothing())).results
+    assert result.right
+    assert GoldenReport((result,)).leads == (1, 1)
+    question = ReferenceQuestion(golden.ask, ("argv[1]",), "Leave/0")
+    assert AskedQuestion(question, "Leave", replace(found, text="argv[1]. [1]")).exact == 1
+    assert scores([(question, found)]).ungrounded_sentences == 0

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from bot.assistant import AnswerSettings
 from bot.evaluation.arms import Arm, Parts, arms_of, ask_arms
-from bot.evaluation.arms_report import arms_found, arms_json, question_rows
+from bot.evaluation.arms_report import DRAWN, arms_document, arms_found, arms_json, question_rows
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.datasets import ReferenceQuestion, Text
 from bot.evaluation.given import GivenPassages, WithoutAnswer
 from bot.evaluation.measures import Extras
 from bot.evaluation.overlap import Overlap
+from bot.evaluation.report import Bars
 from bot.evaluation.temporary_index import SOURCE
 from knowledge.documents import Chunk, Passage
 from knowledge.store import Readable
@@ -151,6 +152,15 @@ def test_json_of_a_comparison_has_every_arm_and_an_interval_for_every_difference
     assert told["arms"]["LoRA+retrieval"]["answerable"]["n"] == 2
     low, high = told["arms"]["LoRA+retrieval"]["f1_95"]
     assert low <= told["arms"]["LoRA+retrieval"]["answerable"]["f1"] <= high
+    # From distractors alone no question has an answer, so there is nothing to have an F1.
+    assert told["arms"]["base+distractors"]["f1_95"] is None
+    assert len(told["arms"]["base+distractors"]["overall_f1_95"]) == 2
+    figures, comparisons, *_ = arms_document(found, ()).tables
+    assert {"hallucinated entities", "facts from nowhere"} < set(figures.heads)
+    assert "each citation counts once" in comparisons.note
+    bars = {plot.title: plot.bars for plot in arms_document(found, ()).plots if isinstance(plot, Bars)}
+    assert "base+distractors" not in {bar.label for bar in bars[DRAWN["f1"]]}
+    assert len(bars[DRAWN["overall_f1"]]) == len(arms)
     against = {one["against"] for one in told["comparisons"]}
     assert against == {"base", "base+retrieval", "LoRA", "base+oracle", "LoRA+oracle"}
     assert all(one["verdict"] in {"ahead", "behind", "not told apart"} for one in told["comparisons"])

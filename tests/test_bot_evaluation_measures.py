@@ -15,6 +15,7 @@ from bot.evaluation.citing import Statement, citation_scores, statements
 from bot.evaluation.comparison import METRICS, compare, mean_of
 from bot.evaluation.datasets import ReferenceQuestion
 from bot.evaluation.facts import fact_recall, fact_scores
+from bot.evaluation.figures import figures
 from bot.evaluation.key_facts import key_facts
 from bot.evaluation.measures import Extras, measure, search_scores
 from bot.evaluation.model_support import ModelSupport, model_support
@@ -187,6 +188,30 @@ def test_an_arm_that_is_right_in_every_document_is_ahead_and_the_other_behind() 
     assert told["false_refusals"].verdict == "ahead"
     assert told["citation_precision"].questions == 0
     assert told["refused"].verdict == "not told apart"
+
+
+def test_what_is_compared_is_the_figure_of_its_name_question_by_question() -> None:
+    rows = [
+        asked("26 days [1]. It has 26 days. Ask Maren Holt [1]. Peter Falk knows. [1]"),
+        asked("26 days [1]"),
+        asked("In summer [2] or so [3]", status="answered"),
+        asked("No", status="refused"),
+        asked("No", UNKNOWN, status="refused"),
+        asked("26 days [1]", UNKNOWN),
+    ]
+    told = figures(measure(rows)).flat()
+    means = {metric.name: mean_of(rows, metric)[1].mean for metric in METRICS}
+    assert told["hallucinated_entities"] != told["facts_from_nowhere"]
+    # In the figure each citation counts once, here each answer does, as the reports say.
+    assert means.pop("citation_precision") < told["citation_precision"] == 1
+    assert means == pytest.approx({name: told[name] for name in means})
+
+
+def test_without_a_refusal_nothing_is_told_of_how_many_were_right() -> None:
+    rows = [asked("26 days [1]"), asked("26 days [1]", UNKNOWN)]
+    told = figures(measure(rows)).flat()
+    assert (told["abstention_precision"], told["abstention_recall"]) == (None, 0)
+    assert figures(measure([*rows, asked("No", status="refused")])).flat()["abstention_precision"] == 0
 
 
 @pytest.mark.parametrize("documents", [1, 4])

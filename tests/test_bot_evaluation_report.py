@@ -114,6 +114,11 @@ def test_no_hostile_text_becomes_markup_in_markdown() -> None:
     assert "http://" not in markdown(report())
 
 
+def test_letters_that_a_script_joins_are_written_as_they_are_read() -> None:
+    assert "می\u200cخواهم" in markdown(report("می\u200cخواهم"))
+    assert "می\u200cخواهم" in page(report("می\u200cخواهم"))
+
+
 def test_a_folder_gets_every_file_whole(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")

@@ -88,6 +88,37 @@ def test_beir_folders_are_read_with_the_judged_queries_only(tmp_path: Path) -> N
     assert judged.texts[0].text == "one\u2028line"
     with pytest.raises(WrongUse, match=r"test\.tsv"):
         load_beir(tmp_path, "test")
+    (tmp_path / "qrels" / "bare.tsv").write_text("1\td1\t2\n2\td2\t1\n")
+    assert load_beir(tmp_path, "bare").relevant == {"1": {"d1": 2}, "2": {"d2": 1}}
+
+
+@pytest.mark.parametrize(
+    ("qrels", "told"),
+    [
+        ("1\t0\t31\t1\n", "line 1 is not query, text and grade"),  # as TREC has them, with a column more
+        ("1\td1\thigh\n2\td2\t1\n", "line 1 is not query, text and grade"),
+        ("query-id\tcorpus-id\tscore\n1\td1\n", "line 2 is not query, text and grade"),
+        ("query-id\tcorpus-id\tscore\nother\td1\t1\n", "judges nothing relevant"),
+        ("1\td1\t0\n", "judges nothing relevant"),
+    ],
+)
+def test_judgements_that_are_not_as_beir_has_them_give_no_figure(
+    tmp_path: Path, qrels: str, told: str
+) -> None:
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "one"}\n{"_id": "d2", "text": "b"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "one?"}\n{"_id": "2", "text": "two?"}\n')
+    (tmp_path / "qrels" / "test.tsv").write_text(qrels)
+    with pytest.raises(WrongUse, match=told):
+        load_beir(tmp_path, "test")
+
+
+def test_a_file_without_a_question_that_has_an_answer_gives_no_figure(tmp_path: Path) -> None:
+    question = {"id": "x", "question": "?", "is_impossible": True}
+    article = {"title": "T", "paragraphs": [{"context": "Some text.", "qas": [question]}]}
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [article]}))
+    with pytest.raises(WrongUse, match="no question with an answer"):
+        load_squad(tmp_path / "squad.json")
 
 
 def test_passages_are_mapped_to_their_exact_characters(tmp_path: Path) -> None:
@@ -112,6 +143,30 @@ def test_broken_files_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match="not a SQuAD file"):
         load_squad(tmp_path / "squad.json")
     with pytest.raises(WrongUse, match="cannot be read"):
+        load_spans(tmp_path)
+
+
+def test_the_mark_that_some_editors_put_first_belongs_to_no_file(tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    files = {
+        "corpus.jsonl": '{"_id": "d1", "text": "one"}\n',
+        "queries.jsonl": '{"_id": "1", "text": "one?"}\n{"_id": "2", "text": "two?"}\n',
+        "qrels/test.tsv": "1\td1\t1\n2\td1\t1\n",
+        "squad.json": _squad(tmp_path).read_text(),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert load_beir(tmp_path, "test").relevant == {"1": {"d1": 1}, "2": {"d1": 1}}
+    assert len(load_squad(tmp_path / "squad.json").queries) == 2
+
+
+def test_a_table_with_a_cell_that_is_too_large_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "corpora" / "rules.md").write_text("The car park closes at nine.")
+    (tmp_path / "questions_df.csv").write_text(
+        "question,references,corpus_id\r\n" + "why " * 50_000 + ",[],rules\r\n"
+    )
+    with pytest.raises(WrongUse, match="is not a table of questions"):
         load_spans(tmp_path)
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.evidence import Evidence, find_evidence, in_context, units
+from bot.citations import OWN_MARKERS
+from bot.evidence import LIST, SHORT, Evidence, find_evidence, in_context, units
 from bot.quoting import choose, choose_few, quoted
 from bot.table_rows import cells, read_tables
 from knowledge.documents import Chunk, Passage
@@ -99,6 +100,15 @@ def test_what_stands_above_a_list_is_quoted_once() -> None:
     assert quoted(found[2:3]) == "Bring: - a raincoat [1]"
 
 
+def test_a_number_in_brackets_is_quoted_as_it_stands_where_it_is_an_index() -> None:
+    code = passage("Take `keys[0]`, grid[1][2] or argv[1:], and x = [0].")
+    assert quoted(units([code])) == f"{code.chunk.text} [1]"
+    notes = passage("It rains.[1][2] Most in Oslo^[3] as they say [4, 5].")
+    text = quoted(units([notes]))
+    assert text == "It rains.(1)(2) Most in Oslo^(3) as they say (4, 5). [1]"
+    assert OWN_MARKERS.findall(f"{quoted(units([code]))} {text}") == ["1", "1"]
+
+
 def test_a_short_answer_is_the_best_sentence_with_the_best_beside_it() -> None:
     desk = passage("Keys are kept at the desk.\nLost keys are told to the desk.\nKeys are lent for a day.")
     hall = passage("Keys of the hall are kept at the desk.")
@@ -130,6 +140,45 @@ def test_a_sentence_is_quoted_in_its_paragraph_or_list_item_where_that_is_short(
     assert told("Rule 7") == "Rule 7 of the house is kept by all."
     assert told("He has a list") == "Who tells the desk? The guard. He has a list."
     assert told("33") == "Error: 33; Who: Mrs Ito"
+
+
+def test_what_announces_a_list_is_quoted_with_its_items() -> None:
+    items = "- the quay\n- the lock,\n  but for its bridge\n\n- the mill"
+    one = passage(f"Nobody may fish here:\n\n{items}\n\nElsewhere one may.\n\nLong:\n" + "- an item\n" * 100)
+    (intro,) = [unit for unit in units([one]) if unit.text == "Nobody may fish here:"]
+    found = [Evidence(unit, 1.0) for unit in (intro, *units([one])[1:4])]
+    told = quoted(choose(found, [one]))
+    assert told == "Nobody may fish here: - the quay; - the lock, but for its bridge; - the mill [1]"
+    (long,) = [unit for unit in units([one]) if unit.text == "Long:"]
+    whole = in_context(long, one)
+    assert (whole.text[-10:], len(whole.text)) == ("\n- an item", len("Long:\n") + LIST // 10 * 10 - 1)
+
+
+def test_what_ends_in_a_colon_is_quoted_with_the_lines_below_it() -> None:
+    long = "x" * (SHORT - 20)
+    text = (
+        "It is at rest. To start the bell:\n\nsudo bell start\nbell ring --twice\n\nIt rings.\n\n"
+        f'1. Send this:\n\n{{\n  "id": 7,\n  "note": "{long}"\n}}\n\n2. Tell:\n- the guard\n\n'
+        "Rates:\n\n| City | Rate |\n|---|---|\n| Oslo | 120 |\n\nThe last line:"
+    )
+    one = passage(text)
+
+    def told(words: str) -> str:
+        (unit,) = [unit for unit in units([one]) if unit.text.endswith(words)]
+        whole = in_context(unit, one)
+        assert text[whole.start : whole.end] == whole.text
+        return quoted([whole])
+
+    assert (
+        told("start the bell:") == "It is at rest. To start the bell: sudo bell start; bell ring --twice [1]"
+    )
+    assert told("Send this:") == '1. Send this: { "id": 7, [1]'
+    assert told("Tell:") == "2. Tell: - the guard [1]"
+    assert told("Rates:") == "Rates: [1]"
+    assert told("The last line:") == "The last line: [1]"
+    (start, *_) = found = [Evidence(unit, 1.0) for unit in units([one])][1:4]
+    assert start.unit.text == "To start the bell:"
+    assert quoted(choose(found, [one])) == told("start the bell:")
 
 
 def test_a_paragraph_is_quoted_once_whichever_of_its_sentences_speak_to_the_question() -> None:

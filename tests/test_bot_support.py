@@ -218,6 +218,8 @@ def test_an_index_behind_a_word_is_no_citation() -> None:
     found = passages("The first argument of the script is sys.argv[1].")
     assert without_markers("It is sys.argv[1].", found) == "It is sys.argv[1]."
     assert without_markers("It is the first argument[1].", found) == "It is the first argument."
+    grid = passages("The middle is grid[1][2].")
+    assert without_markers("The middle is grid[1][2][1] [1].", grid) == "The middle is grid[1][2]."
 
 
 def test_an_opposite_of_something_else_turns_nothing_round() -> None:

@@ -116,6 +116,13 @@ def test_letter_that_something_hidden_took_apart_is_composed() -> None:
     assert section.blocks == (Block("ä"),)
 
 
+def test_ligatures_become_letters_and_nothing_else_is_folded() -> None:
+    reading = Reading("Oﬃce", (Section(("Conﬁg",), (Block("ﬂow ﬀ ﬄ ﬅ ﬆ, 10 m² ½ ™"),)),))
+    assert strip(reading) == Reading(
+        "Office", (Section(("Config",), (Block("flow ff ffl st st, 10 m² ½ ™"),)),)
+    )
+
+
 def test_a_section_that_was_all_hidden_is_gone() -> None:
     assert strip(Reading(None, (Section((), (Block("\u200b\u200b"),)),))).sections == ()
 

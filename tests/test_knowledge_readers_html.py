@@ -95,3 +95,8 @@ def test_no_chunk_parts_a_definition_from_its_term() -> None:
 def test_a_cell_that_spans_nothing_is_a_cell() -> None:
     table = '<table><tr><td colspan="0">A<td>B</tr><tr><td rowspan="0">1<td>2</tr></table>'
     assert blocks(read(table)) == [Block("| A | B |\n| --- | --- |\n| 1 | 2 |", "table")]
+
+
+def test_the_mark_of_a_note_is_told_from_an_index() -> None:
+    page = "<p>Rain in Oslo<sup>[3]</sup> is common.<sup><a>[4]</a></sup> Take <code>keys[0]</code>.</p>"
+    assert blocks(read(page)) == [Block("Rain in Oslo^[3] is common.[4] Take keys[0].")]

@@ -96,6 +96,30 @@ def test_hidden_text_is_left_out_and_counted(hiding: str) -> None:
     assert reading.notes == ("hidden text removed: 1 invisible element",)
 
 
+def test_what_is_struck_out_is_no_answer_any_more() -> None:
+    def through(style: str) -> str:
+        return f'<style:text-properties style:text-line-through-style="{style}"/>'
+
+    styles = (
+        ("text", "T1", through("solid")),
+        ("text", "T2", through("none")),
+        ("paragraph", "P1", through("dotted")),
+        ("table-cell", "ce1", through("solid")),
+    )
+    text = (
+        '<text:p>The fee is <text:span text:style-name="T1">50 EUR</text:span> '
+        '<text:span text:style-name="T2">60 EUR</text:span>.</text:p><text:p text:style-name="P1">All gone.</text:p>'
+    )
+    reading = read("text", text, *styles)
+    assert reading.sections == (Section((), (Block("The fee is 60 EUR."),)),)
+    assert reading.notes == ("hidden text removed: 2 struck-out elements",)
+    fees = table("Fees", (("Room", "Fee"), ("Blue", "50"))).replace(
+        "<table:table-cell><text:p>50<", '<table:table-cell table:style-name="ce1"><text:p>50<'
+    )
+    (sheet,) = read("spreadsheet", fees, *styles).sections
+    assert sheet.blocks == (Block("| Room | Fee |\n| --- | --- |\n| Blue |  |", "table"),)
+
+
 def test_a_style_hides_only_what_is_of_its_family() -> None:
     none = '<style:text-properties text:display="none"/>'
     reading = read("text", '<text:p text:style-name="a">Seen.</text:p>', ("text", "a", none))

@@ -207,6 +207,27 @@ def test_presentation_has_a_section_a_slide_with_title_list_table_and_notes() ->
     assert reading.notes == ("hidden slides left out: 1",)
 
 
+def test_what_is_struck_out_on_a_slide_is_no_answer_any_more() -> None:
+    def run(text: str, strike: str) -> str:
+        return f'<a:r><a:rPr strike="{strike}"/><a:t>{text}</a:t></a:r>'
+
+    runs = run("The fee is ", "noStrike") + run("50 EUR", "sngStrike") + run(" 60 EUR", "noStrike")
+    paragraphs = f"<a:p>{runs}</a:p><a:p>{run('All gone', 'dblStrike')}</a:p>"
+    slide = f'<p:sld xmlns:p="p" xmlns:a="a"><p:cSld><p:spTree><p:sp><p:txBody>{paragraphs}</p:txBody></p:sp></p:spTree></p:cSld></p:sld>'
+    show = f'<p:presentation xmlns:p="p" xmlns:r="{R}"><p:sldIdLst><p:sldId id="1" r:id="r1"/></p:sldIdLst></p:presentation>'
+    reading = reader("pptx")(
+        archive(
+            {
+                "ppt/presentation.xml": show,
+                "ppt/_rels/presentation.xml.rels": f'<R><Relationship Id="r1" Type="{R}/slide" Target="slide1.xml"/></R>',
+                "ppt/slide1.xml": slide,
+            }
+        )
+    )
+    assert reading.sections == (Section((), (Block("The fee is 60 EUR"),), "slide 1"),)
+    assert reading.notes == ("hidden text removed: 2 struck-out runs",)
+
+
 def test_workbook_has_a_section_a_sheet_with_readable_values() -> None:
     book = openpyxl.Workbook()
     sheet = book.active

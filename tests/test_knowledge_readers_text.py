@@ -379,6 +379,32 @@ def test_notebook_keeps_markdown_code_and_text_output() -> None:
     )
 
 
+def test_notebook_reads_what_an_output_shows_where_its_text_only_names_it() -> None:
+    name = "<IPython.core.display.HTML object>"
+    page = "<style>p {}</style><p hidden>x</p><table><tr><th>City<th>Rate<tr><td>Oslo<td>120</table>"
+    bundles = (
+        {"text/plain": [name], "text/html": [page]},
+        {"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "The *best* rate."},
+        {"text/html": "<b>Done</b>"},
+        {"text/plain": "   a\n0  1", "text/html": "<table><tr><td>1</table>"},
+        {"text/plain": "<Figure size 640x480 with 1 Axes>", "image/png": "iVBO"},
+        {"text/plain": name, "text/html": "<b>" * 3000 + "deep"},
+    )
+    outputs = [{"output_type": "display_data", "data": bundle} for bundle in bundles]
+    cells = [{"cell_type": "code", "source": "show()", "outputs": outputs}]
+    reading = read("ipynb", json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    assert blocks(reading) == [
+        Block("show()", "code"),
+        Block("| City | Rate |\n| --- | --- |\n| Oslo | 120 |", "table"),
+        Block("The best rate."),
+        Block("Done"),
+        Block("   a\n0  1", "code"),
+        Block("<Figure size 640x480 with 1 Axes>", "code"),
+        Block(name, "code"),
+    ]
+    assert reading.notes == ("hidden text removed: 1 invisible element",)
+
+
 MAIL = (
     "From: Ann <ann@example.org>\r\nTo: Bob <bob@example.org>\r\nSubject: =?utf-8?q?K=C3=BCndigung?=\r\n"
     "Date: Fri, 02 Feb 2024 10:00:00 +0100\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"

@@ -76,6 +76,36 @@ def test_deleted_page_is_gone_from_answers_and_from_the_disk(bench: Bench) -> No
     assert holding == []
 
 
+@pytest.mark.parametrize(("name", "body"), [("zanzibar.md", b"a page"), ("zanzibar.pdf", b"broken")])
+def test_name_of_a_page_that_is_gone_leaves_the_disk_while_others_use_the_database(
+    bench: Bench, name: str, body: bytes
+) -> None:
+    source = MemorySource("wiki", {**pages(), name: body})
+    bench.sync(source)
+    before = bench.data / "groundling.sqlite.before-0004"
+    before.write_bytes((bench.data / "groundling.sqlite").read_bytes())
+    del source.bodies[name]
+    bench.sync(source)
+    holding = [path for path in bench.data.rglob("*") if path.is_file() and b"zanzibar" in path.read_bytes()]
+    assert holding == []
+    assert not bench.catalogue.purge_owed()
+
+
+def test_sync_whose_database_cannot_be_tidied_now_says_so_and_the_next_one_does_it(bench: Bench) -> None:
+    source = MemorySource("wiki", {**pages(), "zanzibar.md": b"a page"})
+    bench.sync(source)
+    del source.bodies["zanzibar.md"]
+    with bench.database.reading() as connection:
+        connection.exec_driver_sql("SELECT * FROM documents").all()
+        report = bench.sync(source)
+    assert (report.documents, len(report.notes)) == (20, 1)
+    assert "until the next sync" in report.notes[0]
+    assert bench.catalogue.purge_owed()
+    assert bench.sync(source).notes == ()
+    holding = [path for path in bench.data.rglob("*") if path.is_file() and b"zanzibar" in path.read_bytes()]
+    assert holding == []
+
+
 def test_source_that_loses_its_last_document_leaves_an_empty_index(bench: Bench) -> None:
     source = MemorySource("wiki", pages(2))
     before = bench.sync(source).index_version

@@ -203,6 +203,8 @@ def test_a_missing_package_or_hub_model_is_one_clear_line() -> None:
         SentenceTransformerEmbedder.from_package("no_such_package_anywhere")
     with pytest.raises(EmbedderUnavailable, match="downloads are off"):
         SentenceTransformerEmbedder.from_hub("nobody/no-such-model")
+    with pytest.raises(EmbedderUnavailable, match=r"cannot be fetched \(Repo id .*\); .* give its folder$"):
+        SentenceTransformerEmbedder.from_hub("nobody/no/model", allow_download=True)
 
 
 def test_a_reranker_without_a_model_is_one_clear_line(tmp_path: Path) -> None:

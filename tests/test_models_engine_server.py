@@ -22,13 +22,17 @@ from models.errors import ModelUnavailable, PromptTooLong
 from models.weights import bundled_path
 from tests.openai_server import (
     CHAT,
+    Asked,
     OpenAiServer,
     Trick,
+    begin_events,
+    end_events,
     ends,
     hangs,
     piece,
     refuses,
     says,
+    send_event,
     sends,
 )
 from tests.test_models_engine_contract import TURNS, GeneratorContract, deltas_of, text_of
@@ -118,6 +122,15 @@ async def answer(model: ServerModel) -> list[Delta]:
     return await deltas_of(model.stream(TURNS, max_tokens=64))
 
 
+async def keeps_alive(_: Asked, writer: asyncio.StreamWriter) -> None:
+    """Events that say nothing, until the client has enough of them."""
+    begin_events(writer)
+    while True:
+        send_event(writer, {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
 def failure(server: OpenAiServer | str, *, key: ApiKey | None = None) -> str:
     """The line that an answer fails with; what fails once works afterwards."""
 
@@ -149,6 +162,18 @@ def failure(server: OpenAiServer | str, *, key: ApiKey | None = None) -> str:
             "refused with 400: no such [31m thing",
         ),
         (refuses(400, {"error": "unknown role"}), "refused with 400: unknown role"),
+        (refuses(400, {"detail": "no such\tmodel"}), "refused with 400: no such model"),
+        (
+            refuses(422, {"detail": [{"loc": ["body", "seed"], "msg": "Too large", "input": 7}, "x", 3, {}]}),
+            "refused with 422: body.seed: Too large; x",
+        ),
+        (refuses(200, {"error": "Unexpected endpoint"}), "refused: Unexpected endpoint"),
+        (refuses(200, {"detail": {"message": "no GPU left"}}), "refused: no GPU left"),
+        (
+            says({"object": "error", "message": "out of memory", "code": 500}, "[DONE]"),
+            "gave up: out of memory",
+        ),
+        (says({"detail": "overloaded"}, "[DONE]"), "gave up: overloaded"),
         (refuses(500, PAGE), "refused with 500"),
         (refuses(500, {"error": {"message": "x" * 5000}}), "refused with 500: xxx"),
         (refuses(404, {"message": "The model `x` does not exist."}), "knows no /v1/chat/completions"),
@@ -185,6 +210,7 @@ def test_nobody_listening_is_told_with_the_address() -> None:
         (refuses(200, PAGE), "answered with text/html where JSON was due"),
         (refuses(404, PAGE), "knows no /v1/models"),
         (refuses(200, {"data": []}), "offers no model"),
+        (refuses(200, {"error": {"message": "Licence expired", "code": 3}}), "refused: Licence expired"),
         (refuses(200, {"data": "x" * 100}), "offers no model"),
         (refuses(200, [{"id": 3}]), "offers no model"),
     ],
@@ -201,8 +227,9 @@ def test_server_that_is_no_model_server_is_told(server: OpenAiServer, trick: Tri
         ("/v1/models", hangs, replace(BRISK, reply_s=0.5)),
         (CHAT, hangs, replace(BRISK, first_s=0.5)),
         (CHAT, says(piece("The "), hangs=True), replace(BRISK, silence_s=0.5)),
+        (CHAT, keeps_alive, replace(BRISK, first_s=0.5, silence_s=60.0)),
     ],
-    ids=["reply", "first piece", "between pieces"],
+    ids=["reply", "first piece", "between pieces", "nothing but signs of life"],
 )
 def test_silence_is_told(server: OpenAiServer, path: str, trick: Trick, patience: Patience) -> None:
     server.play(trick, path=path)
@@ -468,6 +495,27 @@ def test_wrong_name_lists_what_the_server_offers(server: OpenAiServer) -> None:
     with pytest.raises(ModelUnavailable, match="offers several models, name one of them: 'model-0'"):
         with_model(server, answer)
     assert text_of(with_model(server, answer, name="model-7")) == ANSWER
+
+
+def test_model_that_is_listed_twice_is_the_only_one(server: OpenAiServer) -> None:
+    server.names = ("tiny", "tiny")
+    assert text_of(with_model(server, answer)) == ANSWER
+
+
+def test_model_that_thinks_before_it_speaks_is_waited_for(server: OpenAiServer) -> None:
+    async def thinks(_: Asked, writer: asyncio.StreamWriter) -> None:
+        begin_events(writer)
+        for _number in range(8):
+            send_event(writer, {"choices": [{"delta": {"content": None, "reasoning_content": "Hm."}}]})
+            await writer.drain()
+            await asyncio.sleep(0.1)
+        for event in (piece("Nine."), ends(), "[DONE]"):
+            send_event(writer, event)
+        end_events(writer)
+        await writer.drain()
+
+    server.play(thinks)
+    assert text_of(with_model(server, answer, patience=replace(BRISK, first_s=0.5))) == "Nine."
 
 
 def test_name_may_leave_out_the_tag_as_ollama_allows() -> None:

@@ -12,9 +12,9 @@ import pytest
 from models.engine.process import LocalModel
 from models.errors import BrokenWeights, ModelUnavailable
 from models.gguf import read_header
-from models.weights import bundled_path
+from models.weights import ModelFolder, bundled_path
 
-U32, F32, STRING, LIST, U64 = 4, 6, 8, 9, 10
+U16, U32, F32, STRING, LIST, U64 = 2, 4, 6, 8, 9, 10
 Entry = tuple[str, int, bytes]
 
 
@@ -109,6 +109,24 @@ def test_broken_file_is_refused_in_one_line(tmp_path: Path, raw: bytes, line: st
     with pytest.raises(BrokenWeights, match=line) as told:
         read_header(written(tmp_path, raw))
     assert "\n" not in str(told.value)
+
+
+def test_part_of_a_split_model_is_told_with_its_mend(tmp_path: Path) -> None:
+    def part(number: int, *meta: Entry) -> Path:
+        places = [("split.no", U16, struct.pack("<H", number)), ("split.count", U16, struct.pack("<H", 3))]
+        return written(tmp_path, gguf([*meta, *places]))
+
+    with pytest.raises(
+        BrokenWeights, match="is part 2 of 3 of a model; join them first with llama-gguf-split"
+    ):
+        read_header(part(1))
+    first = part(0, *entries())
+    assert read_header(first).parts == 3  # which llama.cpp loads where it lies
+    with pytest.raises(
+        BrokenWeights, match="is one of 3 parts of a model; join them first with llama-gguf-split"
+    ):
+        ModelFolder(tmp_path / "models").take_in(first)
+    assert not (tmp_path / "models").exists()
 
 
 def test_file_cut_anywhere_is_refused(tmp_path: Path) -> None:

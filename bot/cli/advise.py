@@ -29,6 +29,7 @@ _HEADS = {
     "both": "both: retrieve for knowledge, fine-tune for behaviour",
     "neither": "neither: there are no documents to look into and no behaviour to train",
 }
+_EARLY = "neither yet: there are no documents to look into, and too few pairs to train with"
 
 
 @click.command()
@@ -115,7 +116,12 @@ def _machine(project: Project) -> Machine:
 
     found = Hardware.from_machine()
     gpus = tuple(gpu.name for gpu in found.gpus)
-    machine = Machine(found.cpu, found.cores, found.memory_free, gpus, None, None)
+    section = project.config.model
+    machine = Machine(
+        *(found.cpu, found.cores, found.memory_free, gpus, None, None),
+        gpu_free=sum(gpu.free for gpu in found.gpus),
+        keeps_passages=section.passage_cache or section.kind == "server",
+    )
 
     async def run() -> tuple[Speed, int | None] | None:
         model = project.generator()
@@ -134,10 +140,9 @@ def _machine(project: Project) -> Machine:
     if measured is None:
         return machine
     speed, parameters = measured
-    kind = project.config.model.kind
     return replace(
         machine,
-        model=project.weights().name if kind == "gguf" else kind,
+        model=project.weights().name if section.kind == "gguf" else section.kind,
         parameters=parameters,
         prompt_tokens=speed.prompt_tokens,
         read_a_second=speed.read_a_second,
@@ -181,7 +186,9 @@ def _training_speed(project: Project) -> float:
 
 
 def _show(need: Need, machine: Machine, advice: Advice) -> None:
-    click.echo(_HEADS[advice.path] + ("; and a larger model fits" if advice.larger_model else ""))
+    early = advice.path == "neither" and any(reason.says == "not yet" for reason in advice.reasons)
+    head = _EARLY if early else _HEADS[advice.path]
+    click.echo(head + ("; and a larger model fits" if advice.larger_model else ""))
     for reason in advice.reasons:
         source = f" ({reason.source})" if reason.source else ""
         click.echo(f"  {reason.says:12}  {reason.reason}{source}")

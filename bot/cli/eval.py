@@ -73,8 +73,12 @@ def refusals(project: Project, file: Path, *, json_: bool) -> None:
     if json_:
         write_json(found)
         return
-    click.echo(f"{found.answerable} answerable, {found.unanswerable} not; AUC {found.auc:.3f}")
-    click.echo(f"fitted curve: slope {found.slope:.2f}, offset {found.offset:.2f}")
+    kinds = f"{found.answerable} answerable, {found.unanswerable} not"
+    if found.auc is None:
+        click.echo(f"{kinds}; no AUC and no curve without both kinds")
+    else:
+        click.echo(f"{kinds}; AUC {found.auc:.3f}")
+        click.echo(f"fitted curve: slope {found.slope:.2f}, offset {found.offset:.2f}")
     for bound in found.bounds:
         click.echo(
             f"refuse_below = {bound.likelihood}: {bound.false_refusals:.0%} of the answerable refused, "

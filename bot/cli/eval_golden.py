@@ -59,7 +59,7 @@ def golden(
     report, measured = asyncio.run(_asked(project, questions, out))
     right, answerable = report.count(answerable=True)
     refused, unanswerable = report.count(answerable=False)
-    passed = right >= least_answers * answerable and refused >= least_refusals * unanswerable
+    passed = _reaches(right, answerable, least_answers) and _reaches(refused, unanswerable, least_refusals)
     failure = None if passed and not report.dangling else "the golden questions fail the gate"
     if lost := report.without_model:
         failure = f"{len(lost)} of {len(questions)} questions were answered without the model: {lost[0]}"
@@ -82,6 +82,11 @@ def golden(
             click.echo(f"answered without the model, which could not be used: {len(lost)}")
     if failure is not None:
         raise Failed(failure)
+
+
+def _reaches(count: int, of: int, share: float) -> bool:
+    # As a quotient: 0.55 * 100 is more than 55.
+    return not of or count / of >= share
 
 
 async def _asked(

@@ -39,7 +39,11 @@ def squad_options(command: Callable[P, R]) -> Callable[P, R]:
             help="Ask only about documents that no training and no calibration has seen.",
         ),
         click.option(
-            "--seed", type=int, default=0, show_default=True, help="Which questions, when not all are asked."
+            "--seed",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Which questions, when not all are asked.",
         ),
         click.option(
             "--folds",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
 import re
 import sys
@@ -102,7 +103,9 @@ def _writes_unicode(encoding: str) -> bool:
 
 def shown(text: str) -> str:
     """`text` on one line, without signs that could move a terminal's cursor or change its colours."""
-    return "".join(sign if sign.isprintable() else " " if sign.isspace() else "�" for sign in text)
+    from adapters.terminal import safe
+
+    return safe(text).replace("\n", " ")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
@@ -121,7 +124,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
 
 
 def plain(value: object) -> object:
-    """Dataclasses, tuples and times as JSON knows them."""
+    """Dataclasses, tuples and times as JSON knows them; null for a number that it has no name for."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -130,6 +133,8 @@ def plain(value: object) -> object:
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return str(value) if isinstance(value, Path) else value
 
 

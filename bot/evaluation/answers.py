@@ -82,13 +82,13 @@ def best(metric: Callable[[str, str], float], question: ReferenceQuestion, answe
     """`metric` of the answer's words against the best reference; 0 where nothing was answered, or nothing is right."""
     if answer.status != "answered" or not question.references:
         return 0.0
-    said = without_markers(answer.text)
+    said = without_markers(answer.text, answer.passages)
     return max(metric(said, reference) for reference in question.references)
 
 
 def holds_one(question: ReferenceQuestion, answer: Answer) -> float:
     """1 where a reference stands in the answer; an answer in quotes is longer than any reference."""
-    said = " ".join(normalised(without_markers(answer.text)))
+    said = " ".join(normalised(without_markers(answer.text, answer.passages)))
     return float(
         answer.status == "answered"
         and any(f" {' '.join(normalised(reference))} " in f" {said} " for reference in question.references)

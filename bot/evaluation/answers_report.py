@@ -18,7 +18,7 @@ from bot.evaluation.arms_report import (
     search_table,
 )
 from bot.evaluation.asked import AskedQuestion
-from bot.evaluation.comparison import METRICS, mean_of
+from bot.evaluation.comparison import BY_ANSWER, METRICS, mean_of
 from bot.evaluation.figures import figures
 from bot.evaluation.folds import Folds, by_folds, folds_json, folds_tables
 from bot.evaluation.measures import Extras, Measures, SearchScores, measure, search_scores
@@ -104,6 +104,7 @@ def answers_document(
                     (name, str(count), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}")
                     for name, count, mean in told
                 ),
+                note=BY_ANSWER,
             ),
             *folds_tables(found.folds),
             outcomes_table(one),

@@ -12,7 +12,7 @@ from bot.evaluation.abstention import RiskPoint
 from bot.evaluation.arms import Arm
 from bot.evaluation.asked import AskedQuestion
 from bot.evaluation.attribution import OUTCOMES, outcome
-from bot.evaluation.comparison import METRICS, Comparison, compare, mean_of
+from bot.evaluation.comparison import BY_ANSWER, METRICS, Comparison, compare, mean_of
 from bot.evaluation.figures import figures, signed
 from bot.evaluation.folds import Folds, by_folds, folds_json, folds_tables
 from bot.evaluation.intervals import FEWEST, Difference
@@ -34,6 +34,7 @@ _SHOWN = (
     ("citation_precision", "citations right"),
     ("refused", "refused rightly"),
     ("false_refusals", "refused wrongly"),
+    ("hallucinated_entities", "hallucinated entities"),
     ("facts_from_nowhere", "facts from nowhere"),
     ("bleu", "BLEU"),
     ("rouge_l", "ROUGE-L"),
@@ -47,7 +48,7 @@ _CURVE = 60
 @dataclass(frozen=True, slots=True)
 class ArmsFound:
     """The answers of every arm by its name, what is told of them, how sure the differences are, and for each of
-    `DRAWN` the mean of every arm with its interval."""
+    `DRAWN` the mean of every arm that has one, with its interval."""
 
     rows: Mapping[str, Sequence[AskedQuestion]]
     measures: Mapping[str, Measures]
@@ -71,14 +72,18 @@ def arms_found(
     distractors alone are in no comparison: their questions have another right answer."""
     others = [arm.name for arm in arms if arm.given != "distractors" and arm.name != BEST]
     retrieved = next(arm.name for arm in arms if arm.given == "found")
-    drawn = [metric for metric in METRICS if metric.name in DRAWN]
+    means = {
+        metric.name: {name: mean_of(asked, metric, seed=seed) for name, asked in rows.items()}
+        for metric in METRICS
+        if metric.name in DRAWN
+    }
     return ArmsFound(
         rows=rows,
         measures={name: measure(asked, extras) for name, asked in rows.items()},
         comparisons=tuple(compare(rows, BEST, others, seed=seed)) if BEST in rows else (),
         means={
-            metric.name: {name: mean_of(asked, metric, seed=seed)[1] for name, asked in rows.items()}
-            for metric in drawn
+            metric: {name: mean for name, (count, mean) in told.items() if count}
+            for metric, told in means.items()
         },
         search=search_scores(rows[retrieved]),
         documents=len({one.document for one in rows[retrieved]}),
@@ -96,7 +101,7 @@ def arms_json(found: ArmsFound) -> dict[str, object]:
         "arms": {
             name: {
                 **figures(measures).nested(),
-                **{f"{metric}_95": _interval(means[name]) for metric, means in found.means.items()},
+                **{f"{metric}_95": _interval(means.get(name)) for metric, means in found.means.items()},
             }
             for name, measures in found.measures.items()
         },
@@ -108,7 +113,7 @@ def arms_json(found: ArmsFound) -> dict[str, object]:
                 "questions": one.questions,
                 "documents": one.documents,
                 "difference": round(one.difference.mean, 4) if one.questions else None,
-                "95": _interval(one.difference) if one.questions else None,
+                "95": _interval(one.difference if one.questions else None),
                 "verdict": one.verdict,
             }
             for one in found.comparisons
@@ -268,6 +273,7 @@ def _comparisons_table(comparisons: Sequence[Comparison]) -> Table:
             for one in comparisons
             if one.questions
         ),
+        note=BY_ANSWER,
     )
 
 
@@ -293,8 +299,8 @@ def _thinned(points: Sequence[RiskPoint]) -> list[RiskPoint]:
     return [*points[::step], *points[-1:]]
 
 
-def _interval(difference: Difference) -> list[float]:
-    return [round(difference.low, 4), round(difference.high, 4)]
+def _interval(difference: Difference | None) -> list[float] | None:
+    return None if difference is None else [round(difference.low, 4), round(difference.high, 4)]
 
 
 def _figure(value: float | None) -> str:

@@ -64,7 +64,7 @@ class AskedQuestion:
         it and all its numbers and names in it."""
         if not self.answered:
             return False
-        said = without_markers(self.answer.text)
+        said = without_markers(self.answer.text, self.answer.passages)
         return bool(holds_one(self.question, self.answer)) or any(
             f1(said, reference) >= ALIKE and all(holds(said, fact) for fact in key_facts(reference))
             for reference in self.question.references

@@ -49,11 +49,18 @@ METRICS = (
         lambda asked: float(asked.refused) if asked.answerable else None,
         more_is_better=False,
     ),
-    Metric("facts_from_nowhere", lambda asked: _from_nowhere(asked), more_is_better=False),
+    Metric("hallucinated_entities", lambda asked: _from_nowhere(asked), more_is_better=False),
 )
 """f1 of answerable questions (0 where refused); overall F1; right citations of the answers to answerable
 questions, 0 for an answer without any; refusals of what has no answer, and of what has one; and answers with
-a number or name that stands in no passage."""
+a number or name that stands in no passage. All but the citations, whose figure counts each citation once, are
+the figures of these names by question."""
+
+BY_ANSWER = (
+    "citation_precision here is a mean over answers, 0 for one without a citation; in the figures each citation "
+    "counts once."
+)
+"""What a reader of both has to know."""
 
 
 def compare(

@@ -54,7 +54,8 @@ class ReferenceQuestion:
 
 
 def load_beir(folder: Path, split: str) -> Judged:
-    """corpus.jsonl, queries.jsonl and qrels/<split>.tsv; only queries with a judgement count."""
+    """corpus.jsonl, queries.jsonl and qrels/<split>.tsv, with or without a line of heads; only queries with
+    a judgement count."""
     texts = tuple(
         Text(str(row["_id"]), str(row.get("title") or ""), str(row["text"]))
         for row in _json_lines(folder / "corpus.jsonl")
@@ -64,16 +65,19 @@ def load_beir(folder: Path, split: str) -> Judged:
     path = folder / "qrels" / f"{split}.tsv"
     for number, line in enumerate(_read(path).splitlines()):
         fields = line.split("\t")
-        if number == 0 or not line.strip():
+        if not line.strip() or (number == 0 and fields[0] not in named):  # the heads
             continue
         try:
-            query, name, grade = fields[0], fields[1], int(fields[2])
-        except (IndexError, ValueError):
+            query, name, written = fields
+            grade = int(written)
+        except ValueError:
             raise WrongUse(
                 f"{path} line {number + 1} is not query, text and grade with tabs between"
             ) from None
         if grade > 0 and query in named:
             relevant.setdefault(query, {})[name] = grade
+    if not relevant:
+        raise WrongUse(f"{path} judges nothing relevant to a query of {folder / 'queries.jsonl'}")
     return Judged(texts, {query: named[query] for query in relevant}, relevant)
 
 
@@ -91,6 +95,8 @@ def load_squad(file: Path) -> Judged:
                     relevant[str(question["id"])] = {text.name: 1}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongUse(f"{file} is not a SQuAD file: {error!r}") from error
+    if not queries:
+        raise WrongUse(f"there is no question with an answer in {file}")
     return Judged(tuple(texts), queries, relevant)
 
 
@@ -113,7 +119,7 @@ def load_answers(file: Path) -> tuple[tuple[Text, ...], tuple[ReferenceQuestion,
 def load_spans(folder: Path) -> tuple[tuple[Text, ...], tuple[SpanQuery, ...]]:
     """corpora/*.md (plain text) and questions_df.csv with character spans as its `references`."""
     texts = tuple(
-        Text(path.stem, path.stem.replace("_", " "), _read(path))
+        Text(path.stem, path.stem.replace("_", " "), _read(path, "utf-8"))  # where every character counts
         for path in sorted((folder / "corpora").glob("*.md"))
     )
     names = {text.name for text in texts}
@@ -127,7 +133,7 @@ def load_spans(folder: Path) -> tuple[tuple[Text, ...], tuple[SpanQuery, ...]]:
                     (row["corpus_id"], int(one["start_index"]), int(one["end_index"])) for one in spans
                 )
                 queries.append(SpanQuery(row["question"], places))
-    except (ValueError, KeyError, TypeError) as error:
+    except (csv.Error, ValueError, KeyError, TypeError) as error:
         raise WrongUse(f"{path} is not a table of questions with references: {error!r}") from error
     if not queries:
         raise WrongUse(f"{folder} has no questions about any corpora/*.md")
@@ -158,9 +164,9 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, encoding: str = "utf-8-sig") -> str:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding=encoding, newline="") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read: {error}") from error

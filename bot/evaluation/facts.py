@@ -58,7 +58,7 @@ def fact_recall(asked: AskedQuestion) -> float | None:
         return None
     if not asked.answered:
         return 0.0
-    said = without_markers(asked.answer.text)
+    said = without_markers(asked.answer.text, asked.answer.passages)
     return max(sum(holds(said, fact) for fact in facts) / len(facts) for facts in wanted)
 
 

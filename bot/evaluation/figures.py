@@ -82,6 +82,7 @@ class Figures:
         # Where everything was refused there is no citation to be right or wrong.
         told_some = known and found.false_refusals < 1
         said, cited = facts.sentences > 0, citations.statements > 0
+        refused = found.answerable * found.false_refusals + found.unanswerable * found.refused > 0
         told: dict[str, tuple[bool, float | None]] = {
             "em": (known, found.em),
             "f1": (known, found.f1),
@@ -102,7 +103,7 @@ class Figures:
             "alce_precision": (cited, citations.precision),
             "uncited": (cited, citations.uncited),
             "unresolved": (cited, citations.unresolved),
-            "abstention_precision": (unknown, abstention.precision),
+            "abstention_precision": (unknown and refused, abstention.precision),
             "abstention_recall": (unknown, abstention.recall),
             "abstention_f1": (unknown, abstention.f1),
             "aurc": (True, abstention.aurc),

@@ -90,7 +90,8 @@ class GoldenReport:
         """Of the answers to answerable questions that a few words lead, with quotes below: in how many these words
         alone hold the expected facts, and how many there are."""
         led = [one for one in self.results if one.question.answerable and one.answer.lead]
-        return sum(one.question.met_by(one.answer.lead) for one in led), len(led)
+        said = [without_markers(one.answer.lead, one.answer.passages) for one in led]
+        return sum(one.question.met_by(words) for one, words in zip(led, said, strict=True)), len(led)
 
     @property
     def dangling(self) -> int:
@@ -114,7 +115,7 @@ def model_failure(answer: Answer) -> str | None:
 def load_golden(file: Path) -> list[GoldenQuestion]:
     """The questions of `file`; raises `WrongUse` with one line when it is not as it must be."""
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WrongUse(f"{file} cannot be read as golden questions: {str(error).splitlines()[0]}") from None
     rows = table.get("question")
@@ -151,7 +152,7 @@ async def run_golden(
         result = GoldenResult(
             question=question,
             answer=answer,
-            facts=question.met_by(without_markers(answer.text)),
+            facts=question.met_by(without_markers(answer.text, answer.passages)),
             cited=any(citation.document_id in question.documents for citation in answer.citations),
             retrieved=bool(found & set(question.documents)),
             dangling=dangling(answer),
@@ -180,7 +181,7 @@ def dangling(answer: Answer) -> int:
 
 
 def _question(row: object, number: int, file: Path) -> GoldenQuestion:
-    if not isinstance(row, dict) or not isinstance(row.get("ask"), str):
+    if not isinstance(row, dict) or not isinstance(row.get("ask"), str) or not row["ask"].strip():
         raise WrongUse(f"{file}: question {number} has no `ask`")
     answerable, must = row.get("answerable", True), row.get("must", False)
     if not (isinstance(answerable, bool) and isinstance(must, bool)):
@@ -194,6 +195,8 @@ def _question(row: object, number: int, file: Path) -> GoldenQuestion:
         raise WrongUse(
             f'{file}: question {number}: `facts` is a list such as [["5 days", "five days"]], `documents` such as ["a.md"]'
         ) from None
+    if () in facts or not all(one.strip() for group in (*facts, documents) for one in group):
+        raise WrongUse(f"{file}: question {number}: an empty text in `facts` or `documents` says nothing")
     if answerable and not (facts and documents):
         raise WrongUse(f"{file}: question {number} needs `facts` and `documents`, or answerable = false")
     return GoldenQuestion(str(row.get("id", number)), row["ask"], answerable, facts, documents, must)

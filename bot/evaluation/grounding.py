@@ -20,7 +20,7 @@ from knowledge.sentences import sentence_spans
 
 def sentences(answer: Answer) -> list[str]:
     """The sentences of an answer, without its markers."""
-    text = without_markers(answer.text)
+    text = without_markers(answer.text, answer.passages)
     return [text[start:end].strip() for start, end in sentence_spans(text) if text[start:end].strip()]
 
 
@@ -35,7 +35,7 @@ def grounded(sentence: str, passages: Sequence[Passage], language: str) -> bool:
 def facts_from_nowhere(answer: Answer, sentence: str | None = None) -> list[str]:
     """The numbers and names of an answer, or of one `sentence` of it, that stand in no passage."""
     told = "\n".join(f"{p.title}\n{p.chunk.location}\n{p.chunk.text}" for p in answer.passages)
-    said = without_markers(answer.text) if sentence is None else sentence
+    said = without_markers(answer.text, answer.passages) if sentence is None else sentence
     return foreign_facts(plain(said, answer.language), plain(told, answer.language))
 
 

@@ -59,7 +59,7 @@ class Overlap:
         references = list(asked.question.references)
         if not asked.answered or not references:
             return 0.0, 0.0, 0.0
-        said = without_markers(asked.answer.text)
+        said = without_markers(asked.answer.text, asked.answer.passages)
         return (
             float(self._bleu.sentence_score(said, references).score) / _PER_CENT,
             max(float(self._rouge.score(one, said)["rougeL"].fmeasure) for one in references),

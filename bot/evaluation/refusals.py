@@ -43,14 +43,14 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class RefusalReport:
-    """`auc` is how often an answerable question scores above an unanswerable one. `slope` and `offset` are
-    those of the logistic curve that fits these questions, both kinds weighing the same."""
+    """`auc` is how often an answerable question scores above an unanswerable one. `slope` and `offset` are those
+    of the logistic curve that fits these questions, both kinds weighing the same. None without both kinds."""
 
     answerable: int
     unanswerable: int
-    auc: float
-    slope: float
-    offset: float
+    auc: float | None
+    slope: float | None
+    offset: float | None
     bounds: tuple[Bound, ...]
 
 
@@ -78,13 +78,14 @@ def report(rows: Sequence[Judged]) -> RefusalReport:
     """What the scores of `rows` are worth."""
     known = [row for row in rows if row.question.answerable]
     unknown = [row for row in rows if not row.question.answerable]
+    both = bool(known and unknown)
     slope, offset = fitted([row.score for row in known], [row.score for row in unknown])
     return RefusalReport(
         answerable=len(known),
         unanswerable=len(unknown),
         auc=_auc([row.likelihood for row in known], [row.likelihood for row in unknown]),
-        slope=slope,
-        offset=offset,
+        slope=slope if both else None,
+        offset=offset if both else None,
         bounds=tuple(Bound(bound, _below(known, bound), _below(unknown, bound)) for bound in BOUNDS),
     )
 
@@ -107,9 +108,9 @@ def fitted(known: Sequence[float], unknown: Sequence[float]) -> tuple[float, flo
     return slope, offset
 
 
-def _auc(known: Sequence[float], unknown: Sequence[float]) -> float:
+def _auc(known: Sequence[float], unknown: Sequence[float]) -> float | None:
     pairs = [(a > b) + 0.5 * (a == b) for a in known for b in unknown]
-    return sum(pairs) / len(pairs) if pairs else 0.0
+    return sum(pairs) / len(pairs) if pairs else None
 
 
 def _below(rows: Sequence[Judged], bound: float) -> float:

@@ -13,7 +13,9 @@ from bot.evaluation.report import Report, Table
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&!$@]|(?<=[A-Za-z]):(?=\S)|(?<=www)\.", re.IGNORECASE)
 """What is markup anywhere in a line, and what makes a bare address a link."""
 
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def markdown(report: Report) -> str:

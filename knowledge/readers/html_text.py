@@ -83,11 +83,10 @@ def lines_of(element: etree._Element) -> str:
 
 
 def raised(element: etree._Element, before: list[str]) -> str:
-    """What keeps a raised number (a note's, a power) apart from the word before it: "500^1" is not 5001."""
+    """What keeps a raised number (a note's, a power) apart from the word before it: "500^1" is not 5001, and
+    "Oslo^[1]" no index."""
     text = "".join(map(str, element.itertext())).lstrip()
     last = next((part for part in reversed(before) if part), " ")
-    return (
-        "^"
-        if text.lstrip("+-\u2212")[:1].isdigit() and last[-1] not in _OPENS and not last[-1].isspace()
-        else ""
-    )
+    number = text.lstrip("+-\u2212")[:1].isdigit() and last[-1] not in _OPENS and not last[-1].isspace()
+    note = text[:1] == "[" and text[1:2].isdigit() and last[-1].isalnum()
+    return "^" if number or note else ""

@@ -1,22 +1,26 @@
 """Reads Jupyter notebooks.
 
-Rule: Markdown cells are Markdown, code cells are code, of the outputs only text is kept.
+Rule: Markdown cells are Markdown, code cells are code; an output is its text, or what it shows where its text only
+names it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Final
 
 from knowledge.documents import Reading
 from knowledge.errors import Unreadable
-from knowledge.readers import md
+from knowledge.readers import html, md
 from knowledge.readers.encodings import decode
 from knowledge.readers.outline import Outline
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MAX_OUTPUT: Final = 10_000
+_MAX_SHOWN: Final = 100_000
+_NAME_ALONE: Final = re.compile(r"\s*<[^<>\n]*>\s*")  # "<IPython.core.display.HTML object>"
 
 
 def read(body: bytes) -> Reading:
@@ -39,8 +43,8 @@ def read(body: bytes) -> Reading:
             outline.heading(level if isinstance(level, int) else 1, source)
         elif kind == "code":
             outline.add(source, "code")
-            for text in _outputs(cell):
-                outline.add(text, "code")
+            for output in _outputs(cell):
+                notes.extend(_add_output(output, outline))
         else:
             outline.add(source)
     sections = outline.sections()
@@ -62,18 +66,26 @@ def _cells(book: dict[str, object]) -> list[dict[str, object]]:
     return [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else []
 
 
-def _outputs(cell: dict[str, object]) -> list[str]:
+def _outputs(cell: dict[str, object]) -> list[dict[str, object]]:
     outputs = cell.get("outputs")
-    texts = []
-    for output in outputs if isinstance(outputs, list) else []:
-        if not isinstance(output, dict):
-            continue
-        bundle = output.get("data")
-        shown = output.get("text") or (bundle.get("text/plain") if isinstance(bundle, dict) else None)
-        text = _COLOURS.sub("", _joined(shown))
-        if len(text) <= _MAX_OUTPUT:
-            texts.append(text)
-    return texts
+    return [output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
+
+
+def _add_output(output: dict[str, object], outline: Outline) -> tuple[str, ...]:
+    """Adds what an output says; gives notes on what was hidden in it."""
+    data = output.get("data")
+    bundle = data if isinstance(data, dict) else {}
+    text = _COLOURS.sub("", _joined(output.get("text") or bundle.get("text/plain")))
+    markdown, page = _joined(bundle.get("text/markdown")), _joined(bundle.get("text/html"))
+    named = not text or _NAME_ALONE.fullmatch(text)
+    if named and 0 < len(markdown) <= _MAX_SHOWN:
+        return md.add(markdown, outline)
+    if named and 0 < len(page) <= _MAX_SHOWN:
+        with contextlib.suppress(Unreadable):  # one output is not worth the notebook
+            return html.walk(html.parse(f"<html><body>{page}</body></html>"), outline)
+    if len(text) <= _MAX_OUTPUT:
+        outline.add(text, "code")
+    return ()
 
 
 def _joined(source: object) -> str:

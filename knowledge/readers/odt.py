@@ -1,12 +1,13 @@
 """Reads OpenDocument files: text, and with the same walk spreadsheets and presentations.
 
-Rule: follows OASIS OpenDocument 1.3 as far as text goes; deleted text stays out, hidden sheets, slides and text too.
+Rule: follows OASIS OpenDocument 1.3 as far as text goes; deleted and struck-out text stays out, hidden sheets, slides
+and text too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -41,6 +42,8 @@ _HIDING: Final = {
     "table": ("table", "table-properties", "display", "false"),
     "page": ("drawing-page", "drawing-page-properties", "visibility", "hidden"),
 }
+_FAMILIES: Final = {**{name: hiding[0] for name, hiding in _HIDING.items()}, "table-cell": "table-cell"}
+_STRUCK_OUT: Final = "struck-out element"
 _SVG: Final = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
 
 
@@ -93,9 +96,10 @@ def _title_styles(root: etree._Element) -> frozenset[str]:
     return frozenset({"Title", *filter(None, names)})
 
 
-def _hiding_styles(root: etree._Element) -> frozenset[tuple[str, str]]:
-    """The styles of this document whose text, sheets or slides are not shown, each as its family and its name."""
-    names = set()
+def _hiding_styles(root: etree._Element) -> dict[tuple[str, str], str]:
+    """The styles of this document whose text, sheets or slides are not shown or struck out: of the family and the name
+    of each, how it is counted."""
+    names = {}
     for style in (element for element in root.iter() if xml.local(element) == "style"):
         family = xml.attribute(style, "family") or ""
         for inner in style:
@@ -104,14 +108,16 @@ def _hiding_styles(root: etree._Element) -> frozenset[tuple[str, str]]:
                 for name in ("display", "visibility")
             }
             if said.intersection(_HIDING.values()):
-                names.add((family, xml.attribute(style, "name") or ""))
-    return frozenset(names)
+                names[family, xml.attribute(style, "name") or ""] = "invisible element"
+            elif xml.attribute(inner, "text-line-through-style") not in (None, "none"):
+                names[family, xml.attribute(style, "name") or ""] = _STRUCK_OUT
+    return names
 
 
 class _Walk:
     """One pass over a document's body."""
 
-    def __init__(self, title_styles: frozenset[str], hiding_styles: frozenset[tuple[str, str]]) -> None:
+    def __init__(self, title_styles: frozenset[str], hiding_styles: Mapping[tuple[str, str], str]) -> None:
         self._title_styles = title_styles
         self._hiding_styles = hiding_styles
         self._hidden: Counter[str] = Counter()
@@ -148,21 +154,21 @@ class _Walk:
                 self.blocks(element)
 
     def _is_hidden(self, element: etree._Element) -> bool:
-        """Whether an element is not shown; counts it."""
+        """Whether an element is not shown or struck out; counts it."""
         name = xml.local(element)
         if name == "section":
-            hidden = xml.attribute(element, "display") == "none"
+            hidden = "invisible element" if xml.attribute(element, "display") == "none" else ""
         else:
-            family = _HIDING[name][0] if name in _HIDING else ""
-            hidden = (family, xml.attribute(element, "style-name")) in self._hiding_styles
+            style = (_FAMILIES.get(name, ""), xml.attribute(element, "style-name") or "")
+            hidden = self._hiding_styles.get(style, "")
         if hidden and name == "table":
             self._hidden_sheets.append(xml.attribute(element, "name") or "")
         elif hidden and name == "page":
             self._slides += 1
             self._hidden_slides += 1
         elif hidden:
-            self._hidden["invisible element"] += any(str(text).strip() for text in element.itertext())
-        return hidden
+            self._hidden[hidden] += any(str(text).strip() for text in element.itertext())
+        return bool(hidden)
 
     def _paragraph(self, element: etree._Element) -> None:
         text = self._text(element)
@@ -229,7 +235,8 @@ class _Walk:
                 name = xml.local(cell)
                 if name not in ("table-cell", "covered-table-cell"):
                     continue
-                text = " ".join(filter(None, (self._text(inner) for inner in _paragraphs(cell))))
+                shown = [] if self._is_hidden(cell) else _paragraphs(cell)
+                text = " ".join(filter(None, (self._text(inner) for inner in shown)))
                 tall, wide = _count(cell, "number-rows-spanned"), _count(cell, "number-columns-spanned")
                 for column in range(len(cells), len(cells) + wide):
                     below[column] = (tall, text) if name == "table-cell" else below.get(column, (0, ""))

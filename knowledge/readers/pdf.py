@@ -5,6 +5,7 @@ Rule: a section a page at least, lines in the order of the page, headings from t
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from knowledge.documents import Reading
 from knowledge.errors import Unreadable
 from knowledge.readers.dates import from_pdf
 from knowledge.readers.outline import Outline
+from knowledge.readers.pdf_forms import filled_in
 from knowledge.readers.pdf_hidden import has_hidden_text
 from knowledge.readers.pdf_lines import Line, lines_of, squeezed
 from knowledge.readers.pdf_tables import Table, tables_in
@@ -46,12 +48,14 @@ def read(body: bytes) -> Reading:
     except pdfium.PdfiumError as error:
         raise Unreadable("encrypted" if "password" in str(error).lower() else "a damaged PDF") from error
     with document:
-        pages, pictures, pale = _pages(document)
-        if not any(pages):
+        with contextlib.suppress(pdfium.PdfiumError):
+            document.init_forms()
+        pages, fields, pictures, pale = _pages(document)
+        if not any(pages) and not any(fields):
             raise Unreadable("no text, only pictures (scanned?)" if pictures else "no text inside")
         metadata = document.get_metadata_dict()
         outline = Outline()
-        _add(pages, _headings(document, pages), outline)
+        _add(pages, fields, _headings(document, pages), outline)
     title = " ".join(metadata.get("Title", "").split())
     return Reading(
         title=title if title and not _FILE_NAME.search(title) else outline.first_heading,
@@ -71,9 +75,10 @@ def _notes(pages: Sequence[Sequence[Line]], pictures: int, pale: Sequence[int]) 
     return tuple(notes)
 
 
-def _pages(document: pdfium.PdfDocument) -> tuple[list[list[Line]], int, list[int]]:
-    """The lines of each page, the number of pages with only pictures, the pages with hidden text."""
+def _pages(document: pdfium.PdfDocument) -> tuple[list[list[Line]], list[list[str]], int, list[int]]:
+    """The lines and the filled fields of each page, the number of pages with only pictures, the pages with hidden text."""
     pages: list[list[Line]] = []
+    fields: list[list[str]] = []
     pictures = 0
     pale: list[int] = []
     for number in range(len(document)):
@@ -81,17 +86,19 @@ def _pages(document: pdfium.PdfDocument) -> tuple[list[list[Line]], int, list[in
             page = document[number]
         except pdfium.PdfiumError:
             pages.append([])
+            fields.append([])
             continue
         textpage = page.get_textpage()
         lines = lines_of(textpage)
         pages.append(lines)
+        fields.append(filled_in(page))
         if lines and has_hidden_text(page, textpage):
             pale.append(number + 1)
         if not lines and any(True for _ in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=2)):
             pictures += 1
         textpage.close()
         page.close()
-    return pages, pictures, pale
+    return pages, fields, pictures, pale
 
 
 def _headings(document: pdfium.PdfDocument, pages: Sequence[Sequence[Line]]) -> dict[int, dict[str, int]]:
@@ -153,7 +160,12 @@ def _may_be_heading(text: str) -> bool:
     return letters >= 3 and len(text) <= _HEADING_CHARACTERS and letters > len(text) / 3
 
 
-def _add(pages: Sequence[Sequence[Line]], headings: dict[int, dict[str, int]], outline: Outline) -> None:
+def _add(
+    pages: Sequence[Sequence[Line]],
+    fields: Sequence[Sequence[str]],
+    headings: dict[int, dict[str, int]],
+    outline: Outline,
+) -> None:
     usual = _usual_size(pages)
     furniture = _furniture(pages, usual)
     words = _words(pages)
@@ -177,6 +189,7 @@ def _add(pages: Sequence[Sequence[Line]], headings: dict[int, dict[str, int]], o
                     outline.heading(level, text)
                 else:
                     outline.add(text)
+        outline.add("\n".join(fields[index]))
 
 
 def _paragraphs(lines: Sequence[Line], headings: dict[str, int]) -> Iterator[tuple[int, list[Line]]]:
@@ -200,12 +213,12 @@ def _words(pages: Sequence[Sequence[Line]]) -> frozenset[str]:
 
 
 def _usual_size(pages: Sequence[Sequence[Line]]) -> int:
-    """The size that most of the text is set in; there is some."""
+    """The size that most of the text is set in; 0 where there is none."""
     sizes: Counter[int] = Counter()
     for page in pages:
         for line in page:
             sizes[round(line.size)] += len(line.text)
-    return sizes.most_common(1)[0][0]
+    return max(sizes, key=sizes.__getitem__, default=0)
 
 
 def _running(line: Line, index: int, usual: int) -> set[str]:

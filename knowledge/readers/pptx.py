@@ -1,11 +1,13 @@
 """Reads PowerPoint presentations.
 
-Rule: a section a slide, in the order of the show; its title is the heading, its notes come last.
+Rule: a section a slide, in the order of the show; its title is the heading, its notes come last; struck-out and hidden
+text stays out.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,6 +15,7 @@ from lxml import etree
 
 from knowledge.documents import Reading
 from knowledge.errors import Unreadable
+from knowledge.hidden_text import removed
 from knowledge.readers import office, xml
 from knowledge.readers.archive import Archive
 from knowledge.readers.outline import Outline
@@ -34,12 +37,13 @@ def read(body: bytes) -> Reading:
     related = office.relations(archive, part)
     outline = Outline()
     number = hidden = 0
+    struck: Counter[str] = Counter()
     for element in show.iter():
         if xml.local(element) != "sldId":
             continue
         number += 1
         _, path = related.get(_relation(element), ("", ""))
-        slide = xml.parse(archive.read(path))
+        slide = _part(archive, path, struck)
         if slide is None:
             continue
         if slide.get("show") in ("0", "false"):
@@ -47,15 +51,26 @@ def read(body: bytes) -> Reading:
             continue
         outline.page(f"slide {number}")
         _add_slide(slide, outline)
-        _add_related(archive, path, outline)
+        _add_related(archive, path, outline, struck)
     title, updated_at = office.properties(archive)
     sections = outline.sections()
     return Reading(
         title=title or outline.first_heading,
         sections=sections,
         updated_at=updated_at,
-        notes=(f"hidden slides left out: {hidden}",) if hidden else (),
+        notes=(*((f"hidden slides left out: {hidden}",) if hidden else ()), *removed(struck)),
     )
+
+
+def _part(archive: Archive, path: str, struck: Counter[str]) -> etree._Element | None:
+    """The root of a part without its struck-out runs, which are counted; None where there is none."""
+    root = xml.parse(archive.read(path))
+    for properties in list(root.iter("{*}rPr")) if root is not None else ():
+        run = properties.getparent()
+        if run is not None and properties.get("strike") in ("sngStrike", "dblStrike"):
+            struck["struck-out run"] += any(str(text).strip() for text in run.itertext())
+            run.clear()
+    return root
 
 
 def _relation(element: etree._Element) -> str:
@@ -162,15 +177,15 @@ def _add_tables(frame: etree._Element, outline: Outline) -> None:
         outline.add(pipe_table(rows), "table")
 
 
-def _add_related(archive: Archive, slide: str, outline: Outline) -> None:
+def _add_related(archive: Archive, slide: str, outline: Outline, struck: Counter[str]) -> None:
     """What belongs to a slide but stands in parts of its own: the words of its diagrams, then its notes."""
     parts = office.relations(archive, slide).values()
     for kind, path in parts:
-        diagram = xml.parse(archive.read(path)) if kind == "diagramData" else None
+        diagram = _part(archive, path, struck) if kind == "diagramData" else None
         if diagram is not None:
             outline.add("\n".join(f"- {text}" for _, text in _paragraphs(diagram)))
     for kind, path in parts:
-        notes = xml.parse(archive.read(path)) if kind == "notesSlide" else None
+        notes = _part(archive, path, struck) if kind == "notesSlide" else None
         if notes is None:
             continue
         shapes = (shape for shape in _shapes(notes) if _placeholder(shape) == "body")

@@ -313,8 +313,11 @@ def _hub_folder(hub_id: str, *, allow_download: bool) -> Path:
     try:
         return Path(snapshot_download(hub_id, local_files_only=not allow_download))
     except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
-        mend = "" if allow_download else " (downloads are off: give a local folder, or allow them once)"
-        raise EmbedderUnavailable(f"embedding model {hub_id!r} is not on this machine{mend}") from error
+        told = " (downloads are off: give a local folder, or allow them once)"
+        if allow_download:
+            reason = _line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+            told = f" and cannot be fetched ({reason}); fetch it where that can be done, and give its folder"
+        raise EmbedderUnavailable(f"embedding model {hub_id!r} is not on this machine{told}") from error
 
 
 def _label(folder: Path) -> str:

@@ -22,6 +22,7 @@ _TOO_LONG = re.compile(
     r"exceed_context_size|context_length_exceeded|context (length|size|window)|prompt is too long", re.I
 )
 _LISTED = 8
+_WRONGS = 3
 _STOPS = 4  # as many as OpenAI's own server takes; the answer is cut at each of them here anyway
 _WORDS = re.compile(r"[A-Z]?[a-z]+|\s+|[^\x00-\x7f]|.", re.DOTALL)
 _A_TURN = 8
@@ -52,12 +53,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one event of an answer said. `last` is set where nothing comes after it."""
+    """What one event of an answer said. `last` is set where nothing comes after it, `idle` where it only kept the
+    connection alive."""
 
     text: str = ""
     finished: Literal["stop", "length"] | None = None
     usage: Usage | None = None
     last: bool = False
+    idle: bool = False
 
 
 def offer_of(models: object, props: object, wanted: str | None, server: str) -> Offer:
@@ -66,7 +69,11 @@ def offer_of(models: object, props: object, wanted: str | None, server: str) -> 
     Raises ModelUnavailable, naming what `server` offers, when that is not what is `wanted`; None wants
     the only one.
     """
-    rows = [row for row in _list(_at(models, "data")) if isinstance(_at(row, "id"), str)]
+    by_name: dict[str, object] = {}  # some list a model twice
+    for row in _list(_at(models, "data")):
+        if isinstance(name := _at(row, "id"), str):
+            by_name.setdefault(name, row)
+    rows = list(by_name.values())
     names = tuple(dict.fromkeys(name for row in rows for name in _names(row)))
     if not rows:
         raise ModelUnavailable(f"{server} offers no model")
@@ -160,9 +167,8 @@ def chunk_of(event: str, server: str) -> Chunk:
         found = None
     if not isinstance(found, dict):
         raise ModelUnavailable(f"{server} sent an event that is no JSON object")
-    if (error := found.get("error")) is not None:
-        words = " ".join(str(_at(error, "message") or error).split())
-        raise ModelUnavailable(f"{server} gave up: {words[:200]}")
+    if (said := complaint(found)) is not None:
+        raise ModelUnavailable(f"{server} gave up: {said[:200]}")
     choice = _at(found, "choices", 0)
     text, reason = _at(choice, "delta", "content"), _at(choice, "finish_reason")
     if reason in ("abort", "error"):
@@ -170,7 +176,45 @@ def chunk_of(event: str, server: str) -> Chunk:
     finished: Literal["stop", "length"] | None = None
     if isinstance(reason, str) and reason:
         finished = "length" if reason == "length" else "stop"
-    return Chunk(clean(text) if isinstance(text, str) else "", finished, _usage(found))
+    usage = _usage(found)
+    idle = not finished and usage is None and not _says_something(_at(choice, "delta"))
+    return Chunk(clean(text) if isinstance(text, str) else "", finished, usage, idle=idle)
+
+
+def _says_something(delta: object) -> bool:
+    """Whether there is more in a piece than whose it is: text, or thoughts, which every server names its own way."""
+    return isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")
+
+
+def complaint(reply: object) -> str | None:
+    """What a reply says went wrong, whatever its status; None where it says nothing of the kind."""
+    error = _at(reply, "error")
+    if error is None and _at(reply, "choices") is None:
+        marked = _at(reply, "object") == "error" or _at(reply, "detail") is not None
+        error = reply if marked else None
+    return None if error in (None, False, "") else words_of(error) or "no reason given"
+
+
+def words_of(error: object) -> str:
+    """The server's own words in an error, in one line: a text, an object, or FastAPI's list of what is wrong."""
+    detail = _at(error, "detail")
+    found = detail if isinstance(detail, list | dict) else error
+    wrongs = found if isinstance(found, list) else [found]
+    return "; ".join(filter(None, map(_words, wrongs[:_WRONGS])))
+
+
+def _words(error: object) -> str:
+    if isinstance(error, str):
+        return one_line(error)
+    said = [_at(error, key) for key in ("message", "msg", "detail", "type", "code")]
+    words = one_line(", ".join(dict.fromkeys(word for word in said if isinstance(word, str))))
+    place = one_line(".".join(map(str, _list(_at(error, "loc")))))
+    return f"{place}: {words}" if place else words
+
+
+def one_line(text: str) -> str:
+    """`text` in one line of printable characters."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def says_too_long(said: str) -> bool:

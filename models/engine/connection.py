@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from models.engine.address import server_address
+from models.engine.chat_completions import complaint, one_line, words_of
 from models.errors import ModelUnavailable
 
 _REPLY_BYTES = 16 * 2**20  # tokens of a long prompt, as a list of numbers
@@ -126,6 +127,7 @@ class Connection:
             found: object = json.loads(text)
         except (ValueError, RecursionError):
             raise self._no_model_server(response, "JSON") from None
+        self._raise_complaint(found)
         return found
 
     async def events(self, path: str, body: Mapping[str, object]) -> AsyncGenerator[str, None]:
@@ -134,6 +136,9 @@ class Connection:
         Waits for each as long as it takes. Closing it closes the connection, which tells the server to stop.
         """
         async with self._reply(path, body) as response:
+            if _media_type(response) == "application/json":
+                with contextlib.suppress(ValueError, RecursionError):
+                    self._raise_complaint(json.loads(await _start_of(response, _REFUSAL_BYTES)))
             if _media_type(response) != "text/event-stream":
                 raise self._no_model_server(response, "a stream of events")
             async for event in httpx2.EventSource(response, _EVENT_BYTES):
@@ -187,7 +192,7 @@ class Connection:
                 f"{self.server} took no connection within {self._patience.connect_s:g} s", passing=True
             )
         if isinstance(error, httpx2.ConnectError):
-            reason = _one_line(_root_of(error))
+            reason = one_line(_root_of(error))
             untrusted = "certificate" in reason.lower()
             return ServerError(f"{self.server} cannot be reached ({reason})", passing=not untrusted)
         if isinstance(error, httpx2.SSEError):
@@ -210,8 +215,7 @@ class Connection:
                 said = _said(await _start_of(response, _REFUSAL_BYTES))
         except (TimeoutError, httpx2.HTTPError):
             said = ""
-        if self._key is not None:
-            said = said.replace(self._key.text, "***")
+        said = self._without_key(said)
         shown = f": {said[:_SHOWN]}" if said else ""
         what = f"{self.server} refused with {status}{shown}"
         if status in (401, 403):
@@ -226,8 +230,17 @@ class Connection:
             retry_after_s=_retry_after(response.headers.get("retry-after", "")),
         )
 
+    def _raise_complaint(self, reply: object) -> None:
+        """Some servers refuse with the status of success."""
+        if (said := complaint(reply)) is not None:
+            said = self._without_key(said)
+            raise ServerError(f"{self.server} refused: {said[:_SHOWN]}", status=200, said=said)
+
+    def _without_key(self, said: str) -> str:
+        return said if self._key is None else said.replace(self._key.text, "***")
+
     def _no_model_server(self, response: httpx2.Response, due: str) -> ServerError:
-        kind = _one_line(_media_type(response))[:60] or "something else"
+        kind = one_line(_media_type(response))[:60] or "something else"
         return ServerError(
             f"{self.server} answered with {kind} where {due} was due; is it an OpenAI-compatible server?",
             status=response.status_code,
@@ -262,14 +275,9 @@ def _said(body: bytes) -> str:
         found: object = json.loads(body)
     except (ValueError, RecursionError):
         text = body.decode("utf-8", "replace")
-        return "" if "<" in text[:200] else _one_line(text)
-    words: list[str] = []
+        return "" if "<" in text[:200] else one_line(text)
     error = found.get("error", found) if isinstance(found, dict) else found
-    for key in ("message", "detail", "type", "code"):
-        value = error.get(key) if isinstance(error, dict) else None
-        if isinstance(value, str) and value not in words:
-            words.append(value)
-    return _one_line(error if isinstance(error, str) else ", ".join(words))
+    return words_of(error)
 
 
 def _retry_after(value: str) -> float:
@@ -284,8 +292,3 @@ def _retry_after(value: str) -> float:
 
 def _media_type(response: httpx2.Response) -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _one_line(text: str) -> str:
-    """`text` in one line of printable characters."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

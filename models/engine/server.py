@@ -246,15 +246,18 @@ class ServerModel:
         """What the server says to `body` until its end, asked again while no text has come."""
         for attempt in itertools.count(1):
             begun = finished = False
+            idle = 0.0
             try:
                 events = self._connection.events("/v1/chat/completions", body)
                 async with contextlib.aclosing(events):
                     while True:
                         limit = self._patience.silence_s if begun else self._patience.first_s
-                        event = await self._within(lambda: anext(events, None), limit, deadline)  # noqa: B023
+                        asked = time.monotonic()
+                        event = await self._within(lambda: anext(events, None), limit, deadline, idle)  # noqa: B023
                         if event is None:
                             break
                         chunk = chunk_of(event, self._connection.server)
+                        idle = idle + time.monotonic() - asked if chunk.idle else 0.0
                         begun, finished = begun or bool(chunk.text), finished or bool(chunk.finished)
                         if chunk.last:
                             return
@@ -269,16 +272,20 @@ class ServerModel:
                 if begun or not isinstance(error, ServerError):
                     self._doubtful = True
                     raise
-                if error.status in (400, 413, 422) and says_too_long(error.said):
+                if error.status in (200, 400, 413, 422) and says_too_long(error.said):
                     raise PromptTooLong(f"{self._connection.server} refused: {error.said[:200]}") from None
                 await self._pause(error, attempt, deadline)
 
-    async def _within(self, ask: Callable[[], Awaitable[T]], limit_s: float, deadline: _Deadline) -> T:
-        """What comes of `ask`, waited for until the limit, the deadline, or the end of this model."""
+    async def _within(
+        self, ask: Callable[[], Awaitable[T]], limit_s: float, deadline: _Deadline, waited_s: float = 0.0
+    ) -> T:
+        """What comes of `ask`, waited for until the limit, of which `waited_s` are over, the deadline, or the end of
+        this model."""
         closed, left = self._closed, deadline.left
         if left <= 0:
             raise _DeadlinePassed
-        wait = asyncio.timeout(min(limit_s, left))
+        limit = max(0.0, limit_s - waited_s)
+        wait = asyncio.timeout(min(limit, left))
         try:
             async with wait:
                 self._waits.add(wait)
@@ -286,7 +293,7 @@ class ServerModel:
         except TimeoutError:
             if self._closed > closed:
                 raise ModelUnavailable("the model was closed while it answered") from None
-            if left <= limit_s:
+            if left <= limit:
                 raise _DeadlinePassed from None
             raise ServerError(f"{self._connection.server} said nothing for {limit_s:g} s") from None
         finally:
