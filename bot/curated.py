@@ -216,6 +216,7 @@ class CuratedAnswers:
         return None if row is None else _pair(row)
 
     def _save(self, drafts: Sequence[Draft], person: str) -> list[str]:
+        replaced = False
         with self._database.transaction() as connection:
             taken = _taken(connection)
             ids = [draft.id or _new_id() for draft in drafts]
@@ -229,10 +230,13 @@ class CuratedAnswers:
             if faults:
                 raise WrongUse("\n".join(faults))
             for id_, draft in zip(ids, drafts, strict=True):
-                self._put(connection, id_, draft, person)
+                replaced |= self._put(connection, id_, draft, person)
+        if replaced:
+            self._database.purge()
         return ids
 
-    def _put(self, connection: Connection, id_: str, draft: Draft, person: str) -> None:
+    def _put(self, connection: Connection, id_: str, draft: Draft, person: str) -> bool:
+        """Whether another text was there."""
         values = {
             "state": draft.state,
             "question": draft.question,
@@ -242,8 +246,10 @@ class CuratedAnswers:
             "approved_by": person if draft.state == "approved" else None,
             "changed_at": self._clock(),
         }
-        if not connection.execute(update(_curated).where(_curated.c.id == id_).values(**values)).rowcount:
-            connection.execute(insert(_curated).values(id=id_, proposed_by=person, **values))
+        if connection.execute(update(_curated).where(_curated.c.id == id_).values(**values)).rowcount:
+            return True
+        connection.execute(insert(_curated).values(id=id_, proposed_by=person, **values))
+        return False
 
     def _forget(self, person: str) -> None:
         proposed, approved = _curated.c.proposed_by == person, _curated.c.approved_by == person

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Float,
     Integer,
@@ -44,6 +45,8 @@ Outcome = Literal["answered", "refused", "notice", "failed", "stopped", "withdra
 
 KEYS_KEPT_S = 7 * 86400.0
 """How long a question is known by its keys; platforms send again within minutes, people's tools within days."""
+
+FORGOTTEN = ""  # stands for somebody who wanted to be forgotten
 
 T = TypeVar("T")
 
@@ -156,7 +159,7 @@ class Inbox:
 
     async def finish(self, id: str, outcome: Outcome) -> None:
         """Notes that the outcome is visible; the question is done."""
-        await self._set(id, state="done", outcome=outcome, finished_at=self._clock())
+        await self._do(lambda: self._finish(id, outcome))
 
     async def revise(self, id: str, text: str) -> bool:
         """Gives an unfinished question another text, to be answered anew; False where it is done or as it was."""
@@ -180,8 +183,8 @@ class Inbox:
         return await self._do(lambda: self._marks(prefix))
 
     async def forget(self, person: str) -> int:
-        """Takes the texts of all finished questions of `person`, and their answers, off the disk, and marks the
-        training rows that they stand in; how many questions."""
+        """Takes the name and the texts of all questions of `person`, and their answers, off the disk, and marks the
+        training rows that they stand in; how many questions. Of one that has no outcome yet they go with that."""
         return await self._do(lambda: self._forget(person))
 
     async def tidy(self, *, keep_s: float, but: Collection[str] = ()) -> None:
@@ -310,21 +313,23 @@ class Inbox:
             )
             return {str(channel): str(mark) for channel, mark in rows}
 
-    def _forget(self, person: str) -> int:
+    def _finish(self, id: str, outcome: Outcome) -> None:
+        done = {"state": "done", "outcome": outcome, "finished_at": self._clock()}
         with self._database.transaction() as connection:
-            mine = (_questions.c.person == person, _questions.c.state == "done")
-            rows = connection.execute(select(_questions.c.id, _questions.c.asked).where(*mine)).all()
-            for id_, text in rows:
-                blank = replace(_ASKED.validate_json(text), text="", reply={})
-                connection.execute(
-                    update(_questions)
-                    .where(_questions.c.id == id_)
-                    .values(asked=_json(_ASKED, blank), reply=None, person="")
-                )
-            taint(connection, [id_ for id_, _ in rows], at=self._clock())
-        if rows:
+            connection.execute(update(_questions).where(_questions.c.id == id).values(done))
+            forgotten = _blank(connection, _questions.c.id == id, _questions.c.person == FORGOTTEN)
+        if forgotten:
             self._database.purge()
-        return len(rows)
+
+    def _forget(self, person: str) -> int:
+        mine = _questions.c.person == person
+        with self._database.transaction() as connection:
+            forgotten = _blank(connection, mine, _questions.c.state == "done")
+            taint(connection, forgotten, at=self._clock())
+            later = connection.execute(update(_questions).where(mine).values(person=FORGOTTEN)).rowcount
+        if forgotten:
+            self._database.purge()
+        return len(forgotten) + later
 
     def _tidy(self, keep_s: float, but: Collection[str]) -> None:
         now = self._clock()
@@ -359,6 +364,16 @@ def outcome_of(reply: Reply) -> Outcome:
 
 def _json(shape: TypeAdapter[T], value: T) -> str:
     return shape.dump_json(value).decode()
+
+
+def _blank(connection: Connection, *where: ColumnElement[bool]) -> list[str]:
+    """Takes name and texts off those questions; their ids."""
+    rows = connection.execute(select(_questions.c.id, _questions.c.asked).where(*where)).all()
+    for id_, text in rows:
+        blank = _json(_ASKED, replace(_ASKED.validate_json(text), user="", text="", reply={}))
+        row = update(_questions).where(_questions.c.id == id_)
+        connection.execute(row.values(asked=blank, reply=None, person=FORGOTTEN))
+    return [id_ for id_, _ in rows]
 
 
 def _owner(connection: Connection, keys: Sequence[str]) -> str:

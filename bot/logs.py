@@ -20,6 +20,7 @@ HIDDEN = "***"
 _TOKENS = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|xwfp-[\w-]+"  # Slack
     r"|(?<![\w-])[\w-]{23,28}\.[\w-]{6}\.[\w-]{27,}"  # Discord
+    r"|(?<=://)[^\s/@'\"]+(?=@)"  # who logs in at a proxy
     r"|(?<=ticket=)[^&\s\"']+|(?<=Bearer )\S+|(?<=Bot )\S{20,}"
 )
 

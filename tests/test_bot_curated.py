@@ -306,6 +306,16 @@ async def test_a_removed_pair_leaves_no_word_on_the_disk(tmp_path: Path) -> None
         assert word not in left
 
 
+async def test_what_a_pair_said_before_it_was_replaced_leaves_the_disk(tmp_path: Path) -> None:
+    with opened(tmp_path) as answers:
+        (id_,) = await answers.save([Draft("Who is it?", "A Quallenforscher.", "main")], "Anna")
+        await answers.save([Draft("Who is it?", "Somebody.", "main", id=id_)], "Anna")
+        left = everything_in(tmp_path)
+
+    assert b"Somebody." in left
+    assert b"Quallenforscher" not in left
+
+
 async def test_what_is_done_to_pairs_is_in_the_journal_without_their_words(tmp_path: Path) -> None:
     with opened(tmp_path) as answers:
         await answers.propose("Where is it?", "There.", "slack:user:U1", "main")

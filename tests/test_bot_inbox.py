@@ -189,6 +189,32 @@ async def test_what_a_person_asked_can_be_forgotten(tmp_path: Path) -> None:
         assert not any(b"canary" in file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
 
 
+async def test_nothing_names_who_was_forgotten(tmp_path: Path) -> None:
+    async with opened(tmp_path) as inbox:
+        id_ = await inbox.add(Asked("fake", "t", "hall", "canary-7782", "q", "mention", at=1.0), ["k"])
+        assert id_
+        await inbox.finish(id_, "failed")
+        await inbox.forget("fake:user:canary-7782")
+        assert not any(b"canary" in file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_a_question_of_somebody_who_is_forgotten_meanwhile_goes_with_its_answer(tmp_path: Path) -> None:
+    async with opened(tmp_path) as inbox:
+        asked = Asked("fake", "t", "hall", "anna", "canary-7783", "mention", at=1.0)
+        id_ = await inbox.add(asked, ["k"])
+        assert id_
+        assert await inbox.forget("fake:user:anna") == 1
+        entry = await inbox.entry(id_)
+        assert entry
+        assert entry.asked == asked  # it is still to be answered
+        await inbox.note_reply(id_, reply(id_, "canary-7784"))
+        await inbox.finish(id_, "answered")
+        entry = await inbox.entry(id_)
+        assert entry
+        assert (entry.outcome, entry.reply, entry.asked.user) == ("answered", None, "")
+        assert not any(b"canary" in file.read_bytes() for file in tmp_path.iterdir())  # noqa: ASYNC240
+
+
 async def test_what_is_older_than_it_is_kept_is_taken_off_the_disk_with_its_votes(tmp_path: Path) -> None:
     clock = Clock()
     async with opened(tmp_path, clock) as inbox:
