@@ -266,6 +266,7 @@ class SlackDeeds:
             self._desk.sources(person, alone),
             SlackWords(),
             command=self._settings.ask_command,
+            stays_here=self._settings.stays_here,
             status=await self._desk.status(person),
             line=line,
         )

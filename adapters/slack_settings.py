@@ -25,7 +25,7 @@ class SlackSettings:
     heard, so that no two programs can keep each other talking. `pause_s` lies between two changes of a
     growing answer. A connection that is not open `ticket_s` after it was asked
     for gets a new ticket. What came while nothing could be heard for longer than `gap_s` is read back. A call to
-    Slack may take `call_timeout_s`.
+    Slack may take `call_timeout_s`. `stays_here` says that questions and passages leave this machine for nobody.
     """
 
     streaming: Streaming = "native"
@@ -41,3 +41,4 @@ class SlackSettings:
     ticket_s: float = 5.0
     gap_s: float = 60.0
     call_timeout_s: float = 20.0
+    stays_here: bool = True

@@ -106,10 +106,17 @@ def ask_view(text: str, facts: Mapping[str, str], words: SlackWords) -> View:
 
 
 def home_view(
-    sources: Sequence[SourceLine], words: SlackWords, *, command: str, status: str | None, line: str = ""
+    sources: Sequence[SourceLine],
+    words: SlackWords,
+    *,
+    command: str,
+    stays_here: bool,
+    status: str | None,
+    line: str = "",
 ) -> View:
-    """The app's home: what is known, how to ask, what is kept; `status` and the sync button for an
-    administrator; `line` is what was just done."""
+    """The app's home: what is known, how to ask, whether anything leaves this machine, what is kept; `status` and
+    the sync button for an administrator; `line` is what was just done."""
+    privacy = words.say("home_here" if stays_here else "home_sent")
     blocks: list[Block] = [
         {"type": "header", "text": plain_text(words.say("home_title"))},
         section(words.say("home_how", command=command)),
@@ -121,7 +128,7 @@ def home_view(
         blocks.append(section(words.say("home_nothing")))
     blocks += [
         {"type": "divider"},
-        section(words.say("home_privacy", command=command)),
+        section(f"{privacy} {words.say('home_kept', command=command)}"),
     ]
     if status is not None:
         button = {"type": "button", "text": plain_text(words.say("home_sync")), "action_id": "home_sync"}

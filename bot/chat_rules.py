@@ -14,6 +14,7 @@ from bot.config import Config
 from bot.config_sections import SourceSection
 from bot.config_values import seconds
 from bot.schedule import Plan
+from models.engine.address import stays_here
 
 
 def access_rules(config: Config) -> AccessRules:
@@ -49,6 +50,11 @@ def answering_settings(config: Config) -> AnsweringSettings:
     return AnsweringSettings(
         oldest_s=limits.question_age_hours * 3600, question_characters=limits.question_characters
     )
+
+
+def answers_stay_here(config: Config) -> bool:
+    """Whether questions and passages are sent to no other machine."""
+    return config.model.kind != "server" or stays_here(config.model.url or "")
 
 
 def source_collections(config: Config) -> dict[str, str]:

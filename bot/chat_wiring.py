@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bot.chat_rules import answers_stay_here
 from bot.tokens import token
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def _slack(project: Project, desk: Desk) -> Platform:
             backfill_s=section.backfill_hours * 3600,
             prompts=section.prompts,
             follow_ups=section.follow_ups,
+            stays_here=answers_stay_here(project.config),
         ),
         api_url=os.environ.get("SLACK_API_URL"),
     )

@@ -81,7 +81,8 @@ class Connections:
                 problem, pause = str(error), REFUSED_S
             except Exception as error:
                 log.exception("%s fell over", name)
-                problem, pause = f"{type(error).__name__}: {error}", None
+                # Everybody may look at the health page, and what a library says may hold a secret.
+                problem, pause = f"it fell over ({type(error).__name__}); the log says more", None
             long = asyncio.get_running_loop().time() - began > _LONGEST_PAUSE_S
             failures = 1 if long else failures + 1
             if pause is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ metadata = MetaData()
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 10_000
+_LOOK_AGAIN_S = 0.1
 _BEFORE = ".before-"
 
 
@@ -153,12 +155,14 @@ def _begin(connection: Connection) -> None:
 def _write_anew(connection: Connection) -> None:
     # secure_delete overwrites a row where it is, and not what was left where it had been moved from inside the file.
     connection.exec_driver_sql("VACUUM")
-    # The log still holds the pages from before.
-    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
-    if busy:
-        raise Busy(
-            "the database is being read by another process, so what was deleted is still in its log; try again"
-        )
+    # The log still holds the pages from before. It is emptied at once or not at all, whatever the timeout is.
+    until = time.monotonic() + int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar() or 0) / 1000
+    while connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar():
+        if time.monotonic() >= until:
+            raise Busy(
+                "the database is being read by another process, so what was deleted is still in its log; try again"
+            )
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def _make_private(path: Path) -> None:

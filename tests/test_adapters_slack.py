@@ -311,6 +311,23 @@ async def test_home_shows_what_is_known_and_the_status_to_administrators_alone(t
         assert bot.books.syncs == [None]
 
 
+@pytest.mark.parametrize(
+    ("stays_here", "said", "unsaid"),
+    [(True, "nothing leaves it", "is sent"), (False, "is sent", "nothing leaves it")],
+)
+async def test_home_says_whether_anything_leaves_the_machine(
+    tmp_path: Path, stays_here: bool, said: str, unsaid: str
+) -> None:
+    settings = replace(QUICK, stays_here=stays_here)
+    async with FakeSlack() as fake, stage(tmp_path, fake, settings=settings):
+        fake.open_home(BEN)
+        await fake.until(lambda: fake.home(BEN))
+        shown = str(fake.home(BEN))
+        assert said in shown
+        assert unsaid not in shown
+        assert "forget-me takes yours away" in shown
+
+
 async def test_opened_messages_tab_suggests_questions(tmp_path: Path) -> None:
     settings = replace(QUICK, prompts=("How much notice do I have to give?", "x" * 90))
     async with FakeSlack() as fake, stage(tmp_path, fake, settings=settings):

@@ -184,8 +184,10 @@ def test_dialogs_fit_what_slack_takes() -> None:
         "modal",
     )
     lines = [SourceLine(f"source {n}", "main", n, None) for n in range(60)]
-    check_view(views.home_view(lines, WORDS, command="/ask", status=long, line="Syncing."), "home")
-    check_view(views.home_view([], WORDS, command="/ask", status=None), "home")
+    check_view(
+        views.home_view(lines, WORDS, command="/ask", stays_here=True, status=long, line="Syncing."), "home"
+    )
+    check_view(views.home_view([], WORDS, command="/ask", stays_here=False, status=None), "home")
 
 
 def test_both_languages_have_the_same_words() -> None:

@@ -120,6 +120,16 @@ def test_platform_that_falls_over_is_served_again_and_first_is_told_once() -> No
     asyncio.run(run())
 
 
+def test_page_does_not_tell_what_a_library_said_when_a_platform_fell_over() -> None:
+    async def run() -> None:
+        platform = Moody(*(RuntimeError("no route to wss://slack/?ticket=canary") for _ in range(3)))
+        async with kept({"discord": platform}) as (connections, _, _first):
+            await until(lambda: connections.missing() != "discord: was never connected")
+            assert connections.missing() == "discord: it fell over (RuntimeError); the log says more"
+
+    asyncio.run(run())
+
+
 def test_platform_that_refuses_after_it_was_connected_is_no_reason_to_end() -> None:
     class Revoked(Moody):
         async def serve(self) -> None:

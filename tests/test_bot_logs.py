@@ -9,6 +9,7 @@ import pytest
 from bot.logs import HIDDEN, Line
 
 SECRET = "s3cret-of-the-model"
+PASSWORD = "of-the-proxy%21"
 SLACK = "xoxb-111111111111-222222222222-abcdefghijklmnopqrstuvwx"
 APP = "xapp-1-A0123456789-1234567890123-abcdef0123456789"
 DISCORD = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -28,13 +29,15 @@ def line(message: str, *arguments: object, error: BaseException | None = None) -
         f"token={SLACK}",
         f"{APP}",
         f"headers {{'Authorization': 'Bot {DISCORD}'}}",
+        f"407, message='Proxy Authentication Required', url='http://svc:{PASSWORD}@10.0.0.7:3128'",
+        f"https://{PASSWORD}@proxy.example.org",
         f"opening wss://wss-primary.slack.com/link/?ticket={SECRET}0c2a&app_id=1",
     ],
 )
 def test_no_line_shows_a_secret_whoever_logs_it(text: str) -> None:
     told = line("%s", text)
     assert HIDDEN in told
-    for secret in (SECRET, SLACK, APP, DISCORD):
+    for secret in (SECRET, SLACK, APP, DISCORD, PASSWORD):
         assert secret not in told
 
 
@@ -56,4 +59,5 @@ def test_record_cannot_forge_another_line_or_move_the_cursor() -> None:
 
 def test_what_is_no_secret_stays_readable() -> None:
     plain = "question mfrggzdfmztwq2lk: answered in 1.25 s, handbook:product/sluice-release-notes.html Grüße"
+    plain += " http://127.0.0.1:8466/healthz <ada@example.org> git@example.org:a/b"
     assert line(plain).endswith(f"INFO bot.x: {plain}")
