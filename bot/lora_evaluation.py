@@ -249,7 +249,7 @@ def squad_item(id: str, question: ReferenceQuestion, answer: Answer, *, document
     refused = answer.status == "refused"
     values: dict[Measure, float] = {}
     if question.references:
-        said = without_markers(answer.text) if answer.status == "answered" else ""
+        said = without_markers(answer.text, answer.passages) if answer.status == "answered" else ""
         values["squad_f1"] = max((f1(said, reference) for reference in question.references), default=0.0)
         values["squad_false_refusals"] = float(refused)
     else:

@@ -120,19 +120,19 @@ def test_golden_questions_fail_where_a_model_was_wanted_and_could_not_be_used(
         )
 
 
-@pytest.mark.parametrize(("refused", "code"), [(11, 0), (10, 1)])
+@pytest.mark.parametrize(("refused", "code"), [(7, 0), (6, 1)])
 def test_a_share_that_is_reached_exactly_passes_the_gate(
     run: Run, project: Path, refused: int, code: int
 ) -> None:
     (project / "groundling.toml").write_text(
         (project / "groundling.toml").read_text() + '\n[model]\nkind = "none"\n'
     )
-    asks = [NOT_THERE] * refused + [THERE] * (20 - refused)
+    asks = [NOT_THERE] * refused + [THERE] * (25 - refused)
     rows = (f'[[question]]\nask = "{ask}"\nanswerable = false\n' for ask in asks)
     (project / "many.toml").write_text("".join(rows))
-    # 0.55 * 20 is more than 11.
-    done, out, _ = run("eval", "golden", "many.toml", "--least-refusals", "0.55", "--json")
-    assert json.loads(out)["unanswerable"] == {"n": 20, "refused": refused}
+    # 0.28 * 25 is more than 7.
+    done, out, _ = run("eval", "golden", "many.toml", "--least-refusals", "0.28", "--json")
+    assert json.loads(out)["unanswerable"] == {"n": 25, "refused": refused}
     assert done == code
 
 

@@ -85,7 +85,7 @@ def golden(
 
 
 def _reaches(count: int, of: int, share: float) -> bool:
-    # As a quotient: 0.55 * 100 is more than 55.
+    # As a quotient: 0.28 * 25 is more than 7.
     return not of or count / of >= share
 
 

@@ -81,9 +81,9 @@ def forecast(recipe: Recipe, say: Callable[[int, int], None]) -> Forecast:
         measured_steps=len(spent),
         step_s=round(sum(spent) / len(spent), 2),
         tokens_a_second=round(sum(len(pack) for one in chosen for pack in one) / sum(spent), 1),
-        total_s=round(total_s, 1),
+        total_s=round(total_s, 3),
         minutes=recipe.minutes,
-        ends_s=round(min(total_s, 60 * (recipe.minutes or float("inf"))), 1),
+        ends_s=round(min(total_s, 60 * (recipe.minutes or float("inf"))), 3),
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         checkpoint_bytes=3 * 4 * values,  # the LoRA and the optimizer's two moments, in float32
         lora_bytes=2 * values,
