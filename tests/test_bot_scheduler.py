@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -370,13 +371,23 @@ def test_change_in_a_watched_folder_syncs_its_source_and_the_data_folder_means_n
 
 
 async def watched(file: Path, syncs: Syncs, names: set[str], after: int = 0) -> None:
-    """Writes `file` anew until every one of `names` was synced: the watch begins some time after its task."""
+    """Writes `file` anew until every one of `names` was synced: the watch begins some time after its task.
+
+    A write is waited for far longer than a watch gathers changes, so that none is still to come at the end.
+    """
+
+    def synced() -> bool:
+        return names <= set(syncs.ended[after:])
+
     async with asyncio.timeout(60):
         count = 0
-        while not names <= set(syncs.ended[after:]):
+        await asyncio.sleep(0.5)
+        while not synced():
             file.write_text(f"version {count}")  # noqa: ASYNC240
             count += 1
-            await asyncio.sleep(3.0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(8.0):
+                    await syncs.until(synced)
 
 
 def test_folder_that_is_not_there_yet_is_watched_as_soon_as_it_is(database: Database, tmp_path: Path) -> None:
