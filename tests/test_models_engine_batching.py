@@ -482,6 +482,33 @@ def test_lora_that_nobody_named_or_that_does_not_load_is_one_line(tmp_path: Path
     assert with_model(use, settings)[-1].finished == "length"
 
 
+def test_who_comes_while_another_reads_goes_on_from_what_they_share_in_the_same_audience_only() -> None:
+    """More than one batch has room for, and no memory for ended prompts: all three are being answered."""
+    facts = [f"{fact} This is rule {number}." for number in range(6) for fact in FACTS]
+    settings = EngineSettings(parallel=4, prompt_memory_mb=0)
+    asked_by = {
+        Asking("ann", "team"): asked("When does the office open?", facts),
+        Asking("eve", "guests"): asked("When does the office open?", facts),
+        Asking("bob", "team"): asked("Who approves expenses?", facts),
+    }
+
+    async def use(model: LocalModel) -> list[list[Delta]]:
+        return await asyncio.gather(
+            *(answer(model, turns, max_tokens=8, asking=asking) for asking, turns in asked_by.items())
+        )
+
+    async def alone(model: LocalModel) -> str:
+        return text_of(await answer(model, asked_by[Asking("bob", "team")]))
+
+    ann, eve, bob = with_model(use, settings)
+    head = 25
+    assert ann[-1].prompt_tokens > 700
+    assert ann[-1].reused_tokens <= head
+    assert eve[-1].reused_tokens <= head
+    assert bob[-1].reused_tokens > bob[-1].prompt_tokens - 40
+    assert text_of(bob) == with_model(alone, settings)
+
+
 @pytest.mark.parametrize("cache", [False, True])
 def test_what_begins_alike_is_not_read_again_though_others_came_between(cache: bool) -> None:
     """One place, so that each question takes the sequence of the one before. Only the passage cache has more of

@@ -149,8 +149,11 @@ class Batching:
                 yield running.answer.end(verdict) if running.answer else _end(running.request, verdict)
 
     def _begin_what_fits(self) -> None:
-        """In the order of arrival; reads ahead when nothing else is to do."""
+        """In the order of arrival, each as soon as a batch has room for it, so that it can go on from what those
+        before it have read by then; reads ahead when nothing else is to do."""
         while self._arrived and len(self._running) < self._llama.plan.parallel:
+            if sum(running.left for running in self._running) >= self._context.batch_tokens:
+                return
             if not self._begin(self._arrived[0]):
                 return
             self._arrived.popleft()
@@ -169,7 +172,7 @@ class Batching:
         # behind a copy of the system message.
         reserved = len(prompt) + answer + (prompt.head if keys else 0)
         running = Running(request, prompt, arrived.watch, keys=keys, held=Held(-1, audience))
-        going_on = self._sequences.take_over(running)
+        going_on = self._sequences.take_over(running, self._running)
         if not self._sequences.has_room(reserved + self._blocks.copied(self._running), self._running):
             if going_on is not None:
                 self._sequences.keep(going_on)

@@ -105,6 +105,11 @@ class Running:
         return self.next_token is None
 
     @property
+    def left(self) -> int:
+        """How many tokens of the prompt are still to be read, where all is read in line; else 0."""
+        return len(self.prompt) - self.position if self.reading and not self.keys else 0
+
+    @property
     def current(self) -> Part:
         """The part that is being read."""
         return self.prompt.parts[self.part]

@@ -56,10 +56,11 @@ class Sequences:
         if len(self._idle) > self._most_idle:
             self._put_away(self._idle.pop(0))
 
-    def take_over(self, running: Running) -> Held | None:
+    def take_over(self, running: Running, others: Sequence[Running]) -> Held | None:
         """A sequence that holds what the prompt shares with one that was kept for the same audience, the one it
-        shares most with; None where none shares more than the system message, or where blocks may have to be read
-        and what is known of the system message, which they are read behind, was forgotten."""
+        shares most with, or a copy of what one of `others` has read so far; None where none shares more than the
+        system message, or where blocks may have to be read and what is known of the system message, which they
+        are read behind, was forgotten."""
         if running.keys and not self._knows_head(running.prompt):
             return None
         audience = running.held.audience
@@ -70,8 +71,11 @@ class Sequences:
         for one in kept:
             if (count := running.common(one.tokens)) > most:
                 best, most = one, count
+        if (copied := self._copied(running, others, most)) is not None:
+            return copied
         if isinstance(best, Ended):
-            return self._restored(best, audience)
+            self._ended.used(best)
+            return self._restored(best.state, best.tokens, audience)
         if best is not None:
             self._idle.remove(best)
             if len(best.tokens) - most > SHORT:
@@ -106,11 +110,23 @@ class Sequences:
             self._put_away(self._idle.pop(0))
         return True
 
-    def _restored(self, ended: Ended, audience: str) -> Held | None:
-        self._ended.used(ended)
+    def _copied(self, running: Running, others: Sequence[Running], most: int) -> Held | None:
+        """What one of `others` of the same audience holds, where `running` shares clearly more than `most` tokens
+        with it. Where all sequences share one memory a copy would take the room of what is kept."""
+        if self._context.shared:
+            return None
+        audience = running.held.audience
+        same = [other.held for other in others if other.held.audience == audience]
+        longest = max(same, key=lambda held: running.common(held.tokens), default=None)
+        if longest is None or running.common(longest.tokens) - most <= SHORT:
+            return None
+        return self._restored(self._context.state(longest.sequence), longest.tokens, audience)
+
+    def _restored(self, state: bytes, tokens: Sequence[int | tuple[str, int]], audience: str) -> Held | None:
+        """A sequence of its own that holds `tokens`, whose state is `state`."""
         sequence = self.take()
-        if self._context.restore(sequence, ended.state):
-            return Held(sequence, audience, list(ended.tokens))
+        if self._context.restore(sequence, state):
+            return Held(sequence, audience, list(tokens))
         self.release(sequence)
         return None
 
