@@ -33,7 +33,8 @@ LIKELIHOOD_SLOPE = 7.0
 LIKELIHOOD_OFFSET = -4.9
 """Weights and calibration: docs/decisions/007-when-to-refuse.md has the data and the commands."""
 
-_LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
+LIST_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\d{1,3}[.)]|[a-zA-Z][.)])\s+")
+"""How an item of a list begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _with_below(unit: Unit, text: str) -> Unit:
     if not unit.text.endswith(":") or not below[:1].isspace():
         return unit
     begin = unit.end + len(below) - len(below.lstrip())
-    listed = _LIST_ITEM.match(text, begin) is not None
+    listed = LIST_ITEM.match(text, begin) is not None
     most = LIST if listed else SHORT
     lines: list[str] = []
     end = begin
@@ -119,7 +120,7 @@ def _goes_on(line: str, *, listed: bool) -> bool:
     """Whether a list, or another block, has `line`: the items of a list may stand apart, and go on indented."""
     if not line.strip():
         return listed
-    item = _LIST_ITEM.match(line) is not None
+    item = LIST_ITEM.match(line) is not None
     return item or line[0].isspace() if listed else not item
 
 
@@ -211,7 +212,7 @@ class _Prose:
         self._asked: Unit | None = None
 
     def units_of(self, line: str, start: int) -> Iterator[Unit]:
-        listed = _LIST_ITEM.match(line) is not None
+        listed = LIST_ITEM.match(line) is not None
         if line.strip() and not listed:
             self._intro = ""
         for sentence in _sentences(line, start, self._number):

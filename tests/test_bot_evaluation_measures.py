@@ -88,11 +88,12 @@ def test_each_question_has_the_earliest_cause_of_its_failure(one: AskedQuestion,
     assert outcomes([one, one])[outcome(one)] == 2
 
 
-def test_a_number_stands_for_all_that_its_line_has_since_the_number_before() -> None:
-    said = "It has 26 days. [1] Summer is fine [2].\n\nFirst. Second [1] [3]\nNobody said this."
+def test_a_number_stands_for_all_since_the_number_before_and_the_last_empty_line() -> None:
+    said = "It has 26 days. [1] Summer is fine [2].\n\nNone.\n\nFirst.\nSecond [1] [3]\nNobody said this."
     assert statements(answer(said)) == [
         Statement("It has 26 days.", (1,)),
         Statement("Summer is fine", (2,)),
+        Statement("None.", ()),
         Statement("First.", (1,)),
         Statement("Second", (1, 3)),
         Statement("Nobody said this.", ()),

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.discord_markup import markdown as discord
+from adapters.slack_markup import markdown, mrkdwn
 from bot.citations import OWN_MARKERS
 from bot.evidence import LIST, SHORT, Evidence, find_evidence, in_context, units
 from bot.quoting import choose, choose_few, quoted
@@ -95,9 +98,33 @@ def test_what_stands_above_a_list_is_quoted_once() -> None:
     found = units([passage("Bring:\n- a torch\n- a raincoat"), passage("It is one. Examples:\n- a lost key")])
     assert [unit.reading for unit in found][1:3] == ["Bring: - a torch", "Bring: - a raincoat"]
 
-    assert quoted(found[1:3]) == "Bring: - a torch; - a raincoat [1]"
-    assert quoted(found[3:]) == "It is one. Examples: - a lost key [2]"
-    assert quoted(found[2:3]) == "Bring: - a raincoat [1]"
+    assert quoted(found[1:3]) == "Bring:\n• a torch\n• a raincoat [1]"
+    assert quoted(found[3:]) == "It is one. Examples: a lost key [2]"
+    assert quoted(found[2:3]) == "Bring: a raincoat [1]"
+
+
+def test_lines_that_are_quoted_are_the_same_on_every_platform() -> None:
+    """Quotes are no Markdown of the document: a list keeps its numbers, takes nothing in, and a comment is no heading."""
+    rules = passage("Rules:\n1. Be kind.\n\nLeave:\n5. Ask first.\n7. Tell us.")
+    lines = quoted(units([rules, passage("# quietly\n> in\n---\n[x]: y\nBring:\n* a torch\n* a coat")]))
+    assert lines.splitlines() == [
+        "Rules:",
+        "1.\u00a0Be kind.",
+        "Leave:",
+        "5.\u00a0Ask first.",
+        "7.\u00a0Tell us. [1]",
+        "#\u00a0quietly",
+        "\u00a0> in",
+        "\u00a0---",
+        "\u00a0[x]: y",
+        "Bring:",
+        "• a torch",
+        "• a coat [2]",
+    ]
+    shown = [line.strip() for line in lines.splitlines()]
+    for written in (mrkdwn(lines, links=set()), markdown(lines, links=set()), discord(lines, links=set())):
+        plain = unescape(written.replace("\\", "").replace("\u2060", ""))
+        assert [line.strip() for line in plain.splitlines()] == shown
 
 
 def test_a_number_in_brackets_is_quoted_as_it_stands_where_it_is_an_index() -> None:
@@ -148,7 +175,7 @@ def test_what_announces_a_list_is_quoted_with_its_items() -> None:
     (intro,) = [unit for unit in units([one]) if unit.text == "Nobody may fish here:"]
     found = [Evidence(unit, 1.0) for unit in (intro, *units([one])[1:4])]
     told = quoted(choose(found, [one]))
-    assert told == "Nobody may fish here: - the quay; - the lock, but for its bridge; - the mill [1]"
+    assert told == "Nobody may fish here:\n• the quay\n• the lock, but for its bridge\n• the mill [1]"
     (long,) = [unit for unit in units([one]) if unit.text == "Long:"]
     whole = in_context(long, one)
     assert (whole.text[-10:], len(whole.text)) == ("\n- an item", len("Long:\n") + LIST // 10 * 10 - 1)
@@ -170,10 +197,10 @@ def test_what_ends_in_a_colon_is_quoted_with_the_lines_below_it() -> None:
         return quoted([whole])
 
     assert (
-        told("start the bell:") == "It is at rest. To start the bell: sudo bell start; bell ring --twice [1]"
+        told("start the bell:") == "It is at rest. To start the bell:\nsudo bell start\nbell ring --twice [1]"
     )
-    assert told("Send this:") == '1. Send this: { "id": 7, [1]'
-    assert told("Tell:") == "2. Tell: - the guard [1]"
+    assert told("Send this:") == '1.\u00a0Send this:\n{\n\u00a0\u00a0"id": 7, [1]'
+    assert told("Tell:") == "2.\u00a0Tell: the guard [1]"
     assert told("Rates:") == "Rates: [1]"
     assert told("The last line:") == "The last line: [1]"
     (start, *_) = found = [Evidence(unit, 1.0) for unit in units([one])][1:4]

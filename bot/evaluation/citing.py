@@ -42,15 +42,14 @@ class CitationScores:
 
 
 def statements(answer: Answer) -> list[Statement]:
-    """The sentences of `answer`, each with the citations behind it: a number stands for everything on its line
-    since the number before, as the program sets them."""
+    """The sentences of `answer`, each with the citations behind it: a number stands for everything since the
+    number before and the last empty line, as the program sets them."""
     found: list[Statement] = []
     position = 0
     for marker in OWN_MARKERS.finditer(answer.text):
         numbers = tuple(int(number) for number in re.findall(r"\d+", marker[1]))
         said = _sentences(answer.text[position : marker.start()])
-        lines = answer.text[position : marker.start()].rstrip().splitlines()
-        own = len(_sentences(lines[-1])) if lines else 0
+        own = len(_sentences(answer.text[position : marker.start()].rstrip().rpartition("\n\n")[2]))
         if said:
             found += [Statement(text, ()) for text in said[: len(said) - own]]
             found += [Statement(text, numbers) for text in said[len(said) - own :]]
